@@ -1,0 +1,131 @@
+#include "error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct CodeRow {
+    const char *name;
+    const char *text;
+    int exit_status;
+    RetryClass retry;
+    const char *hint;
+} CodeRow;
+
+static const CodeRow rows[ERR_COUNT] = {
+#define X(name, text, exit_status, retry, hint) {#name, text, exit_status, retry, hint},
+#include "errors.def"
+#undef X
+};
+
+ErrCode err_set(Error *err, ErrCode code, const char *fmt, ...)
+{
+    if (err == NULL)
+        return code;
+    err_clear(err);
+    err->code = code;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err->message, sizeof err->message, fmt, args);
+    va_end(args);
+    snprintf(err->hint, sizeof err->hint, "%s", rows[code].hint);
+    return code;
+}
+
+void err_detail(Error *err, const char *fmt, ...)
+{
+    if (err == NULL)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err->detail, sizeof err->detail, fmt, args);
+    va_end(args);
+}
+
+void err_hint(Error *err, const char *fmt, ...)
+{
+    if (err == NULL)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err->hint, sizeof err->hint, fmt, args);
+    va_end(args);
+}
+
+void err_at(Error *err, const char *file, int line)
+{
+    if (err == NULL)
+        return;
+    snprintf(err->file, sizeof err->file, "%s", file);
+    err->line = line;
+}
+
+void err_sqlstate(Error *err, const char *sqlstate)
+{
+    if (err == NULL)
+        return;
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate == NULL ? "" : sqlstate);
+}
+
+ErrCode err_wrap(Error *err, const char *fmt, ...)
+{
+    if (err == NULL)
+        return ERR_INTERNAL;
+    char context[sizeof err->message];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(context, sizeof context, fmt, args);
+    va_end(args);
+    char both[2 * sizeof err->message + 2];
+    snprintf(both, sizeof both, "%s: %s", context, err->message);
+    both[sizeof err->message - 1] = '\0';
+    memcpy(err->message, both, strlen(both) + 1);
+    return err->code;
+}
+
+void err_clear(Error *err)
+{
+    if (err != NULL)
+        memset(err, 0, sizeof *err);
+}
+
+const char *err_code_name(ErrCode code)
+{
+    return rows[code].name;
+}
+
+ErrCode err_code_from_name(const char *name)
+{
+    for (int i = 0; i < ERR_COUNT; i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return (ErrCode)i;
+    }
+    return ERR_INTERNAL;
+}
+
+int err_exit_status(ErrCode code)
+{
+    return rows[code].exit_status;
+}
+
+RetryClass err_retry_class(ErrCode code)
+{
+    return rows[code].retry;
+}
+
+const char *err_code_text(ErrCode code)
+{
+    return rows[code].text;
+}
+
+const char *err_default_hint(ErrCode code)
+{
+    return rows[code].hint;
+}
+
+void die_out_of_memory(void)
+{
+    static const char text[] = "pgtide: out of memory; stopping here is safe\n";
+    fwrite(text, 1, sizeof text - 1, stderr);
+    abort();
+}

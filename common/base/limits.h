@@ -1,0 +1,55 @@
+/*
+ * Every size, count and time that comes from outside has its limit here, with the reason where it
+ * is not obvious. Units are the last word of a name.
+ */
+#pragma once
+
+enum {
+    /* Files a person writes. */
+    LIMIT_REVISION_FILE_BYTES = 16 * 1024 * 1024,
+    LIMIT_CONFIG_FILE_BYTES = 1024 * 1024,
+    LIMIT_KEY_FILE_BYTES = 16 * 1024,
+    LIMIT_TRUST_FILE_BYTES = 1024 * 1024,
+    LIMIT_REVISIONS = 100000,
+    LIMIT_REVISION_ID_BYTES = 255,
+    LIMIT_REVISION_PARENTS = 64,
+    LIMIT_STATEMENTS_PER_SECTION = 20000,
+    LIMIT_NAME_BYTES = 63,
+    LIMIT_LABELS = 64,
+    LIMIT_LABEL_BYTES = 255,
+
+    /* Artifacts. */
+    LIMIT_BUNDLE_BYTES = 256 * 1024 * 1024,
+    LIMIT_PLAN_BYTES = 256 * 1024 * 1024,
+    LIMIT_PLAN_SHARDS = 1000000,
+    LIMIT_PLAN_WAVES = 256,
+    LIMIT_SIGNATURES = 32,
+    LIMIT_TRUST_KEYS = 4096,
+    LIMIT_MERKLE_DEPTH = 40,
+
+    /* Wire. The transport refuses larger messages before they are read (ZMQ_MAXMSGSIZE). */
+    LIMIT_COMMAND_BYTES = 1024 * 1024,
+    LIMIT_REPORT_BYTES = 1024 * 1024,
+    LIMIT_REQUEST_BYTES = 1024 * 1024,
+    LIMIT_RESPONSE_BYTES = 64 * 1024 * 1024,
+    LIMIT_ENVELOPE_BYTES = 64 * 1024 * 1024 + 4096,
+    LIMIT_CHUNK_BYTES = 256 * 1024,
+    LIMIT_SHARD_ORDERS_PER_COMMAND = 256,
+    LIMIT_SHARDS_PER_INVENTORY = 500,
+    LIMIT_SHARDS_PER_AGENT = 200000,
+    LIMIT_TEXT_BYTES = 4096,
+    LIMIT_ROWS = 256,
+    LIMIT_STEPS = 100000,
+
+    /* Loop. */
+    LIMIT_DRAIN_PER_TURN = 64,
+    LIMIT_AGENTS = 10000,
+    LIMIT_OPERATORS = 1000,
+    LIMIT_ROLLOUTS_OPEN = 1000,
+    LIMIT_JOURNAL_BATCH = 1000,
+
+    /* Times. */
+    LIMIT_CLOCK_SKEW_MS = 5 * 60 * 1000,
+    LIMIT_COMMAND_TTL_MS = 60 * 1000,
+    LIMIT_LOCK_TIMEOUT_MS = 60 * 1000,
+};
