@@ -1,0 +1,214 @@
+/*
+ * What coordinator and agents say to each other, as plain structs: the same fields as
+ * proto/command.proto and proto/report.proto, checked and without protobuf types.
+ * message_codec.h reads and writes their bytes.
+ *
+ * Texts are never NULL in a decoded value ('' when absent). Everything a struct points to lives in
+ * the arena it was decoded or built in.
+ */
+#pragma once
+
+#include "plan.h"
+
+/* 16 random bytes made at each start of an agent; nil when not known yet. */
+typedef Uuid BootNonce;
+
+typedef struct ByteSpan {
+    const uint8_t *bytes; /* NULL only when length is 0 */
+    size_t length;
+} ByteSpan;
+
+/* --- commands: coordinator -> one agent ------------------------------------------------------- */
+
+typedef enum CommandKind {
+    COMMAND_UNSPECIFIED,
+    COMMAND_WELCOME,
+    COMMAND_HEARTBEAT,
+    COMMAND_RUN,
+    COMMAND_STOP,
+    COMMAND_CHUNK,
+    COMMAND_REFRESH,
+    COMMAND_KIND_COUNT
+} CommandKind;
+
+typedef struct Welcome {
+    BootNonce agent_boot;
+    uint32_t heartbeat_ms;
+    uint32_t silence_deadline_ms; /* without a command for so long the agent starts no step */
+} Welcome;
+
+typedef struct ShardOrder {
+    ByteSpan plan_shard; /* PlanShard bytes: the Merkle leaf is over exactly these */
+    Digest *audit_path;  /* sibling hashes from leaf to root */
+    size_t audit_path_count;
+    uint32_t generation; /* from 1 */
+    Direction direction;
+    uint32_t attempt; /* from 1; not part of any identity */
+} ShardOrder;
+
+typedef struct RunShards {
+    Uuid rollout_id;
+    Digest plan_digest;
+    Digest dossier_digest;     /* blob: PlanDossier */
+    Digest bundle_digest;      /* checked against the plan header */
+    Digest bundle_blob_digest; /* blob: the *.bundle file */
+    ShardOrder *orders;
+    size_t order_count;
+} RunShards;
+
+typedef struct StopRollout {
+    Uuid rollout_id; /* nil: every rollout */
+    const char *reason;
+} StopRollout;
+
+typedef struct BlobChunk {
+    Digest digest;
+    uint64_t offset;
+    uint64_t total; /* 0: no such blob */
+    ByteSpan bytes;
+} BlobChunk;
+
+typedef struct Command {
+    Uuid fleet_id;
+    const char *agent;
+    BootNonce agent_boot; /* nil only with Welcome */
+    uint64_t epoch;
+    uint64_t sequence;
+    uint64_t not_after_uptime_ms;
+    uint64_t sent_unix_ms;
+    CommandKind kind;
+    union {
+        Welcome welcome;
+        RunShards run;
+        StopRollout stop;
+        BlobChunk chunk;
+    };
+} Command;
+
+/* --- reports: agent -> coordinator ------------------------------------------------------------ */
+
+typedef enum ReportKind {
+    REPORT_UNSPECIFIED,
+    REPORT_HELLO,
+    REPORT_HEARTBEAT,
+    REPORT_INVENTORY,
+    REPORT_JOBS,
+    REPORT_FETCH,
+    REPORT_REFUSAL,
+    REPORT_KIND_COUNT
+} ReportKind;
+
+typedef struct ClusterInfo {
+    const char *name;
+    uint64_t system_identifier; /* 0 while unreachable */
+    uint32_t server_version;    /* as server_version_num */
+    uint32_t pg_dump_version;
+    bool reachable;
+    const char *message; /* why not */
+    LabelList labels;
+} ClusterInfo;
+
+typedef struct ShardInfo {
+    Uuid uuid;
+    const char *cluster;
+    const char *database;
+    const char *schema; /* '' = the whole database */
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    uint64_t size_bytes;
+    StrList rows; /* version rows, sorted */
+    bool adopted;
+    Uuid fleet_id; /* of the pgtide.shard row; nil when not adopted or unmanaged */
+    bool reachable;
+    const char *message;
+    LabelList labels;
+    bool identity_mismatch; /* a clone or a restore */
+} ShardInfo;
+
+typedef struct Hello {
+    const char *version;
+    const char *host;
+    ClusterInfo *clusters;
+    size_t cluster_count;
+} Hello;
+
+typedef struct AgentHeartbeat {
+    uint32_t jobs_running;
+} AgentHeartbeat;
+
+typedef struct Inventory {
+    uint64_t snapshot;
+    uint32_t part;
+    bool last;
+    const char *host;
+    ClusterInfo *clusters;
+    size_t cluster_count;
+    ShardInfo *shards;
+    size_t shard_count;
+} Inventory;
+
+typedef struct BackupInfo {
+    const char *path; /* relative to the agent's backup directory; '' = no backup was made */
+    Digest sha256;
+    uint64_t size_bytes;
+    uint64_t duration_ms;
+} BackupInfo;
+
+typedef struct JobReport {
+    Uuid rollout_id;
+    Uuid shard;
+    uint32_t index;
+    uint32_t generation;
+    Direction direction;
+    uint32_t attempt;
+    JobPhase phase;
+    JobOutcome outcome; /* set when phase is done, or unknown */
+    uint32_t steps_done;
+    uint32_t steps_total;
+    const char *revision; /* the step in hand, or the one that failed; may be '' */
+    StrList rows;         /* as last read from the shard */
+    const char *code;     /* error name of errors.def; '' = none */
+    const char *sqlstate;
+    const char *message;
+    const char *hint;
+    bool has_backup;
+    BackupInfo backup; /* only with has_backup */
+    uint64_t duration_ms;
+    uint32_t line; /* in the revision's file */
+} JobReport;
+
+typedef struct JobReports {
+    JobReport *items;
+    size_t count;
+} JobReports;
+
+typedef struct BlobFetch {
+    Digest digest;
+    uint64_t offset;
+} BlobFetch;
+
+/* A command that was not acted on. */
+typedef struct Refusal {
+    uint64_t sequence; /* of the command */
+    const char *code;
+    const char *message;
+} Refusal;
+
+typedef struct Report {
+    Uuid fleet_id;
+    const char *agent;
+    BootNonce agent_boot;
+    uint64_t sequence;
+    uint64_t uptime_ms;
+    uint64_t epoch; /* the highest the agent has accepted */
+    uint64_t sent_unix_ms;
+    ReportKind kind;
+    union {
+        Hello hello;
+        AgentHeartbeat heartbeat;
+        Inventory inventory;
+        JobReports jobs;
+        BlobFetch fetch;
+        Refusal refusal;
+    };
+} Report;

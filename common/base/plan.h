@@ -1,0 +1,133 @@
+/*
+ * What a plan says, as plain structs: the same fields as proto/plan.proto, checked and without
+ * protobuf types, so that the pure cores can use them. plan_codec.h reads and writes their bytes.
+ *
+ * Texts are never NULL in a decoded value ('' when absent). Everything a struct points to lives in
+ * the arena it was decoded or built in.
+ */
+#pragma once
+
+#include "ids.h"
+#include "states.h"
+#include "str.h"
+
+typedef enum OnShardFailure {
+    ON_SHARD_FAILURE_UNSPECIFIED,
+    ON_SHARD_FAILURE_STAY,
+    ON_SHARD_FAILURE_ROLLBACK,
+    ON_SHARD_FAILURE_COUNT
+} OnShardFailure;
+
+typedef enum OnFailure {
+    ON_FAILURE_UNSPECIFIED,
+    ON_FAILURE_PAUSE,
+    ON_FAILURE_ROLLBACK_WAVE,
+    ON_FAILURE_ROLLBACK_ROLLOUT,
+    ON_FAILURE_COUNT
+} OnFailure;
+
+typedef enum BackupMethod {
+    BACKUP_METHOD_UNSPECIFIED,
+    BACKUP_METHOD_NONE,
+    BACKUP_METHOD_DUMP,
+    BACKUP_METHOD_COUNT
+} BackupMethod;
+
+typedef enum Verdict {
+    VERDICT_UNSPECIFIED,
+    VERDICT_APPROVED,
+    VERDICT_REJECTED,
+    VERDICT_COUNT
+} Verdict;
+
+typedef struct Label {
+    const char *key;
+    const char *value;
+} Label;
+
+typedef struct LabelList {
+    Label *items;
+    size_t count;
+} LabelList;
+
+typedef struct WavePlan {
+    const char *name;
+    uint32_t shard_count;
+    uint32_t bake_ms;
+    uint32_t budget; /* failures allowed in this wave */
+} WavePlan;
+
+/* Caps on jobs at work at the same time; 0 = no cap of its own. */
+typedef struct Concurrency {
+    uint32_t fleet;
+    uint32_t host;
+    uint32_t cluster;
+    uint32_t database;
+} Concurrency;
+
+typedef struct BackupPolicy {
+    BackupMethod method;
+    uint32_t compress;
+    bool verify;
+    uint32_t keep;
+} BackupPolicy;
+
+typedef struct Policy {
+    Concurrency concurrency;
+    uint32_t budget_fleet; /* failures allowed over the whole rollout */
+    OnShardFailure on_shard_failure;
+    OnFailure on_failure;
+    BackupPolicy backup;
+    uint32_t lock_timeout_ms;
+    uint32_t lock_attempts;
+    uint32_t statement_timeout_ms; /* 0 = none */
+    uint32_t approvals;
+    uint64_t
+        rollback_until_ms; /* how long after a shard's first step the policy may roll it back */
+    uint32_t unknown_deadline_ms; /* a silent shard counts against the budget after this */
+} Policy;
+
+typedef struct PlanHeader {
+    Uuid fleet_id;
+    Uuid rollout_id;
+    const char *name;
+    const char *author; /* key id */
+    uint64_t created_unix_ms;
+    uint64_t expires_unix_ms;
+    Digest bundle_digest;
+    const char *bundle_name;
+    Direction direction;
+    const char *target; /* as the author wrote it */
+    Uuid rollback_of;   /* nil when this is not a rollback */
+    uint32_t shard_count;
+    Digest shards_root; /* Merkle root over the PlanShard records' bytes in plan order */
+    WavePlan *waves;    /* shards are in wave order: the first wave's come first */
+    size_t wave_count;
+    Policy policy;
+} PlanHeader;
+
+/* One shard of a plan, frozen. */
+typedef struct PlanShard {
+    uint32_t index;
+    uint32_t wave; /* from 0 */
+    Uuid uuid;
+    const char *agent;
+    const char *host;
+    const char *cluster;
+    const char *database;
+    const char *schema; /* '' = the whole database */
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    StrList rows_before; /* sorted */
+    StrList steps;       /* revision ids in the order they run */
+    StrList rows_after;  /* sorted */
+    LabelList labels;
+} PlanShard;
+
+typedef struct Approval {
+    Digest plan_digest;
+    Verdict verdict;
+    uint64_t created_unix_ms;
+    uint64_t expires_unix_ms;
+    const char *reason;
+} Approval;
