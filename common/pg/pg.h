@@ -1,0 +1,113 @@
+/*
+ * One PostgreSQL connection on a libuv loop.
+ *
+ * A connection is made, then carries one batch at a time: statements pipelined in one round trip,
+ * or one simple query. Every operation has a callback that runs exactly once, never inside the call
+ * that started it, unless the connection is closed first (then never). A lost connection is said
+ * apart from a refused statement, since only the caller knows what was in flight. Nothing is
+ * printed; server notices go to the notice callback or nowhere. `application_name` is pgtide and
+ * the client encoding UTF-8 on every connection.
+ */
+#pragma once
+
+#include "str.h"
+
+#include <stddef.h>
+#include <uv.h>
+
+typedef struct PgConn PgConn;
+
+/* A libpq connection keyword ("host", "port", "user", "dbname", ...) and its value. */
+typedef struct PgKeyword {
+    const char *name;
+    const char *value;
+} PgKeyword;
+
+/* One statement of a batch. Parameters are text; NULL is SQL NULL. */
+typedef struct PgStatement {
+    const char *sql;
+    const char *const *params;
+    int param_count;
+} PgStatement;
+
+/* Statements to be sent in one round trip; texts are borrowed until the callback has run. */
+typedef struct PgBatch {
+    Arena *arena; /* borrows */
+    PgStatement *items;
+    size_t count;
+    size_t capacity;
+} PgBatch;
+
+/* The answer to one statement; valid while the batch's callback runs. */
+typedef struct PgResult {
+    void *handle; /* a PGresult */
+} PgResult;
+
+/* What became of a batch; everything in it is valid while its callback runs. */
+typedef struct PgReply {
+    const Error *error;      /* NULL: every statement succeeded */
+    const PgResult *results; /* of the statements that succeeded, in order */
+    size_t count;
+    size_t failed;  /* with a server error: index of the statement that failed */
+    int position;   /* where in it: characters from 1; 0 when the server does not say */
+    bool lost;      /* the connection is gone; what was in flight may or may not have happened */
+    bool timed_out; /* the deadline passed; error is what the cancelled statement said */
+    const char *constraint; /* name of the violated constraint; '' when none */
+} PgReply;
+
+typedef void PgConnectCb(PgConn *conn, const Error *err, void *data); /* err NULL: connected */
+typedef void PgBatchCb(PgConn *conn, const PgReply *reply, void *data);
+typedef void PgNoticeCb(const char *severity, const char *message, void *data);
+
+PgConn *pg_conn_new(uv_loop_t *loop); /* returns owned; pg_close() frees it */
+/* Rolls back what is open by dropping the connection; no callback runs any more. NULL-safe. The
+ * memory goes when the loop has closed its handles, so the loop must run once more. */
+void pg_close(PgConn *conn);
+void pg_on_notice(PgConn *conn, PgNoticeCb *cb, void *data);
+
+/* Connects. Texts are copied. `timeout_ms` covers name resolution and authentication. Anything but
+ * a unix socket connects in the thread pool: names resolve blocking and SCRAM costs 3 ms of CPU. */
+void pg_connect(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms,
+                PgConnectCb *cb, void *data);
+
+PgBatch pg_batch(Arena *arena);
+void pg_batch_add(PgBatch *batch, const char *sql); /* without parameters */
+void pg_batch_add_params(PgBatch *batch, const char *sql, int param_count,
+                         const char *const *params); /* the array is copied, texts borrowed */
+
+/* Sends a batch through the extended protocol, each statement with its own Parse, and one Sync at
+ * the end: after an error the rest is skipped. Outside an explicit transaction the batch is one
+ * transaction. `deadline_ms` 0 = none; after it the statement is cancelled, and when that does
+ * not help either, the connection is dropped (`lost`). */
+void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb *cb, void *data);
+/* One simple query, which may hold several statements; the reply has a result for each. COPY from
+ * or to the client is refused. */
+void pg_send_simple(PgConn *conn, const char *sql, uint32_t deadline_ms, PgBatchCb *cb, void *data);
+/* Asks the server to cancel what runs (in the thread pool). The batch's callback still runs. */
+void pg_cancel(PgConn *conn);
+
+bool pg_is_connected(const PgConn *conn);
+bool pg_is_busy(const PgConn *conn);
+int pg_backend_pid(const PgConn *conn);
+int pg_server_version(const PgConn *conn); /* as 150020 */
+/* In a transaction block (failed ones too). */
+bool pg_in_transaction(const PgConn *conn);
+
+/* An identifier quoted by libpq, which knows the connection's encoding. */
+const char *pg_identifier(const PgConn *conn, Arena *arena, const char *name);
+/* Reads a url or keyword string into keywords (in `arena`); environment and defaults are left to
+ * libpq. The text may hold a password: it is in no error message. */
+ErrCode pg_parse_conninfo(Arena *arena, const char *text, const PgKeyword **ret_keywords,
+                          size_t *ret_count, Error *err) MUST_CHECK;
+
+size_t pg_rows(const PgResult *result);
+const char *pg_text(const PgResult *result, size_t row, int column); /* '' for NULL */
+bool pg_is_null(const PgResult *result, size_t row, int column);
+bool pg_bool(const PgResult *result, size_t row, int column);
+uint64_t pg_u64(const PgResult *result, size_t row, int column); /* 0 when not a number */
+int64_t pg_i64(const PgResult *result, size_t row, int column);
+const char *pg_tag(const PgResult *result); /* "COMMIT", "UPDATE 1" */
+size_t pg_affected(const PgResult *result);
+/* A text[] or name[] value as a list; false when it is not one-dimensional without NULLs. */
+bool pg_array_parse(Arena *arena, const char *text, StrList *out);
+const char *pg_array_format(Arena *arena, const StrList *list); /* {"a","b"} */

@@ -1,0 +1,222 @@
+/*
+ * One shard: claim it, run steps on it, read it. The exactly-once contract of DESIGN.md section 6
+ * lives here and nowhere else; the agent and the command line both go through these functions.
+ *
+ * Everything is asynchronous on a libuv loop. One operation at a time per session; its callback
+ * runs exactly once, never inside the call that started it. Results and errors handed to a
+ * callback, and all they point to, live until the next operation on the session or its close. A
+ * callback may start the next operation or close the session. `err` is NULL on success.
+ *
+ * After an error whose `needs_claim` is set the session is dead: close it, open another, claim.
+ * Claiming again is always the way to learn what an unknown outcome was.
+ */
+#pragma once
+
+#include "ids.h"
+#include "pg.h"
+#include "states.h"
+#include "str.h"
+
+typedef struct Script Script;
+typedef struct ShardSession ShardSession;
+
+/* Which shard, and what it is expected to be. Copied by shard_open(). */
+typedef struct ShardTarget {
+    const PgKeyword *conninfo; /* libpq keywords; libpq's environment fills what is missing */
+    size_t conninfo_count;
+    const char *database;        /* overrides a dbname keyword; NULL leaves it */
+    const char *schema;          /* '' or NULL = the whole database */
+    StrList shared_schemas;      /* after the tenant's schema in the search path of steps */
+    uint64_t system_identifier;  /* 0 = not pinned */
+    uint32_t database_oid;       /* 0 = not pinned */
+    Uuid fleet_id;               /* nil = unmanaged, the command line */
+    Uuid shard_uuid;             /* written at adoption; nil = none */
+    uint32_t connect_timeout_ms; /* 0 = 10 s */
+} ShardTarget;
+
+/* A backend that may outlive its client: pid and start identify it. For the agent's ledger. */
+typedef struct BackendId {
+    int pid;
+    char start[40]; /* backend_start as text, UTC; '' when not known yet */
+} BackendId;
+
+typedef struct HistoryEntry {
+    int64_t seq;
+    bool has_operation;
+    OperationId operation;
+    const char *rollout; /* '' = none */
+    uint32_t generation;
+    uint32_t attempt;
+    const char *revision;
+    const char *direction; /* upgrade|downgrade|stamp|restore|external|adopt */
+    StrList rows_before;
+    StrList rows_after;
+    const char *who;
+    const char *outcome; /* succeeded|failed|unknown */
+    const char *sqlstate;
+    const char *message;
+    uint64_t started_unix_ms;
+    uint64_t finished_unix_ms;
+} HistoryEntry;
+
+/* --- claim ------------------------------------------------------------------------------------ */
+
+typedef struct ClaimArgs {
+    uint64_t epoch;       /* the coordinator's; 0 for the command line, which keeps the row's */
+    const char *rollout;  /* uuid text; NULL or '' = none */
+    const char *who;      /* user@host, or the agent's name */
+    bool adopt;           /* create what is missing, take over an unmanaged shard */
+    bool accept_identity; /* `fleet adopt`: a clone or restore becomes the shard */
+    bool create_versions_only;    /* ensure-version: alembic_version and the bookkeeping, no step */
+    const char *unmanaged_reason; /* the command line on a fleet's shard; NULL = refuse */
+    BackendId orphan;             /* pid 0 = none; terminated before the row is locked */
+    uint32_t lock_timeout_ms;     /* 0 = 500 */
+    uint32_t deadline_ms;         /* for the whole claim; 0 = 60 s */
+} ClaimArgs;
+
+typedef struct ClaimResult {
+    uint64_t fence; /* ours now: pass it to every step */
+    uint64_t epoch; /* the row's now: likewise */
+    Uuid fleet_id;  /* the row's now: likewise */
+    Uuid shard_uuid;
+    StrList rows; /* version rows, sorted bytewise */
+    bool adopted_now;
+    bool moved_outside; /* rows differ from the last history row's: recorded as external */
+    uint32_t version_column_width; /* 0 = unlimited (text) */
+    const HistoryEntry *history;   /* of this rollout (or the last ones without), oldest first */
+    size_t history_count;
+    bool has_last_operation;
+    OperationId last_operation;
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    uint32_t schema_oid; /* 0 for a whole database */
+    uint32_t timeline;
+    uint32_t server_version;
+    const char *version_schema; /* where alembic_version is */
+} ClaimResult;
+
+typedef void ShardOpenCb(ShardSession *session, const Error *err, void *data);
+typedef void ShardClaimCb(ShardSession *session, const ClaimResult *result, const Error *err,
+                          void *data);
+
+/* Connects. The session is returned at once, owned by the caller, for shard_close(). */
+ShardSession *shard_open(uv_loop_t *loop, const ShardTarget *target, ShardOpenCb *cb, void *data);
+/* Drops the connection (an open transaction rolls back); no callback runs any more. The loop must
+ * run once more to free it. NULL-safe. */
+void shard_close(ShardSession *session);
+/* Known after shard_open; `start` after the first claim or read. */
+BackendId shard_backend(const ShardSession *session);
+/* Cancels the running operation, which then ends with ERR_INTERRUPTED. A COMMIT in flight is
+ * waited for instead: it can't be taken back. */
+void shard_cancel(ShardSession *session);
+
+/* Locks the shard's row, raises its fence and reads where it stands. Errors: CLONE, STALE,
+ * FLEET_MANAGED, REFUSED, UNTRUSTED_LEDGER, POOLED_CONNECTION, LOCK_TIMEOUT, STATE (standby; not
+ * adopted and !adopt), CONNECT, SQL, INTERRUPTED, TIMEOUT. A claim that failed changed nothing
+ * that a later claim does not see. */
+void shard_claim(ShardSession *session, const ClaimArgs *args, ShardClaimCb *cb, void *data);
+
+/* --- step ------------------------------------------------------------------------------------- */
+
+typedef struct StepArgs {
+    OperationId operation;
+    const char *rollout; /* uuid text; NULL or '' = none */
+    uint32_t generation;
+    uint32_t attempt;
+    const char *revision;
+    Direction direction;
+    const Script *script; /* borrows until the callback */
+    StrList rows_before;  /* sorted */
+    StrList rows_after;   /* sorted */
+    uint64_t fence;       /* from the claim */
+    uint64_t epoch;       /* from the claim */
+    Uuid fleet_id;        /* from the claim */
+    const char *who;
+    uint32_t lock_timeout_ms;      /* 0 = 500; the revision's header wins */
+    uint32_t statement_timeout_ms; /* 0 = none; the revision's header wins */
+    uint32_t deadline_ms;          /* for the whole step; 0 = none */
+    bool run_verify;               /* the +verify section, upgrades only */
+} StepArgs;
+
+typedef struct StepResult {
+    bool already_done;     /* this operation had succeeded before; nothing ran now */
+    bool not_committed;    /* with an error: COMMIT was never sent */
+    bool needs_claim;      /* with an error: the session is dead, claim anew to know */
+    bool failure_recorded; /* with an error: a failed row is in the history */
+    StrList rows;          /* as read from the shard last; without error, rows_after */
+    uint64_t duration_ms;
+} StepResult;
+
+/* `result` is never NULL. Errors: LOCK_TIMEOUT or BUSY (deadlock, serialization: nothing changed,
+ * try again), SQL and VERIFY (rolled back and recorded; with the line in the file), FENCED,
+ * OVERTAKEN (rows are not rows_before), CONNECT (lost before COMMIT was sent), UNKNOWN (lost
+ * around COMMIT), DIVERGED (committed, but rows or history are not what they must be), SCRIPT
+ * (refused before the start), UNTRUSTED_LEDGER, INTERRUPTED, TIMEOUT. */
+typedef void ShardStepCb(ShardSession *session, const StepResult *result, const Error *err,
+                         void *data);
+void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, void *data);
+
+typedef struct StampArgs {
+    OperationId operation; /* all zero: the history row has none */
+    const char *rollout;
+    StrList rows_before;
+    StrList rows_after;
+    uint64_t fence;
+    uint64_t epoch;
+    Uuid fleet_id;
+    const char *who;
+    const char *message; /* NULL = none */
+    uint32_t lock_timeout_ms;
+} StampArgs;
+
+/* Sets the version rows without running anything; recorded with direction stamp. */
+void shard_stamp(ShardSession *session, const StampArgs *args, ShardStepCb *cb, void *data);
+
+/* --- read ------------------------------------------------------------------------------------- */
+
+/* What a shard says of itself. Nothing here was written by reading it. */
+typedef struct ShardReading {
+    const char *schema; /* '' = the whole database */
+    StrList rows;       /* sorted; empty also when there is no version table */
+    bool has_version_table;
+    bool adopted;           /* has a row in pgtide.shard */
+    bool trusted;           /* the ledger's relations are ones we may write; see message */
+    const char *message;    /* why not */
+    bool identity_mismatch; /* the row names another server, database or schema */
+    Uuid shard_uuid;
+    Uuid fleet_id;
+    uint64_t fence;
+    uint64_t epoch;
+    bool has_last_operation;
+    OperationId last_operation;
+    uint32_t schema_oid;
+} ShardReading;
+
+typedef struct DatabaseReading {
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    const char *database;
+    uint64_t size_bytes; /* 0 unless asked for */
+    uint32_t server_version;
+    uint32_t timeline; /* 0 on a standby */
+    bool in_recovery;
+    bool pooled; /* through a pooler: reads only */
+    ShardReading *shards;
+    size_t shard_count;
+    const HistoryEntry *history; /* of the session's own shard, oldest first */
+    size_t history_count;
+} DatabaseReading;
+
+typedef struct ReadArgs {
+    const char *schema_like; /* LIKE pattern of further schemas that are shards; NULL = only the
+                                session's own */
+    bool with_size;
+    uint32_t history_limit; /* newest rows of the session's own shard */
+    uint32_t deadline_ms;   /* 0 = 30 s */
+} ReadArgs;
+
+typedef void ShardReadCb(ShardSession *session, const DatabaseReading *reading, const Error *err,
+                         void *data);
+/* Reads without writing, also on a standby and through a pooler. shards[0] is the session's own
+ * shard; with `schema_like` the matching schemas follow, sorted by name. */
+void shard_read(ShardSession *session, const ReadArgs *args, ShardReadCb *cb, void *data);
