@@ -1,0 +1,76 @@
+/*
+ * The journal: numbered records in a SQLite file, durable before anybody is told, chained by
+ * hashes. The coordinator's record and the agent's ledger are both one.
+ *
+ * Each record has hash = SHA-256(previous hash ‖ seq ‖ epoch ‖ kind ‖ payload), numbers big-endian
+ * (8, 8 and 4 bytes), the first previous hash being zeroes. SQLite (WAL, synchronous=FULL) owns
+ * torn writes: after a crash the file holds a prefix of what was appended, and every record that
+ * was reported persisted. The chain finds rot: opening checks every record and refuses a damaged
+ * file. The epoch rises by one at each opening. One process at a time.
+ *
+ * Writing is a thread's: it commits all that waits (at most LIMIT_JOURNAL_BATCH) at once and tells
+ * the loop how far it got. An error while writing is never retried, since after a failed fsync the
+ * file's content is not known: the process says why on stderr and aborts.
+ *
+ * For tests, the environment kills the process (SIGKILL) at an exact record:
+ *   PGTIDE_TEST_CRASH_BEFORE_RECORD=N  when all before record N is durable and N is to be written
+ *   PGTIDE_TEST_CRASH_AFTER_RECORD=N   when N is durable and nobody has been told
+ * N is the record's seq. Records after N are not in the file. They are read when a journal is
+ * opened.
+ */
+#pragma once
+
+#include "arena.h"
+
+#include <stddef.h>
+#include <uv.h>
+
+typedef struct Journal Journal;
+
+typedef struct JournalRecord {
+    uint64_t seq; /* from 1, without gaps */
+    uint64_t epoch;
+    uint32_t kind; /* the owner's; 0 is not used */
+    const uint8_t *payload;
+    size_t length;
+} JournalRecord;
+
+/* Opens or makes the file (mode 0600; its directory must exist), checks the whole chain, raises
+ * the epoch. ERR_JOURNAL: damaged, the detail names the record. ERR_BUSY: another process has it.
+ */
+ErrCode journal_open(const char *path, Journal **ret_journal, Error *err) MUST_CHECK;
+/* Writes all that waits, ends the thread, frees. NULL-safe. No callback runs after this; run the
+ * loop once more before closing it. */
+void journal_close(Journal *journal);
+
+uint64_t journal_epoch(const Journal *journal);
+/* Makes the epoch at least `epoch`, durably: an operator takes over from another journal. Returns
+ * when that is on disk. */
+void journal_raise_epoch(Journal *journal, uint64_t epoch);
+uint64_t journal_last_seq(const Journal *journal);  /* given out */
+uint64_t journal_persisted(const Journal *journal); /* durable; equal when nothing waits */
+
+/* Called with each record in order; the payload is borrowed. Another code than ERR_OK ends the
+ * replay with that error. */
+typedef ErrCode (*JournalVisit)(void *context, const JournalRecord *record, Error *err);
+/* Records from `first_seq` on. Before journal_start() only. */
+ErrCode journal_replay(Journal *journal, uint64_t first_seq, JournalVisit visit, void *context,
+                       Error *err) MUST_CHECK;
+
+/* Writes and returns when it is durable. Before journal_start() only. */
+ErrCode journal_append_sync(Journal *journal, uint32_t kind, const void *payload, size_t length,
+                            uint64_t *ret_seq, Error *err) MUST_CHECK;
+
+/* All records up to `seq` are durable. Runs in the loop; one call may stand for many records. */
+typedef void (*JournalOnPersisted)(void *context, uint64_t seq);
+/* Starts the writer thread. */
+ErrCode journal_start(Journal *journal, uv_loop_t *loop, JournalOnPersisted on_persisted,
+                      void *context, Error *err) MUST_CHECK;
+/*
+ * Queues a record (copied) and gives it its number. Only ERR_LIMIT for a payload beyond
+ * LIMIT_JOURNAL_RECORD_BYTES is possible. While the queue is full (LIMIT_JOURNAL_QUEUE_RECORDS or
+ * _BYTES) this waits for the writer, which either gets on or ends the process: a decision is never
+ * dropped. The loop's thread only.
+ */
+ErrCode journal_append(Journal *journal, uint32_t kind, const void *payload, size_t length,
+                       uint64_t *ret_seq, Error *err) MUST_CHECK;
