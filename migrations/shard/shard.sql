@@ -28,7 +28,7 @@ CREATE TABLE pgtide.shard (
 
 CREATE TABLE pgtide.history (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    schema_name text COLLATE "C" NOT NULL REFERENCES pgtide.shard,
+    schema_name text COLLATE "C" NOT NULL,
     operation bytea CHECK (octet_length(operation) = 16),
     rollout uuid,
     generation integer NOT NULL DEFAULT 0,
@@ -53,7 +53,7 @@ CREATE INDEX history_schema ON pgtide.history (schema_name, seq);
 
 -- Where a step outside a transaction stands: its intent is written before the statement runs.
 CREATE TABLE pgtide.progress (
-    schema_name text COLLATE "C" NOT NULL REFERENCES pgtide.shard,
+    schema_name text COLLATE "C" NOT NULL,
     operation bytea NOT NULL CHECK (octet_length(operation) = 16),
     unit integer NOT NULL,
     kind text NOT NULL,

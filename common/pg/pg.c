@@ -1,0 +1,478 @@
+/*
+ * A connection's life and its batches. Results are collected until the batch's end (Sync in a
+ * pipeline, the last NULL of a simple query), then handed over at once. Whatever ends a batch goes
+ * through finish(), which waits for cancel requests under way: one that arrives late would hit the
+ * next batch.
+ */
+#include "pg.h"
+
+#include "pg_conn.h"
+#include "pg_error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CANCEL_GRACE_MS = 5000 };
+
+typedef struct CancelJob {
+    uv_work_t work;
+    PgConn *conn;
+    PGcancel *cancel;
+} CancelJob;
+
+/* --- handles ---------------------------------------------------------------------------------- */
+
+PgConn *pg_conn_new(uv_loop_t *loop)
+{
+    PgConn *conn = xcalloc(1, sizeof *conn);
+    conn->loop = loop;
+    conn->poll_fd = -1;
+    uv_timer_init(loop, &conn->timer);
+    uv_timer_init(loop, &conn->defer);
+    conn->timer.data = conn;
+    conn->defer.data = conn;
+    conn->pending = 2;
+    return conn;
+}
+
+void pg_release(PgConn *conn)
+{
+    conn->pending--;
+    if (conn->closing && conn->pending == 0)
+        free(conn);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    pg_release(handle->data);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    PgConn *conn = handle->data;
+    free(handle);
+    pg_release(conn);
+}
+
+void pg_poll_stop(PgConn *conn)
+{
+    if (conn->poll != NULL)
+        uv_poll_stop(conn->poll);
+}
+
+void pg_poll_close(PgConn *conn)
+{
+    if (conn->poll == NULL)
+        return;
+    uv_poll_stop(conn->poll);
+    uv_close((uv_handle_t *)conn->poll, on_poll_closed);
+    conn->poll = NULL;
+    conn->poll_fd = -1;
+}
+
+void pg_poll_start(PgConn *conn, int events, uv_poll_cb cb)
+{
+    int fd = PQsocket(conn->pg);
+    if (fd != conn->poll_fd) {
+        pg_poll_close(conn);
+        conn->poll = xcalloc(1, sizeof *conn->poll);
+        conn->poll->data = conn;
+        uv_poll_init(conn->loop, conn->poll, fd);
+        conn->poll_fd = fd;
+        conn->pending++;
+    }
+    uv_poll_start(conn->poll, events, cb);
+}
+
+static void clear_results(PGresult **results, size_t count, PGresult *failure)
+{
+    for (size_t i = 0; i < count; i++)
+        PQclear(results[i]);
+    free(results);
+    PQclear(failure);
+}
+
+static void drop_results(PgConn *conn)
+{
+    clear_results(conn->results, conn->result_count, conn->failure);
+    conn->results = NULL;
+    conn->result_count = conn->result_capacity = 0;
+    conn->failure = NULL;
+}
+
+static void drop_connection(PgConn *conn)
+{
+    pg_poll_close(conn);
+    PQfinish(conn->pg);
+    conn->pg = NULL;
+    conn->state = PG_STATE_LOST;
+}
+
+void pg_close(PgConn *conn)
+{
+    if (conn == NULL || conn->closing)
+        return;
+    conn->closing = true;
+    pg_connect_abandon(conn);
+    drop_connection(conn);
+    drop_results(conn);
+    uv_timer_stop(&conn->timer);
+    uv_timer_stop(&conn->defer);
+    uv_close((uv_handle_t *)&conn->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&conn->defer, on_timer_closed);
+}
+
+void pg_on_notice(PgConn *conn, PgNoticeCb *cb, void *data)
+{
+    conn->notice_cb = cb;
+    conn->notice_data = data;
+}
+
+void pg_notice(void *arg, const PGresult *result)
+{
+    PgConn *conn = arg;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    /* While connecting this may run in the thread pool, where nobody expects it. */
+    if (conn->state == PG_STATE_BUSY && conn->notice_cb != NULL && message != NULL)
+        conn->notice_cb(severity == NULL ? "NOTICE" : severity, message, conn->notice_data);
+}
+
+/* --- connecting ------------------------------------------------------------------------------- */
+
+void pg_connect_settle(PgConn *conn)
+{
+    uv_timer_stop(&conn->timer);
+    pg_poll_stop(conn);
+    PgConnectCb *cb = conn->connect_cb;
+    if (PQstatus(conn->pg) == CONNECTION_OK && PQsetnonblocking(conn->pg, 1) == 0 &&
+        PQenterPipelineMode(conn->pg) == 1) {
+        PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
+        conn->state = PG_STATE_IDLE;
+        cb(conn, NULL, conn->data);
+        return;
+    }
+    Error err;
+    pg_error_connect(conn->pg, &err);
+    drop_connection(conn);
+    cb(conn, &err, conn->data);
+}
+
+void pg_connect_timeout(uv_timer_t *timer)
+{
+    PgConn *conn = timer->data;
+    Error err;
+    err_set(&err, ERR_CONNECT, "can't connect: no answer in time");
+    if (conn->pg != NULL && PQhost(conn->pg) != NULL)
+        err_detail(&err, "host %s, port %s", PQhost(conn->pg), PQport(conn->pg));
+    pg_connect_abandon(conn);
+    uv_timer_stop(&conn->defer);
+    drop_connection(conn);
+    conn->connect_cb(conn, &err, conn->data);
+}
+
+/* --- the end of a batch ----------------------------------------------------------------------- */
+
+static void deliver(PgConn *conn)
+{
+    PgResult *views = xcalloc(conn->result_count + 1, sizeof *views);
+    for (size_t i = 0; i < conn->result_count; i++)
+        views[i].handle = conn->results[i];
+    Error error = conn->error;
+    const char *position = PQresultErrorField(conn->failure, PG_DIAG_STATEMENT_POSITION);
+    const char *constraint = PQresultErrorField(conn->failure, PG_DIAG_CONSTRAINT_NAME);
+    PgReply reply = {
+        .error = conn->has_error ? &error : NULL,
+        .results = views,
+        .count = conn->result_count,
+        .failed = conn->failed,
+        .position = position == NULL ? 0 : atoi(position),
+        .constraint = constraint == NULL ? "" : constraint,
+        .lost = conn->lost,
+        .timed_out = conn->timed_out,
+    };
+    PGresult **results = conn->results;
+    size_t count = conn->result_count;
+    PGresult *failure = conn->failure;
+    conn->results = NULL;
+    conn->result_count = conn->result_capacity = 0;
+    conn->failure = NULL;
+    if (conn->state == PG_STATE_BUSY)
+        conn->state = PG_STATE_IDLE;
+    PgBatchCb *cb = conn->batch_cb;
+    conn->batch_cb = NULL;
+    cb(conn, &reply, conn->data); /* may send the next batch, or close */
+    clear_results(results, count, failure);
+    free(views);
+}
+
+static void finish(PgConn *conn)
+{
+    uv_timer_stop(&conn->timer);
+    pg_poll_stop(conn);
+    conn->finished = true;
+    if (conn->lost)
+        drop_connection(conn);
+    else if (conn->simple && PQenterPipelineMode(conn->pg) != 1)
+        conn->lost = true;
+    if (conn->cancel_jobs == 0)
+        deliver(conn);
+}
+
+static void finish_lost(PgConn *conn)
+{
+    if (!conn->has_error)
+        pg_error_lost(conn->pg, &conn->error);
+    conn->has_error = true;
+    conn->lost = true;
+    finish(conn);
+}
+
+static void on_deferred(uv_timer_t *timer)
+{
+    finish_lost(timer->data);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void keep_result(PgConn *conn, PGresult *result)
+{
+    if (conn->result_count == conn->result_capacity) {
+        conn->result_capacity = conn->result_capacity == 0 ? 16 : conn->result_capacity * 2;
+        conn->results = xrealloc(conn->results, conn->result_capacity * sizeof *conn->results);
+    }
+    conn->results[conn->result_count++] = result;
+}
+
+static void keep_failure(PgConn *conn, PGresult *result)
+{
+    if (conn->has_error) {
+        if (pg_error_is_fatal(result))
+            conn->lost = true;
+        PQclear(result);
+        return;
+    }
+    conn->has_error = true;
+    pg_error_result(result, &conn->error);
+    if (pg_error_is_fatal(result)) {
+        conn->lost = true;
+        conn->error.code = ERR_CONNECT;
+    }
+    conn->failure = result;
+    conn->failed = conn->simple ? conn->result_count : conn->answered;
+}
+
+typedef enum Progress { PROGRESS_MORE, PROGRESS_END, PROGRESS_LOST } Progress;
+
+static Progress take_result(PgConn *conn, PGresult *result)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_PIPELINE_SYNC:
+        PQclear(result);
+        return PROGRESS_END;
+    case PGRES_PIPELINE_ABORTED:
+        PQclear(result);
+        return PROGRESS_MORE;
+    case PGRES_FATAL_ERROR:
+    case PGRES_BAD_RESPONSE:
+        keep_failure(conn, result);
+        return conn->lost ? PROGRESS_LOST : PROGRESS_MORE;
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+        PQclear(result);
+        conn->has_error = true;
+        err_set(&conn->error, ERR_SQL, "COPY from or to the client is not supported");
+        conn->failed = conn->answered;
+        return PROGRESS_LOST; /* dropping the connection is the only clean way out */
+    default:
+        keep_result(conn, result);
+        return PROGRESS_MORE;
+    }
+}
+
+static Progress take_results(PgConn *conn)
+{
+    while (PQisBusy(conn->pg) == 0) {
+        PGresult *result = PQgetResult(conn->pg);
+        if (result == NULL) {
+            if (conn->simple)
+                return PROGRESS_END;
+            if (++conn->answered > conn->expected)
+                return PROGRESS_LOST;
+            continue;
+        }
+        Progress progress = take_result(conn, result);
+        if (progress != PROGRESS_MORE)
+            return progress;
+    }
+    return PROGRESS_MORE;
+}
+
+static void on_batch_event(uv_poll_t *poll_handle, int status, int events);
+
+/* Flushes what is left to send and waits for what comes next. */
+static bool wait_more(PgConn *conn)
+{
+    int left = PQflush(conn->pg);
+    if (left < 0)
+        return false;
+    pg_poll_start(conn, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_batch_event);
+    return true;
+}
+
+static void on_batch_event(uv_poll_t *poll_handle, int status, int events)
+{
+    (void)events;
+    PgConn *conn = poll_handle->data;
+    bool readable = status < 0 || PQconsumeInput(conn->pg) == 1;
+    /* An error the server sent before it closed is already in the buffer. */
+    Progress progress = take_results(conn);
+    if (progress == PROGRESS_END) {
+        finish(conn);
+        return;
+    }
+    if (progress == PROGRESS_LOST || !readable || status < 0 ||
+        PQstatus(conn->pg) == CONNECTION_BAD || !wait_more(conn))
+        finish_lost(conn);
+}
+
+/* --- deadlines and cancelling ----------------------------------------------------------------- */
+
+static void run_cancel(uv_work_t *work)
+{
+    CancelJob *job = work->data;
+    char ignored[256];
+    (void)PQcancel(job->cancel, ignored, sizeof ignored);
+}
+
+static void cancel_done(uv_work_t *work, int ignored)
+{
+    (void)ignored;
+    CancelJob *job = work->data;
+    PgConn *conn = job->conn;
+    PQfreeCancel(job->cancel);
+    free(job);
+    conn->cancel_jobs--;
+    if (!conn->closing && conn->finished && conn->cancel_jobs == 0 && conn->batch_cb != NULL)
+        deliver(conn);
+    pg_release(conn);
+}
+
+void pg_cancel(PgConn *conn)
+{
+    if (conn->state != PG_STATE_BUSY || conn->pg == NULL || conn->finished)
+        return;
+    PGcancel *cancel = PQgetCancel(conn->pg);
+    if (cancel == NULL)
+        return;
+    CancelJob *job = xcalloc(1, sizeof *job);
+    job->work.data = job;
+    job->conn = conn;
+    job->cancel = cancel;
+    conn->cancel_jobs++;
+    conn->pending++;
+    uv_queue_work(conn->loop, &job->work, run_cancel, cancel_done);
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+    finish_lost(timer->data);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    PgConn *conn = timer->data;
+    conn->timed_out = true;
+    pg_cancel(conn);
+    uv_timer_start(&conn->timer, on_grace_over, CANCEL_GRACE_MS, 0);
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static void begin_batch(PgConn *conn, bool simple, size_t expected, PgBatchCb *cb, void *data)
+{
+    conn->simple = simple;
+    conn->expected = expected;
+    conn->answered = 0;
+    conn->failed = 0;
+    conn->has_error = conn->lost = conn->timed_out = conn->finished = false;
+    err_clear(&conn->error);
+    conn->batch_cb = cb;
+    conn->data = data;
+}
+
+static void end_sending(PgConn *conn, bool sent, uint32_t deadline_ms)
+{
+    if (!sent || !wait_more(conn)) {
+        uv_timer_start(&conn->defer, on_deferred, 0, 0);
+        return;
+    }
+    if (deadline_ms > 0)
+        uv_timer_start(&conn->timer, on_deadline, deadline_ms, 0);
+}
+
+void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb *cb, void *data)
+{
+    begin_batch(conn, false, batch->count, cb, data);
+    bool sent = conn->state == PG_STATE_IDLE;
+    if (sent)
+        conn->state = PG_STATE_BUSY;
+    for (size_t i = 0; sent && i < batch->count; i++) {
+        const PgStatement *statement = &batch->items[i];
+        sent = PQsendQueryParams(conn->pg, statement->sql, statement->param_count, NULL,
+                                 statement->params, NULL, NULL, 0) == 1;
+    }
+    sent = sent && PQpipelineSync(conn->pg) == 1;
+    end_sending(conn, sent, deadline_ms);
+}
+
+void pg_send_simple(PgConn *conn, const char *sql, uint32_t deadline_ms, PgBatchCb *cb, void *data)
+{
+    begin_batch(conn, true, 0, cb, data);
+    bool sent = conn->state == PG_STATE_IDLE;
+    if (sent)
+        conn->state = PG_STATE_BUSY;
+    sent = sent && PQexitPipelineMode(conn->pg) == 1 && PQsendQuery(conn->pg, sql) == 1;
+    end_sending(conn, sent, deadline_ms);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+bool pg_is_connected(const PgConn *conn)
+{
+    return conn->state == PG_STATE_IDLE || conn->state == PG_STATE_BUSY;
+}
+
+bool pg_is_busy(const PgConn *conn)
+{
+    return conn->state == PG_STATE_BUSY || conn->state == PG_STATE_CONNECTING;
+}
+
+int pg_backend_pid(const PgConn *conn)
+{
+    return conn->pg == NULL ? 0 : PQbackendPID(conn->pg);
+}
+
+int pg_server_version(const PgConn *conn)
+{
+    return conn->pg == NULL ? 0 : PQserverVersion(conn->pg);
+}
+
+bool pg_in_transaction(const PgConn *conn)
+{
+    if (conn->pg == NULL)
+        return false;
+    PGTransactionStatusType status = PQtransactionStatus(conn->pg);
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+const char *pg_identifier(const PgConn *conn, Arena *arena, const char *name)
+{
+    char *quoted = conn->pg == NULL ? NULL : PQescapeIdentifier(conn->pg, name, strlen(name));
+    if (quoted == NULL)
+        return NULL;
+    const char *copy = arena_strdup(arena, quoted);
+    PQfreemem(quoted);
+    return copy;
+}

@@ -1,0 +1,66 @@
+/*
+ * The inside of a PgConn, shared by pg_connect.c (making the connection) and pg.c (batches).
+ * Internal to common/pg.
+ */
+#pragma once
+
+#include "pg.h"
+
+#include <libpq-fe.h>
+
+typedef enum PgState {
+    PG_STATE_NEW,
+    PG_STATE_CONNECTING,
+    PG_STATE_IDLE,
+    PG_STATE_BUSY,
+    PG_STATE_LOST, /* no connection, or none any more */
+} PgState;
+
+typedef struct ConnectJob ConnectJob;
+
+struct PgConn {
+    uv_loop_t *loop;
+    PGconn *pg; /* NULL before and after */
+    PgState state;
+    bool closing;
+    int pending; /* open handles and jobs in the thread pool: freed when closing and 0 */
+
+    uv_poll_t *poll; /* NULL while there is no socket; its own allocation, sockets change */
+    int poll_fd;
+    uv_timer_t timer; /* deadline of what runs */
+    uv_timer_t defer; /* runs callbacks outside the call that caused them */
+
+    PgConnectCb *connect_cb;
+    PgBatchCb *batch_cb;
+    void *data;
+    PgNoticeCb *notice_cb;
+    void *notice_data;
+    ConnectJob *job; /* the connect under way in the thread pool */
+
+    /* The batch in hand. */
+    bool simple;
+    size_t expected; /* statements sent */
+    size_t answered; /* statements whose answer is complete */
+    PGresult **results;
+    size_t result_count;
+    size_t result_capacity;
+    PGresult *failure; /* the server's error, kept for its texts */
+    size_t failed;
+    Error error;
+    bool has_error;
+    bool lost;
+    bool timed_out;
+    int cancel_jobs; /* the reply waits for them, so that a late cancel can't hit the next batch */
+    bool finished;
+};
+
+/* Replaces the poll handle when libpq's socket changed, and waits for `events`. */
+void pg_poll_start(PgConn *conn, int events, uv_poll_cb cb);
+void pg_poll_stop(PgConn *conn);
+void pg_poll_close(PgConn *conn);
+void pg_release(PgConn *conn); /* one handle or job less */
+void pg_notice(void *conn, const PGresult *result);
+/* The connection is up: `conn->pg` is set. */
+void pg_connect_settle(PgConn *conn);
+void pg_connect_abandon(PgConn *conn); /* the job in the thread pool goes on without us */
+void pg_connect_timeout(uv_timer_t *timer);
