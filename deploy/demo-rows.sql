@@ -14,7 +14,7 @@ SELECT 'team-' || n, 'Team ' || n, (SELECT min(id) FROM users) FROM generate_ser
 INSERT INTO memberships (workspace_id, user_id)
 SELECT w.id, u.id FROM workspaces AS w, users AS u WHERE u.id % 3 = w.id % 3;
 INSERT INTO channels (workspace_id, name)
-SELECT w.id, name FROM workspaces AS w, unnest(ARRAY['general', 'random', 'help']) AS name;
+SELECT w.id, topic.name FROM workspaces AS w, unnest(ARRAY['general', 'random', 'help']) AS topic (name);
 INSERT INTO messages (channel_id, author_id, body, created_at)
 SELECT c.id, m.user_id, 'Message ' || n, timestamptz '2026-01-01 08:00:00+00' + n * interval '1 minute'
 FROM channels AS c JOIN memberships AS m USING (workspace_id), generate_series(1, 3) AS n;

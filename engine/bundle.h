@@ -1,0 +1,35 @@
+/*
+ * Bundle: an immutable signed set of revisions, the only SQL that may ever run on a fleet. A file
+ * holds the signed manifest (id, graph and digests of every revision) and the revision files in the
+ * manifest's order.
+ */
+#pragma once
+
+#include "graph.h"
+#include "trust.h"
+
+typedef struct Bundle {
+    Digest digest; /* of the manifest's bytes */
+    const char *name;
+    uint64_t created_unix_ms;
+    Script **scripts;
+    size_t script_count;
+    RevisionMap *map;
+    Signers signers; /* distinct release keys whose signature holds */
+} Bundle;
+
+/* An unsigned bundle file. `scripts` in any order; the manifest sorts them by id. */
+ErrCode bundle_build(Arena *arena, const char *name, uint64_t created_unix_ms,
+                     Script *const *scripts, size_t count, uint8_t **ret_bytes, size_t *ret_length,
+                     Error *err) MUST_CHECK;
+/* The same file with one more signature. */
+ErrCode bundle_sign(Arena *arena, const void *bytes, size_t length, const SecretKey *key,
+                    uint8_t **ret_bytes, size_t *ret_length, Error *err) MUST_CHECK;
+/* Verifies signatures against the release role's threshold, every file against its digest, and the
+ * graph. Errors: SIGNATURE_INVALID, KEY_UNKNOWN, DIGEST_MISMATCH, PROTOCOL, SCRIPT, GRAPH. All
+ * lives in `arena`. */
+ErrCode bundle_open(Arena *arena, const void *bytes, size_t length, const Trust *trust,
+                    Bundle *ret_bundle, Error *err) MUST_CHECK;
+/* Digests and graph are checked, signatures are not: for `bundle show` before it is signed. */
+ErrCode bundle_open_unverified(Arena *arena, const void *bytes, size_t length, Bundle *ret_bundle,
+                               size_t *ret_signature_count, Error *err) MUST_CHECK;

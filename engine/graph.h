@@ -1,0 +1,64 @@
+/*
+ * The revision graph: what a target means, which steps lead there, and which version rows stand
+ * after each step.
+ *
+ * Edges are `revises` and `depends_on`; `applied` is everything at or below the rows over both;
+ * rows are always the maximal elements of what is applied (Alembic's meaning). Order is always the
+ * same for the same files.
+ */
+#pragma once
+
+#include "script.h"
+#include "states.h"
+
+typedef struct RevisionMap RevisionMap;
+
+typedef struct GraphStep {
+    const char *revision;
+    const Script *script;
+    Direction direction;
+    StrList rows_before; /* sorted */
+    StrList rows_after;  /* sorted */
+} GraphStep;
+
+typedef struct GraphSteps {
+    GraphStep *items;
+    size_t count;
+    StrList rows_after; /* sorted; the rows given when there is no step */
+} GraphSteps;
+
+/* Checks the whole: duplicate ids, missing parents, cycles, label clashes (ERR_GRAPH with the
+ * file). Borrows the scripts; the map lives in `arena`. */
+ErrCode graph_build(Arena *arena, Script *const *scripts, size_t count, RevisionMap **ret_map,
+                    Error *err) MUST_CHECK;
+
+size_t graph_count(const RevisionMap *map);
+const Script *graph_script_at(const RevisionMap *map, size_t index); /* sorted by id */
+const Script *graph_find(const RevisionMap *map, const char *id);    /* NULL when unknown */
+StrList graph_heads(Arena *arena, const RevisionMap *map); /* nothing revises them; sorted */
+StrList graph_bases(Arena *arena, const RevisionMap *map);
+StrList graph_children(Arena *arena, const RevisionMap *map, const char *id); /* that revise it */
+bool graph_is_merge_point(const RevisionMap *map, const char *id);
+bool graph_is_branch_point(const RevisionMap *map, const char *id);
+/* Newest first, each revision before its parents. */
+void graph_newest_first(Arena *arena, const RevisionMap *map, const Script ***ret_scripts,
+                        size_t *ret_count);
+
+/* Every ancestor-or-self of the rows. ERR_REVISION_UNKNOWN names a row that no file has. */
+ErrCode graph_applied(Arena *arena, const RevisionMap *map, const StrList *rows,
+                      StrList *ret_applied, Error *err) MUST_CHECK;
+/* One revision by id, unique prefix, label, `head`, or `label@head`. */
+ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
+                          const char **ret_id, Error *err) MUST_CHECK;
+
+/* Steps from `rows` to `target` (head, heads, id, prefix, label, +N, id+N, label@head …), oldest
+ * first. */
+ErrCode graph_upgrade(Arena *arena, const RevisionMap *map, const StrList *rows, const char *target,
+                      GraphSteps *ret_steps, Error *err) MUST_CHECK;
+/* Steps from `rows` down to `target` (base, id, -N, id-N …), newest first. */
+ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *rows,
+                        const char *target, GraphSteps *ret_steps, Error *err) MUST_CHECK;
+/* The rows after stamping: `targets` are ids, head, heads or base; `purge` forgets the present rows
+ * first. */
+ErrCode graph_stamp(Arena *arena, const RevisionMap *map, const StrList *rows,
+                    const StrList *targets, bool purge, StrList *ret_rows, Error *err) MUST_CHECK;

@@ -1,0 +1,32 @@
+/*
+ * Splits SQL into statements with PostgreSQL's own client lexer (psqlscan): dollar quotes, BEGIN
+ * ATOMIC bodies, rules and nested comments are its business, not ours.
+ */
+#pragma once
+
+#include "str.h"
+
+typedef struct Statement {
+    const char *text;          /* without the final semicolon; in the arena */
+    int line;                  /* of its first token, in the file, 1-based */
+    const char *first_keyword; /* upper case; '' when it does not begin with a word */
+    const char *second_keyword;
+} Statement;
+
+typedef struct StatementList {
+    Statement *items;
+    size_t count;
+} StatementList;
+
+/* `first_line` is the file's line of the text's first byte; `file` is for errors. Empty statements
+ * are dropped. Errors (ERR_SCRIPT, with file and line): psql commands, unterminated quotes, COPY …
+ * FROM STDIN, too many. */
+ErrCode sql_split(Arena *arena, const char *file, const char *sql, size_t length, int first_line,
+                  StatementList *ret_list, Error *err) MUST_CHECK;
+
+/* BEGIN, COMMIT, ROLLBACK, SAVEPOINT and kin: never an author's business in a transactional
+ * revision. */
+bool statement_is_transaction_control(const Statement *statement);
+/* Forms that PostgreSQL refuses inside a transaction block (CONCURRENTLY, VACUUM, CREATE DATABASE,
+ * …). */
+bool statement_needs_no_transaction(const Statement *statement);
