@@ -4,6 +4,9 @@
  */
 #pragma once
 
+/* System headers that ask for <limits.h> find this file first on the include path. */
+#include_next <limits.h>
+
 enum {
     /* Files a person writes. */
     LIMIT_REVISION_FILE_BYTES = 16 * 1024 * 1024,

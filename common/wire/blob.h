@@ -44,5 +44,5 @@ ErrCode blob_put_append(BlobStore *store, const Digest *digest, uint64_t offset,
                         size_t length, uint64_t *ret_offset, Error *err) MUST_CHECK;
 ErrCode blob_put_finish(BlobStore *store, const Digest *digest, Error *err) MUST_CHECK;
 void blob_put_abandon(BlobStore *store, const Digest *digest);
-/* NULL-safe for an absent blob. */
+/* An absent blob is no error. */
 ErrCode blob_remove(BlobStore *store, const Digest *digest, Error *err) MUST_CHECK;

@@ -17,6 +17,7 @@ Digest sha256_bytes(const void *bytes, size_t length);
 void sha256_init(Sha256 *hash);
 void sha256_update(Sha256 *hash, const void *bytes, size_t length);
 Digest sha256_final(Sha256 *hash); /* releases the hash */
+Digest sha256_next(Sha256 *hash);  /* gives the result and starts over; cheaper than a new hash */
 void sha256_abandon(Sha256 *hash); /* releases it without a result; harmless after final */
 
 /* Of the file's whole content; more than `limit` bytes is ERR_LIMIT. */

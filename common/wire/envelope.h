@@ -74,4 +74,9 @@ ErrCode envelope_open(Arena *arena, const void *bytes, size_t length, MessageTyp
 ErrCode envelope_peek_unverified(Arena *arena, const void *bytes, size_t length, MessageType type,
                                  const uint8_t **ret_payload, size_t *ret_length,
                                  size_t *ret_signature_count, Error *err) MUST_CHECK;
+
+/* DSSE v1 pre-authentication encoding, in `arena`; NULL for a type longer than any of ours. */
+uint8_t *envelope_pae(Arena *arena, const char *payload_type, const void *payload, size_t length,
+                      size_t *ret_length);
+
 bool signers_have(const Signers *signers, const uint8_t ed25519[KEY_BYTES]);

@@ -85,6 +85,8 @@ const TrustOperator *trust_find_operator(const Trust *trust, const char *keyid);
 const PublicKeyInfo *trust_find_coordinator(const Trust *trust, const char *keyid);
 const PublicKeyInfo *trust_find_release(const Trust *trust, const char *keyid);
 bool trust_is_coordinator(const Trust *trust, const char *keyid);
+/* In any role, by its Ed25519 or its CURVE half. */
+bool trust_has_key(const Trust *trust, const PublicKeyInfo *key);
 
 /* Distinct keys of the role among the signers, against its threshold. */
 ErrCode trust_release_threshold_met(const Trust *trust, const Signers *signers,
@@ -98,8 +100,8 @@ const uint8_t *trust_lookup_operator(void *trust, const char *keyid);
 const uint8_t *trust_lookup_coordinator(void *trust, const char *keyid);
 
 /*
- * CURVE keys that may connect, for the ZAP allow-list: index from 0 while it returns true. Keys
- * without a CURVE half are passed over.
+ * Coordinators, then operators: the CURVE keys that may connect, for the ZAP allow-list. Index from
+ * 0 while it returns true.
  */
 typedef struct TrustPeer {
     const PublicKeyInfo *key;

@@ -1,0 +1,126 @@
+#include "codec_common.h"
+
+#include "limits.h"
+
+#include <string.h>
+
+/* Enums of the proto files and of the domain have the same values by construction. */
+_Static_assert((int)PGTIDE__V1__DIRECTION__DIRECTION_DOWNGRADE == (int)DIRECTION_DOWNGRADE, "");
+_Static_assert((int)PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_ROLLBACK ==
+                   (int)ON_SHARD_FAILURE_ROLLBACK,
+               "");
+_Static_assert((int)PGTIDE__V1__ON_FAILURE__ON_FAILURE_ROLLBACK_ROLLOUT ==
+                   (int)ON_FAILURE_ROLLBACK_ROLLOUT,
+               "");
+_Static_assert((int)PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DUMP == (int)BACKUP_METHOD_DUMP, "");
+_Static_assert((int)PGTIDE__V1__VERDICT__VERDICT_REJECTED == (int)VERDICT_REJECTED, "");
+
+static bool label_text_is_valid(const char *text, bool or_empty)
+{
+    size_t length = strlen(text);
+    return length <= LIMIT_LABEL_BYTES && (or_empty || length > 0);
+}
+
+ErrCode labels_decode(Arena *arena, Pgtide__V1__Label *const *items, size_t count, LabelList *out,
+                      Error *err)
+{
+    CHECK(proto_count(count, LIMIT_LABELS, "labels", err));
+    Label *labels = ARENA_ARRAY(arena, Label, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        if (!label_text_is_valid(items[i]->key, false) ||
+            !label_text_is_valid(items[i]->value, true)) {
+            return err_set(err, ERR_PROTOCOL, "a label is empty or longer than %d bytes",
+                           LIMIT_LABEL_BYTES);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(labels[j].key, items[i]->key) == 0) {
+                return err_set(err, ERR_PROTOCOL, "label %s is there twice", labels[j].key);
+            }
+        }
+        labels[i] = (Label){items[i]->key, items[i]->value};
+    }
+    *out = (LabelList){labels, count};
+    return ERR_OK;
+}
+
+Pgtide__V1__Label **labels_encode(Arena *arena, const LabelList *labels)
+{
+    Pgtide__V1__Label **items = ARENA_ARRAY(arena, Pgtide__V1__Label *, labels->count + 1);
+    for (size_t i = 0; i < labels->count; i++) {
+        items[i] = ARENA_NEW(arena, Pgtide__V1__Label);
+        pgtide__v1__label__init(items[i]);
+        items[i]->key = proto_from_text(labels->items[i].key);
+        items[i]->value = proto_from_text(labels->items[i].value);
+    }
+    return items;
+}
+
+ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
+{
+    if (in == NULL || in->backup == NULL || in->concurrency == NULL) {
+        return err_set(err, ERR_PROTOCOL, "the policy or a part of it is missing");
+    }
+    CHECK(proto_enum((int)in->on_shard_failure, ON_SHARD_FAILURE_COUNT, "on_shard_failure", err));
+    CHECK(proto_enum((int)in->on_failure, ON_FAILURE_COUNT, "on_failure", err));
+    CHECK(proto_enum((int)in->backup->method, BACKUP_METHOD_COUNT, "backup method", err));
+    if (in->lock_timeout_ms > LIMIT_LOCK_TIMEOUT_MS) {
+        return err_set(err, ERR_LIMIT, "a lock timeout of %u ms, at most %d are allowed",
+                       in->lock_timeout_ms, LIMIT_LOCK_TIMEOUT_MS);
+    }
+    *out = (Policy){
+        .concurrency = {in->concurrency->fleet, in->concurrency->host, in->concurrency->cluster,
+                        in->concurrency->database},
+        .budget_fleet = in->budget_fleet,
+        .on_shard_failure = (OnShardFailure)in->on_shard_failure,
+        .on_failure = (OnFailure)in->on_failure,
+        .backup = {.method = (BackupMethod)in->backup->method,
+                   .compress = in->backup->compress,
+                   .verify = in->backup->verify,
+                   .keep = in->backup->keep},
+        .lock_timeout_ms = in->lock_timeout_ms,
+        .lock_attempts = in->lock_attempts,
+        .statement_timeout_ms = in->statement_timeout_ms,
+        .approvals = in->approvals,
+        .rollback_until_ms = in->rollback_until_ms,
+        .unknown_deadline_ms = in->unknown_deadline_ms,
+    };
+    return ERR_OK;
+}
+
+Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
+{
+    Pgtide__V1__Policy *out = ARENA_NEW(arena, Pgtide__V1__Policy);
+    pgtide__v1__policy__init(out);
+    out->concurrency = ARENA_NEW(arena, Pgtide__V1__Concurrency);
+    pgtide__v1__concurrency__init(out->concurrency);
+    out->concurrency->fleet = policy->concurrency.fleet;
+    out->concurrency->host = policy->concurrency.host;
+    out->concurrency->cluster = policy->concurrency.cluster;
+    out->concurrency->database = policy->concurrency.database;
+    out->budget_fleet = policy->budget_fleet;
+    out->on_shard_failure = (Pgtide__V1__OnShardFailure)policy->on_shard_failure;
+    out->on_failure = (Pgtide__V1__OnFailure)policy->on_failure;
+    out->backup = ARENA_NEW(arena, Pgtide__V1__BackupPolicy);
+    pgtide__v1__backup_policy__init(out->backup);
+    out->backup->method = (Pgtide__V1__BackupMethod)policy->backup.method;
+    out->backup->compress = policy->backup.compress;
+    out->backup->verify = policy->backup.verify;
+    out->backup->keep = policy->backup.keep;
+    out->lock_timeout_ms = policy->lock_timeout_ms;
+    out->lock_attempts = policy->lock_attempts;
+    out->statement_timeout_ms = policy->statement_timeout_ms;
+    out->approvals = policy->approvals;
+    out->rollback_until_ms = policy->rollback_until_ms;
+    out->unknown_deadline_ms = policy->unknown_deadline_ms;
+    return out;
+}
+
+char **texts_encode(const StrList *list)
+{
+    return (char **)(uintptr_t)list->items;
+}
+
+ByteSpan span_decode(const ProtobufCBinaryData *field)
+{
+    return (ByteSpan){field->data, field->len};
+}

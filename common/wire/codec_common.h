@@ -1,0 +1,29 @@
+/*
+ * What the codecs of plans and of messages share: labels, policies, and the way a check is written.
+ */
+#pragma once
+
+#include "proto_read.h"
+
+#include "plan.pb-c.h"
+
+/* A field check that ends the function on failure: decoders are lists of them. */
+#define CHECK(call)                                                                                \
+    do {                                                                                           \
+        ErrCode check_code = (call);                                                               \
+        if (check_code != ERR_OK) {                                                                \
+            return check_code;                                                                     \
+        }                                                                                          \
+    } while (0)
+
+ErrCode labels_decode(Arena *arena, Pgtide__V1__Label *const *items, size_t count, LabelList *out,
+                      Error *err) MUST_CHECK;
+Pgtide__V1__Label **labels_encode(Arena *arena, const LabelList *labels);
+
+ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err) MUST_CHECK;
+/* Lives in `arena`. */
+Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy);
+
+/* The list's texts, as protobuf-c wants them. Borrows. */
+char **texts_encode(const StrList *list);
+ByteSpan span_decode(const ProtobufCBinaryData *field);

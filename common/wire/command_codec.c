@@ -1,0 +1,260 @@
+#include "codec_common.h"
+#include "message_codec.h"
+
+#include "limits.h"
+
+#include "command.pb-c.h"
+
+#include <string.h>
+
+/* --- decoding --------------------------------------------------------------------------------- */
+
+static ErrCode welcome_decode(const Pgtide__V1__Welcome *in, Welcome *out, Error *err)
+{
+    CHECK(proto_uuid(&in->agent_boot, "agent boot", &out->agent_boot, err));
+    out->heartbeat_ms = in->heartbeat_ms;
+    out->silence_deadline_ms = in->silence_deadline_ms;
+    if (out->heartbeat_ms == 0 || out->silence_deadline_ms <= out->heartbeat_ms) {
+        return err_set(err, ERR_PROTOCOL, "a silence deadline not above the heartbeat interval");
+    }
+    return ERR_OK;
+}
+
+static ErrCode order_decode(Arena *arena, const Pgtide__V1__ShardOrder *in, ShardOrder *out,
+                            Error *err)
+{
+    if (in->plan_shard.len == 0) {
+        return err_set(err, ERR_PROTOCOL, "an order without a shard");
+    }
+    out->plan_shard = span_decode(&in->plan_shard);
+    CHECK(proto_count(in->n_audit_path, LIMIT_MERKLE_DEPTH, "hashes in an audit path", err));
+    out->audit_path = ARENA_ARRAY(arena, Digest, in->n_audit_path + 1);
+    out->audit_path_count = in->n_audit_path;
+    for (size_t i = 0; i < in->n_audit_path; i++) {
+        CHECK(proto_digest(&in->audit_path[i], "audit path", &out->audit_path[i], err));
+    }
+    CHECK(proto_enum((int)in->direction, DIRECTION_COUNT, "direction", err));
+    out->direction = (Direction)in->direction;
+    out->generation = in->generation;
+    out->attempt = in->attempt;
+    if (in->generation == 0 || in->attempt == 0) {
+        return err_set(err, ERR_PROTOCOL, "generation and attempt begin at 1");
+    }
+    return ERR_OK;
+}
+
+static ErrCode run_decode(Arena *arena, const Pgtide__V1__RunShards *in, RunShards *out, Error *err)
+{
+    CHECK(proto_uuid(&in->rollout_id, "rollout id", &out->rollout_id, err));
+    CHECK(proto_digest(&in->plan_digest, "plan digest", &out->plan_digest, err));
+    CHECK(proto_digest(&in->dossier_digest, "dossier digest", &out->dossier_digest, err));
+    CHECK(proto_digest(&in->bundle_digest, "bundle digest", &out->bundle_digest, err));
+    CHECK(
+        proto_digest(&in->bundle_blob_digest, "bundle blob digest", &out->bundle_blob_digest, err));
+    CHECK(proto_count(in->n_orders, LIMIT_SHARD_ORDERS_PER_COMMAND, "orders", err));
+    if (in->n_orders == 0) {
+        return err_set(err, ERR_PROTOCOL, "a command to run no shard");
+    }
+    out->orders = ARENA_ARRAY(arena, ShardOrder, in->n_orders);
+    out->order_count = in->n_orders;
+    for (size_t i = 0; i < in->n_orders; i++) {
+        CHECK(order_decode(arena, in->orders[i], &out->orders[i], err));
+    }
+    return ERR_OK;
+}
+
+static ErrCode chunk_decode(const Pgtide__V1__BlobChunk *in, BlobChunk *out, Error *err)
+{
+    CHECK(proto_digest(&in->digest, "blob digest", &out->digest, err));
+    CHECK(proto_count(in->bytes.len, LIMIT_CHUNK_BYTES, "bytes in a chunk", err));
+    if (in->total > LIMIT_PLAN_BYTES || in->offset > in->total ||
+        in->bytes.len > in->total - in->offset) {
+        return err_set(err, ERR_PROTOCOL, "a chunk outside its blob");
+    }
+    out->offset = in->offset;
+    out->total = in->total;
+    out->bytes = span_decode(&in->bytes);
+    return ERR_OK;
+}
+
+static ErrCode stop_decode(const Pgtide__V1__StopRollout *in, StopRollout *out, Error *err)
+{
+    CHECK(proto_uuid_or_nil(&in->rollout_id, "rollout id", &out->rollout_id, err));
+    return proto_text(in->reason, "reason", &out->reason, err);
+}
+
+static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, Command *out,
+                                   Error *err)
+{
+    switch (in->body_case) {
+    case PGTIDE__V1__COMMAND__BODY_WELCOME:
+        out->kind = COMMAND_WELCOME;
+        return welcome_decode(in->welcome, &out->welcome, err);
+    case PGTIDE__V1__COMMAND__BODY_HEARTBEAT:
+        out->kind = COMMAND_HEARTBEAT;
+        return ERR_OK;
+    case PGTIDE__V1__COMMAND__BODY_RUN:
+        out->kind = COMMAND_RUN;
+        return run_decode(arena, in->run, &out->run, err);
+    case PGTIDE__V1__COMMAND__BODY_STOP:
+        out->kind = COMMAND_STOP;
+        return stop_decode(in->stop, &out->stop, err);
+    case PGTIDE__V1__COMMAND__BODY_CHUNK:
+        out->kind = COMMAND_CHUNK;
+        return chunk_decode(in->chunk, &out->chunk, err);
+    case PGTIDE__V1__COMMAND__BODY_REFRESH:
+        out->kind = COMMAND_REFRESH;
+        return ERR_OK;
+    default:
+        return err_set(err, ERR_PROTOCOL, "a command without a body this version knows");
+    }
+}
+
+static ErrCode command_fields_decode(Arena *arena, const Pgtide__V1__Command *in, Command *out,
+                                     Error *err)
+{
+    CHECK(proto_uuid(&in->fleet_id, "fleet id", &out->fleet_id, err));
+    CHECK(proto_name(in->agent, "agent", &out->agent, err));
+    CHECK(proto_uuid_or_nil(&in->agent_boot, "agent boot", &out->agent_boot, err));
+    if (uuid_is_nil(&out->agent_boot) && in->body_case != PGTIDE__V1__COMMAND__BODY_WELCOME) {
+        return err_set(err, ERR_PROTOCOL, "a command without the agent's boot nonce");
+    }
+    if (in->epoch == 0 || in->sequence == 0) {
+        return err_set(err, ERR_PROTOCOL, "epoch and sequence begin at 1");
+    }
+    out->epoch = in->epoch;
+    out->sequence = in->sequence;
+    out->not_after_uptime_ms = in->not_after_uptime_ms;
+    out->sent_unix_ms = in->sent_unix_ms;
+    return command_body_decode(arena, in, out, err);
+}
+
+ErrCode command_decode(Arena *arena, const void *bytes, size_t length, Command *out, Error *err)
+{
+    ProtobufCMessage *message;
+    CHECK(proto_count(length, LIMIT_COMMAND_BYTES, "bytes in a command", err));
+    CHECK(proto_unpack(arena, &pgtide__v1__command__descriptor, bytes, length, UNKNOWN_FIELDS_PASS,
+                       &message, err));
+    Command command;
+    memset(&command, 0, sizeof command);
+    CHECK(command_fields_decode(arena, (Pgtide__V1__Command *)message, &command, err));
+    *out = command;
+    return ERR_OK;
+}
+
+/* --- encoding --------------------------------------------------------------------------------- */
+
+static Pgtide__V1__ShardOrder *order_encode(Arena *arena, const ShardOrder *order)
+{
+    Pgtide__V1__ShardOrder *out = ARENA_NEW(arena, Pgtide__V1__ShardOrder);
+    pgtide__v1__shard_order__init(out);
+    out->plan_shard = proto_bytes(order->plan_shard.bytes, order->plan_shard.length);
+    out->n_audit_path = order->audit_path_count;
+    out->audit_path = ARENA_ARRAY(arena, ProtobufCBinaryData, order->audit_path_count + 1);
+    for (size_t i = 0; i < order->audit_path_count; i++) {
+        out->audit_path[i] = proto_from_digest(&order->audit_path[i]);
+    }
+    out->generation = order->generation;
+    out->direction = (Pgtide__V1__Direction)order->direction;
+    out->attempt = order->attempt;
+    return out;
+}
+
+static Pgtide__V1__RunShards *run_encode(Arena *arena, const RunShards *run)
+{
+    Pgtide__V1__RunShards *out = ARENA_NEW(arena, Pgtide__V1__RunShards);
+    pgtide__v1__run_shards__init(out);
+    out->rollout_id = proto_from_uuid(&run->rollout_id);
+    out->plan_digest = proto_from_digest(&run->plan_digest);
+    out->dossier_digest = proto_from_digest(&run->dossier_digest);
+    out->bundle_digest = proto_from_digest(&run->bundle_digest);
+    out->bundle_blob_digest = proto_from_digest(&run->bundle_blob_digest);
+    out->n_orders = run->order_count;
+    out->orders = ARENA_ARRAY(arena, Pgtide__V1__ShardOrder *, run->order_count + 1);
+    for (size_t i = 0; i < run->order_count; i++) {
+        out->orders[i] = order_encode(arena, &run->orders[i]);
+    }
+    return out;
+}
+
+static Pgtide__V1__Welcome *welcome_encode(Arena *arena, const Welcome *welcome)
+{
+    Pgtide__V1__Welcome *out = ARENA_NEW(arena, Pgtide__V1__Welcome);
+    pgtide__v1__welcome__init(out);
+    out->agent_boot = proto_from_uuid(&welcome->agent_boot);
+    out->heartbeat_ms = welcome->heartbeat_ms;
+    out->silence_deadline_ms = welcome->silence_deadline_ms;
+    return out;
+}
+
+static Pgtide__V1__StopRollout *stop_encode(Arena *arena, const StopRollout *stop)
+{
+    Pgtide__V1__StopRollout *out = ARENA_NEW(arena, Pgtide__V1__StopRollout);
+    pgtide__v1__stop_rollout__init(out);
+    out->rollout_id = proto_from_uuid(&stop->rollout_id);
+    out->reason = proto_from_text(stop->reason);
+    return out;
+}
+
+static Pgtide__V1__BlobChunk *chunk_encode(Arena *arena, const BlobChunk *chunk)
+{
+    Pgtide__V1__BlobChunk *out = ARENA_NEW(arena, Pgtide__V1__BlobChunk);
+    pgtide__v1__blob_chunk__init(out);
+    out->digest = proto_from_digest(&chunk->digest);
+    out->offset = chunk->offset;
+    out->total = chunk->total;
+    out->bytes = proto_bytes(chunk->bytes.bytes, chunk->bytes.length);
+    return out;
+}
+
+static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide__V1__Command *out,
+                                   Error *err)
+{
+    switch (command->kind) {
+    case COMMAND_WELCOME:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_WELCOME;
+        out->welcome = welcome_encode(arena, &command->welcome);
+        return ERR_OK;
+    case COMMAND_HEARTBEAT:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_HEARTBEAT;
+        out->heartbeat = ARENA_NEW(arena, Pgtide__V1__Heartbeat);
+        pgtide__v1__heartbeat__init(out->heartbeat);
+        return ERR_OK;
+    case COMMAND_RUN:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_RUN;
+        out->run = run_encode(arena, &command->run);
+        return ERR_OK;
+    case COMMAND_STOP:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_STOP;
+        out->stop = stop_encode(arena, &command->stop);
+        return ERR_OK;
+    case COMMAND_CHUNK:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_CHUNK;
+        out->chunk = chunk_encode(arena, &command->chunk);
+        return ERR_OK;
+    case COMMAND_REFRESH:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_REFRESH;
+        out->refresh = ARENA_NEW(arena, Pgtide__V1__RefreshInventory);
+        pgtide__v1__refresh_inventory__init(out->refresh);
+        return ERR_OK;
+    default:
+        return err_set(err, ERR_INTERNAL, "a command of no kind");
+    }
+}
+
+ErrCode command_encode(Arena *arena, const Command *command, uint8_t **ret_bytes,
+                       size_t *ret_length, Error *err)
+{
+    Pgtide__V1__Command out;
+    pgtide__v1__command__init(&out);
+    out.fleet_id = proto_from_uuid(&command->fleet_id);
+    out.agent = proto_from_text(command->agent);
+    out.agent_boot = proto_from_uuid(&command->agent_boot);
+    out.epoch = command->epoch;
+    out.sequence = command->sequence;
+    out.not_after_uptime_ms = command->not_after_uptime_ms;
+    out.sent_unix_ms = command->sent_unix_ms;
+    CHECK(command_body_encode(arena, command, &out, err));
+    *ret_bytes = proto_pack(arena, &out.base, ret_length);
+    return ERR_OK;
+}

@@ -1,0 +1,360 @@
+#include "plan_codec.h"
+
+#include "codec_common.h"
+
+#include "limits.h"
+#include "merkle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- header ----------------------------------------------------------------------------------- */
+
+static ErrCode waves_decode(Arena *arena, const Pgtide__V1__PlanHeader *in, PlanHeader *out,
+                            Error *err)
+{
+    CHECK(proto_count(in->n_waves, LIMIT_PLAN_WAVES, "waves", err));
+    uint64_t shards = 0;
+    out->waves = ARENA_ARRAY(arena, WavePlan, in->n_waves + 1);
+    out->wave_count = in->n_waves;
+    for (size_t i = 0; i < in->n_waves; i++) {
+        const Pgtide__V1__Wave *wave = in->waves[i];
+        CHECK(proto_identifier(wave->name, "wave name", false, &out->waves[i].name, err));
+        if (wave->shard_count == 0) {
+            return err_set(err, ERR_PROTOCOL, "wave %s has no shards", wave->name);
+        }
+        out->waves[i].shard_count = wave->shard_count;
+        out->waves[i].bake_ms = wave->bake_ms;
+        out->waves[i].budget = wave->budget;
+        shards += wave->shard_count;
+    }
+    if (shards != in->shard_count || shards == 0) {
+        return err_set(err, ERR_PROTOCOL, "the waves have %llu shards, the plan %u",
+                       (unsigned long long)shards, in->shard_count);
+    }
+    return ERR_OK;
+}
+
+static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *in, PlanHeader *out,
+                                    Error *err)
+{
+    CHECK(proto_uuid(&in->fleet_id, "fleet id", &out->fleet_id, err));
+    CHECK(proto_uuid(&in->rollout_id, "rollout id", &out->rollout_id, err));
+    CHECK(proto_name(in->name, "rollout name", &out->name, err));
+    if (!key_id_is_valid(in->author)) {
+        return err_set(err, ERR_PROTOCOL, "the author is not a key id");
+    }
+    out->author = in->author;
+    out->created_unix_ms = in->created_unix_ms;
+    out->expires_unix_ms = in->expires_unix_ms;
+    if (in->created_unix_ms == 0 || in->expires_unix_ms <= in->created_unix_ms) {
+        return err_set(err, ERR_PROTOCOL, "the plan expires before it was made");
+    }
+    CHECK(proto_digest(&in->bundle_digest, "bundle digest", &out->bundle_digest, err));
+    CHECK(proto_identifier(in->bundle_name, "bundle name", false, &out->bundle_name, err));
+    CHECK(proto_enum((int)in->direction, DIRECTION_COUNT, "direction", err));
+    out->direction = (Direction)in->direction;
+    CHECK(proto_text(in->target, "target", &out->target, err));
+    CHECK(proto_uuid_or_nil(&in->rollback_of, "rollback_of", &out->rollback_of, err));
+    CHECK(proto_count(in->shard_count, LIMIT_PLAN_SHARDS, "shards", err));
+    out->shard_count = in->shard_count;
+    CHECK(proto_digest(&in->shards_root, "shards root", &out->shards_root, err));
+    CHECK(waves_decode(arena, in, out, err));
+    return policy_decode(in->policy, &out->policy, err);
+}
+
+ErrCode plan_header_decode(Arena *arena, const void *bytes, size_t length, PlanHeader *out,
+                           Error *err)
+{
+    ProtobufCMessage *message;
+    CHECK(proto_unpack(arena, &pgtide__v1__plan_header__descriptor, bytes, length,
+                       UNKNOWN_FIELDS_REFUSE, &message, err));
+    PlanHeader header = {0};
+    CHECK(header_fields_decode(arena, (Pgtide__V1__PlanHeader *)message, &header, err));
+    *out = header;
+    return ERR_OK;
+}
+
+ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret_bytes,
+                           size_t *ret_length, Error *err)
+{
+    CHECK(proto_count(header->wave_count, LIMIT_PLAN_WAVES, "waves", err));
+    Pgtide__V1__PlanHeader out;
+    pgtide__v1__plan_header__init(&out);
+    out.fleet_id = proto_from_uuid(&header->fleet_id);
+    out.rollout_id = proto_from_uuid(&header->rollout_id);
+    out.name = proto_from_text(header->name);
+    out.author = proto_from_text(header->author);
+    out.created_unix_ms = header->created_unix_ms;
+    out.expires_unix_ms = header->expires_unix_ms;
+    out.bundle_digest = proto_from_digest(&header->bundle_digest);
+    out.bundle_name = proto_from_text(header->bundle_name);
+    out.direction = (Pgtide__V1__Direction)header->direction;
+    out.target = proto_from_text(header->target);
+    out.rollback_of = proto_from_uuid(&header->rollback_of);
+    out.shard_count = header->shard_count;
+    out.shards_root = proto_from_digest(&header->shards_root);
+    out.n_waves = header->wave_count;
+    out.waves = ARENA_ARRAY(arena, Pgtide__V1__Wave *, header->wave_count + 1);
+    for (size_t i = 0; i < header->wave_count; i++) {
+        Pgtide__V1__Wave *wave = ARENA_NEW(arena, Pgtide__V1__Wave);
+        pgtide__v1__wave__init(wave);
+        wave->name = proto_from_text(header->waves[i].name);
+        wave->shard_count = header->waves[i].shard_count;
+        wave->bake_ms = header->waves[i].bake_ms;
+        wave->budget = header->waves[i].budget;
+        out.waves[i] = wave;
+    }
+    out.policy = policy_encode(arena, &header->policy);
+    *ret_bytes = proto_pack(arena, &out.base, ret_length);
+    return ERR_OK;
+}
+
+/* --- one shard -------------------------------------------------------------------------------- */
+
+static ErrCode shard_fields_decode(Arena *arena, const Pgtide__V1__PlanShard *in, PlanShard *out,
+                                   Error *err)
+{
+    out->index = in->index;
+    out->wave = in->wave;
+    if (in->index >= LIMIT_PLAN_SHARDS || in->wave >= LIMIT_PLAN_WAVES) {
+        return err_set(err, ERR_LIMIT, "shard %u of wave %u is beyond the limits", in->index,
+                       in->wave);
+    }
+    CHECK(proto_uuid(&in->uuid, "shard uuid", &out->uuid, err));
+    CHECK(proto_name(in->agent, "agent", &out->agent, err));
+    CHECK(proto_name(in->host, "host", &out->host, err));
+    CHECK(proto_name(in->cluster, "cluster", &out->cluster, err));
+    CHECK(proto_identifier(in->database, "database", false, &out->database, err));
+    CHECK(proto_identifier(in->schema, "schema", true, &out->schema, err));
+    if (in->system_identifier == 0 || in->database_oid == 0) {
+        return err_set(err, ERR_PROTOCOL, "a shard without system identifier or database oid");
+    }
+    out->system_identifier = in->system_identifier;
+    out->database_oid = in->database_oid;
+    CHECK(proto_revisions(arena, in->rows_before, in->n_rows_before, LIMIT_ROWS, true,
+                          "rows before", &out->rows_before, err));
+    CHECK(proto_revisions(arena, in->steps, in->n_steps, LIMIT_STEPS, false, "steps", &out->steps,
+                          err));
+    CHECK(proto_revisions(arena, in->rows_after, in->n_rows_after, LIMIT_ROWS, true, "rows after",
+                          &out->rows_after, err));
+    return labels_decode(arena, in->labels, in->n_labels, &out->labels, err);
+}
+
+ErrCode plan_shard_decode(Arena *arena, const void *bytes, size_t length, PlanShard *out,
+                          Error *err)
+{
+    ProtobufCMessage *message;
+    CHECK(proto_unpack(arena, &pgtide__v1__plan_shard__descriptor, bytes, length,
+                       UNKNOWN_FIELDS_REFUSE, &message, err));
+    PlanShard shard = {0};
+    CHECK(shard_fields_decode(arena, (Pgtide__V1__PlanShard *)message, &shard, err));
+    *out = shard;
+    return ERR_OK;
+}
+
+ErrCode plan_shard_encode(Arena *arena, const PlanShard *shard, uint8_t **ret_bytes,
+                          size_t *ret_length, Error *err)
+{
+    CHECK(proto_count(shard->steps.count, LIMIT_STEPS, "steps", err));
+    Pgtide__V1__PlanShard out;
+    pgtide__v1__plan_shard__init(&out);
+    out.index = shard->index;
+    out.wave = shard->wave;
+    out.uuid = proto_from_uuid(&shard->uuid);
+    out.agent = proto_from_text(shard->agent);
+    out.host = proto_from_text(shard->host);
+    out.cluster = proto_from_text(shard->cluster);
+    out.database = proto_from_text(shard->database);
+    out.schema = proto_from_text(shard->schema);
+    out.system_identifier = shard->system_identifier;
+    out.database_oid = shard->database_oid;
+    out.n_rows_before = shard->rows_before.count;
+    out.rows_before = texts_encode(&shard->rows_before);
+    out.n_steps = shard->steps.count;
+    out.steps = texts_encode(&shard->steps);
+    out.n_rows_after = shard->rows_after.count;
+    out.rows_after = texts_encode(&shard->rows_after);
+    out.n_labels = shard->labels.count;
+    out.labels = labels_encode(arena, &shard->labels);
+    *ret_bytes = proto_pack(arena, &out.base, ret_length);
+    return ERR_OK;
+}
+
+/* --- approval --------------------------------------------------------------------------------- */
+
+ErrCode approval_decode(Arena *arena, const void *bytes, size_t length, Approval *out, Error *err)
+{
+    ProtobufCMessage *message;
+    CHECK(proto_unpack(arena, &pgtide__v1__approval__descriptor, bytes, length,
+                       UNKNOWN_FIELDS_REFUSE, &message, err));
+    const Pgtide__V1__Approval *in = (Pgtide__V1__Approval *)message;
+    Approval approval = {0};
+    CHECK(proto_digest(&in->plan_digest, "plan digest", &approval.plan_digest, err));
+    CHECK(proto_enum((int)in->verdict, VERDICT_COUNT, "verdict", err));
+    approval.verdict = (Verdict)in->verdict;
+    approval.created_unix_ms = in->created_unix_ms;
+    approval.expires_unix_ms = in->expires_unix_ms;
+    if (in->created_unix_ms == 0 || in->expires_unix_ms <= in->created_unix_ms) {
+        return err_set(err, ERR_PROTOCOL, "the approval expires before it was made");
+    }
+    CHECK(proto_text(in->reason, "reason", &approval.reason, err));
+    *out = approval;
+    return ERR_OK;
+}
+
+ErrCode approval_encode(Arena *arena, const Approval *approval, uint8_t **ret_bytes,
+                        size_t *ret_length, Error *err)
+{
+    (void)err;
+    Pgtide__V1__Approval out;
+    pgtide__v1__approval__init(&out);
+    out.plan_digest = proto_from_digest(&approval->plan_digest);
+    out.verdict = (Pgtide__V1__Verdict)approval->verdict;
+    out.created_unix_ms = approval->created_unix_ms;
+    out.expires_unix_ms = approval->expires_unix_ms;
+    out.reason = proto_from_text(approval->reason);
+    *ret_bytes = proto_pack(arena, &out.base, ret_length);
+    return ERR_OK;
+}
+
+/* --- files of several parts ------------------------------------------------------------------- */
+
+static ByteSpan *spans_decode(Arena *arena, const ProtobufCBinaryData *items, size_t count)
+{
+    ByteSpan *spans = ARENA_ARRAY(arena, ByteSpan, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        spans[i] = span_decode(&items[i]);
+    }
+    return spans;
+}
+
+static ProtobufCBinaryData *spans_encode(Arena *arena, const ByteSpan *spans, size_t count)
+{
+    ProtobufCBinaryData *items = ARENA_ARRAY(arena, ProtobufCBinaryData, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        items[i] = proto_bytes(spans[i].bytes, spans[i].length);
+    }
+    return items;
+}
+
+ErrCode plan_file_encode(Arena *arena, const PlanFile *file, uint8_t **ret_bytes,
+                         size_t *ret_length, Error *err)
+{
+    CHECK(proto_count(file->shard_count, LIMIT_PLAN_SHARDS, "shards", err));
+    Pgtide__V1__PlanFile out;
+    pgtide__v1__plan_file__init(&out);
+    out.header_envelope = proto_bytes(file->header_envelope.bytes, file->header_envelope.length);
+    out.n_shards = file->shard_count;
+    out.shards = spans_encode(arena, file->shards, file->shard_count);
+    if (pgtide__v1__plan_file__get_packed_size(&out) > LIMIT_PLAN_BYTES) {
+        return err_set(err, ERR_LIMIT, "the plan is larger than %d bytes", LIMIT_PLAN_BYTES);
+    }
+    *ret_bytes = proto_pack(arena, &out.base, ret_length);
+    return ERR_OK;
+}
+
+ErrCode plan_file_decode(Arena *arena, const void *bytes, size_t length, PlanFile *out, Error *err)
+{
+    ProtobufCMessage *message;
+    CHECK(proto_unpack(arena, &pgtide__v1__plan_file__descriptor, bytes, length,
+                       UNKNOWN_FIELDS_REFUSE, &message, err));
+    const Pgtide__V1__PlanFile *in = (Pgtide__V1__PlanFile *)message;
+    CHECK(proto_count(in->n_shards, LIMIT_PLAN_SHARDS, "shards", err));
+    *out = (PlanFile){span_decode(&in->header_envelope),
+                      spans_decode(arena, in->shards, in->n_shards), in->n_shards};
+    return ERR_OK;
+}
+
+static int compare_uuid_pointers(const void *a, const void *b)
+{
+    return uuid_compare(*(const Uuid *const *)a, *(const Uuid *const *)b);
+}
+
+static ErrCode check_no_shard_twice(const PlanShard *shards, size_t count, Error *err)
+{
+    const Uuid **sorted = xcalloc(count, sizeof *sorted);
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = &shards[i].uuid;
+    }
+    qsort(sorted, count, sizeof *sorted, compare_uuid_pointers);
+    ErrCode code = ERR_OK;
+    for (size_t i = 1; i < count && code == ERR_OK; i++) {
+        if (uuid_equal(sorted[i - 1], sorted[i])) {
+            char text[UUID_TEXT_SIZE];
+            uuid_format(sorted[i], text);
+            code = err_set(err, ERR_PROTOCOL, "shard %s is in the plan twice", text);
+        }
+    }
+    free(sorted);
+    return code;
+}
+
+static ErrCode check_shards_root(const PlanFile *file, const PlanHeader *header, Error *err)
+{
+    Digest *leaves = xcalloc(file->shard_count, sizeof *leaves);
+    for (size_t i = 0; i < file->shard_count; i++) {
+        leaves[i] = merkle_leaf(file->shards[i].bytes, file->shards[i].length);
+    }
+    Digest root = merkle_root(leaves, file->shard_count);
+    free(leaves);
+    if (!digest_equal(&root, &header->shards_root)) {
+        return err_set(err, ERR_DIGEST_MISMATCH, "the plan's shards are not those its header says");
+    }
+    return ERR_OK;
+}
+
+ErrCode plan_file_check(Arena *arena, const PlanFile *file, const PlanHeader *header,
+                        PlanShard **ret_shards, Error *err)
+{
+    if (file->shard_count != header->shard_count || header->wave_count == 0) {
+        return err_set(err, ERR_PROTOCOL, "the plan has %zu shards, its header says %u",
+                       file->shard_count, header->shard_count);
+    }
+    CHECK(check_shards_root(file, header, err));
+    PlanShard *shards = ARENA_ARRAY(arena, PlanShard, file->shard_count);
+    size_t wave = 0;
+    uint64_t wave_end = header->waves[0].shard_count;
+    for (size_t i = 0; i < file->shard_count; i++) {
+        CHECK(plan_shard_decode(arena, file->shards[i].bytes, file->shards[i].length, &shards[i],
+                                err));
+        while (i >= wave_end && wave + 1 < header->wave_count) {
+            wave_end += header->waves[++wave].shard_count;
+        }
+        if (shards[i].index != i || shards[i].wave != wave) {
+            return err_set(err, ERR_PROTOCOL, "shard %zu of the plan is out of its place", i);
+        }
+    }
+    CHECK(check_no_shard_twice(shards, file->shard_count, err));
+    if (ret_shards != NULL) {
+        *ret_shards = shards;
+    }
+    return ERR_OK;
+}
+
+ErrCode plan_dossier_encode(Arena *arena, const PlanDossier *dossier, uint8_t **ret_bytes,
+                            size_t *ret_length, Error *err)
+{
+    CHECK(proto_count(dossier->approval_count, LIMIT_OPERATORS, "approvals", err));
+    Pgtide__V1__PlanDossier out;
+    pgtide__v1__plan_dossier__init(&out);
+    out.header_envelope =
+        proto_bytes(dossier->header_envelope.bytes, dossier->header_envelope.length);
+    out.n_approvals = dossier->approval_count;
+    out.approvals = spans_encode(arena, dossier->approvals, dossier->approval_count);
+    *ret_bytes = proto_pack(arena, &out.base, ret_length);
+    return ERR_OK;
+}
+
+ErrCode plan_dossier_decode(Arena *arena, const void *bytes, size_t length, PlanDossier *out,
+                            Error *err)
+{
+    ProtobufCMessage *message;
+    CHECK(proto_unpack(arena, &pgtide__v1__plan_dossier__descriptor, bytes, length,
+                       UNKNOWN_FIELDS_REFUSE, &message, err));
+    const Pgtide__V1__PlanDossier *in = (Pgtide__V1__PlanDossier *)message;
+    CHECK(proto_count(in->n_approvals, LIMIT_OPERATORS, "approvals", err));
+    *out = (PlanDossier){span_decode(&in->header_envelope),
+                         spans_decode(arena, in->approvals, in->n_approvals), in->n_approvals};
+    return ERR_OK;
+}
