@@ -1,0 +1,19 @@
+/*
+ * Inside of the command line's frame: main.c (dispatch), help.c (the table as help), output.c
+ * (results and errors).
+ */
+#pragma once
+
+#include "command.h"
+
+/* Every command, ended by NULL. */
+const Command *const *commands_all(void);
+bool command_group_exists(const char *word); /* some command's first of several words */
+
+void help_all(void);
+void help_group(const char *word);
+void help_command(const Command *command, const CommandOption *globals);
+void help_markdown(const CommandOption *globals); /* docs/cli.md */
+
+/* Prints the result object or the error; returns the exit status. */
+int output_finish(CommandContext *context, ErrCode code, const Error *err, bool json);

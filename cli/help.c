@@ -1,0 +1,131 @@
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define X(symbol) extern const Command symbol __attribute__((weak));
+#include "commands.def"
+#undef X
+
+static const Command *const declared[] = {
+#define X(symbol) &symbol,
+#include "commands.def"
+#undef X
+};
+
+const Command *const *commands_all(void)
+{
+    static const Command *present[sizeof declared / sizeof declared[0] + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof declared / sizeof declared[0]; i++) {
+        if (declared[i] != NULL)
+            present[count++] = declared[i];
+    }
+    present[count] = NULL;
+    return present;
+}
+
+bool command_group_exists(const char *word)
+{
+    size_t length = strlen(word);
+    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+        if (strncmp((*at)->words, word, length) == 0 && (*at)->words[length] == ' ')
+            return true;
+    }
+    return false;
+}
+
+static void help_line(const Command *command)
+{
+    char usage[96];
+    snprintf(usage, sizeof usage, "%s %s", command->words, command->arguments);
+    printf("  %-38s %s\n", usage, command->summary);
+}
+
+void help_all(void)
+{
+    printf("pgtide %s: PostgreSQL migrations for one database and for a fleet\n\n"
+           "Usage: pgtide COMMAND [OPTIONS] [ARGUMENTS]; `pgtide COMMAND --help` explains "
+           "one.\n\nOne database:\n",
+           PGTIDE_VERSION);
+    const char *group = "";
+    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+        size_t length = strcspn((*at)->words, " ");
+        bool grouped = (*at)->words[length] == ' ';
+        if (grouped && (strncmp(group, (*at)->words, length) != 0 || group[length] != ' ')) {
+            printf("\n%c%.*s:\n", (*at)->words[0] - 32, (int)length - 1, (*at)->words + 1);
+            group = (*at)->words;
+        }
+        help_line(*at);
+    }
+}
+
+void help_group(const char *word)
+{
+    size_t length = strlen(word);
+    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+        if (strncmp((*at)->words, word, length) == 0 && (*at)->words[length] == ' ')
+            help_line(*at);
+    }
+}
+
+static void option_usage(const CommandOption *option, char *out, size_t size)
+{
+    char letter[6] = "";
+    if (option->letter != 0)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    snprintf(out, size, "%s--%s%s%s", letter, option->name, option->argument != NULL ? " " : "",
+             option->argument != NULL ? option->argument : "");
+}
+
+static void help_options(const CommandOption *options)
+{
+    for (; options != NULL && options->name != NULL; options++) {
+        char usage[96];
+        option_usage(options, usage, sizeof usage);
+        printf("  %-30s %s\n", usage, options->help);
+    }
+}
+
+void help_command(const Command *command, const CommandOption *globals)
+{
+    printf("Usage: pgtide %s [OPTIONS]%s%s\n\n%c%s.\n", command->words,
+           command->arguments[0] != '\0' ? " " : "", command->arguments,
+           command->summary[0] - (command->summary[0] >= 'a' ? 32 : 0), command->summary + 1);
+    if (command->details != NULL)
+        printf("\n%s\n", command->details);
+    if (command->options != NULL) {
+        printf("\nOptions:\n");
+        help_options(command->options);
+    }
+    printf("\nEverywhere:\n");
+    help_options(globals);
+}
+
+static void markdown_options(const CommandOption *options)
+{
+    for (; options != NULL && options->name != NULL; options++) {
+        char usage[96];
+        option_usage(options, usage, sizeof usage);
+        printf("| `%s` | %s |\n", usage, options->help);
+    }
+}
+
+void help_markdown(const CommandOption *globals)
+{
+    printf(
+        "# The command line\n\nMade by `pgtide help --markdown` from the commands' own tables.\n\n"
+        "Options of every command:\n\n| option | meaning |\n|---|---|\n");
+    markdown_options(globals);
+    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+        printf("\n## pgtide %s%s%s\n\n%c%s.\n", (*at)->words,
+               (*at)->arguments[0] != '\0' ? " " : "", (*at)->arguments,
+               (*at)->summary[0] - ((*at)->summary[0] >= 'a' ? 32 : 0), (*at)->summary + 1);
+        if ((*at)->details != NULL)
+            printf("\n%s\n", (*at)->details);
+        if ((*at)->options != NULL) {
+            printf("\n| option | meaning |\n|---|---|\n");
+            markdown_options((*at)->options);
+        }
+    }
+}
