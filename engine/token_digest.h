@@ -1,17 +1,14 @@
 /*
- * What decides "changed after it was applied": SHA-256 over the token stream of a revision's
- * sections. Comments and white space do not count, nor the case of what is not quoted.
+ * Token digest: what decides "changed after it was applied". SHA-256 over PostgreSQL's token stream
+ * (libpg_query), with comments dropped, white space ignored and unquoted words folded to lower
+ * case; so line ends, layout and remarks may change. Text form "t1:" + 64 hex.
  */
 #pragma once
 
-#include "script.h"
+#include "str.h"
 
-enum { TOKEN_DIGEST_TEXT_SIZE = 3 + DIGEST_HEX_SIZE }; /* "t1:" + hex with NUL */
+enum { TOKEN_DIGEST_TEXT_SIZE = 3 + 65 };
 
-/*
- * "t1:" + hex over upgrade, downgrade and verify. False (and '' in `out`) when the scanner does
- * not know the text, as with syntax newer than the library: that means "cannot compare", never
- * "changed".
- */
-bool token_digest_make(const ScriptSection sections[SCRIPT_PART_COUNT],
-                       char out[TOKEN_DIGEST_TEXT_SIZE]);
+/* Over the sections in the given order. Where the lexer does not understand a text (newer syntax)
+ * its bytes count. */
+void token_digest(const char *const *sections, size_t count, char out[TOKEN_DIGEST_TEXT_SIZE]);
