@@ -1,0 +1,130 @@
+/*
+ * What the coordinator shows, as JSON: the `result` object of every answer. This is the only place
+ * where its state becomes text, for the command line and for the page alike.
+ *
+ * Times are RFC 3339 or null, digests "sha256:<hex>", ids texts, percent and counts numbers. Every
+ * key named here is always there; "|null" marks what may be null. COUNTS is
+ *   {"total":24,"new":0,"current":24,"pending":0,"running":0,"failed":0,"unknown":0,"diverged":0,
+ *    "rollback-failed":0,"quarantined":0,"unreachable":0}: every shard in exactly one.
+ *
+ * VIEW_KIND_FLEET
+ *   {"fleet":UUID, "time":TIME,
+ *    "coordinator":{"name","keyid","version","epoch":1,"started":TIME,"read_only":false,
+ *                   "read_only_reason":TEXT|null},
+ *    "agents":{"admitted":3,"connected":3,"revoked":0}, "hosts":3, "clusters":3, "shards":COUNTS,
+ *    "rows":[{"rows":["008_add_user_title"],"shards":24},...],      most shards first, at most 50
+ *    "rollouts":[SUMMARY,...]}                                      those that are not over
+ *
+ * VIEW_KIND_HOSTS
+ *   {"hosts":[{"name","agents":[NAME,...],"connected":true,"clusters":1,"shards":COUNTS},...]}
+ *
+ * VIEW_KIND_CLUSTERS
+ *   {"clusters":[{"name","host","agent","system_identifier":TEXT,"server_version":150020,
+ *     "pg_dump_version":150020,"reachable":true,"message":TEXT,"labels":{KEY:VALUE,...},
+ *     "shards":COUNTS},...]}
+ *
+ * VIEW_KIND_SHARDS (`select` filters)
+ *   {"shards":[{"name":"cluster/database[/schema]","uuid","host","cluster","database","schema",
+ *     "agent","labels":{...},"rows":[...],"adopted":true,"state":WORD,"message":TEXT,
+ *     "size_bytes":0,"rollout":NAME|null,"seen":TIME|null},...],
+ *    "total":24}                                                    of the fleet, unfiltered
+ *   `rollout` is the open one that holds the shard. `message` says why when the state is not a
+ *   healthy one.
+ *
+ * VIEW_KIND_AGENTS
+ *   {"agents":[{"name","keyid","host":TEXT|null,"version":TEXT|null,"connected":true,
+ *     "last_seen":TIME|null,"uptime_ms":0,"epoch":1,"jobs_running":0,"clusters":1,"shards":8,
+ *     "revoked":false,"reason":TEXT,"admitted":TIME,"admitted_by":NAME},...]}
+ *
+ * SUMMARY
+ *   {"id":UUID,"name","state":WORD,"reason":TEXT,"who":TEXT,"stopping":false,"terminal":false,
+ *    "vetoed":false,"plan_digest","plan_blob_digest","bundle":NAME,"bundle_digest",
+ *    "direction":"upgrade","target","rollback_of":UUID|null,"author":NAME,"author_keyid",
+ *    "created":TIME,"expires":TIME,"started":TIME|null,"finished":TIME|null,
+ *    "approvals":{"needed":1,"given":1,"rejected":0},
+ *    "wave":2,"waves":3,                                            opened last (0: none), of
+ *    "progress":{"total":24,"done":6,"running":4,"waiting":14,"failed":0,"unknown":0,
+ *                "rolled_back":0,"failures":0,"budget":1}}
+ *   done + running + waiting + failed + unknown + rolled_back = total; `failures` is what counts
+ *   against `budget`. `who` is the operator behind the state, '' = the rollout itself.
+ *
+ * VIEW_KIND_ROLLOUTS
+ *   {"rollouts":[SUMMARY,...]}                                      newest first
+ *
+ * VIEW_KIND_ROLLOUT: the SUMMARY's keys, and
+ *    "policy":{"concurrency":{"fleet","host","cluster","database"},"budget_fleet":1,
+ *      "on_shard_failure":"stay|rollback","on_failure":"pause|rollback-wave|rollback-rollout",
+ *      "backup":{"method":"none|dump","compress":1,"verify":true,"keep":3},"lock_timeout_ms":500,
+ *      "lock_attempts":30,"statement_timeout_ms":0,"approvals":1,"rollback_until_ms":86400000},
+ *    "worst_case":5,                                                budget and jobs in flight
+ *    "waves":[{"number":1,"name":"canary","state":"waiting|open|baking|done","shards":1,
+ *      "bake_ms":0,"bake_left_ms":0,"budget":0,"failures":0,"rolled_back":0,"in_flight":0,
+ *      "done":1,"counts":COUNTS},...],
+ *    "approval_list":[{"operator":NAME,"keyid","verdict":"approved|rejected","created":TIME,
+ *      "expires":TIME,"reason":TEXT},...]
+ *   and with `with_shards`
+ *    "shards":[{"index":0,"name","uuid","host","cluster","agent","wave":1,"state":WORD,
+ *      "phase":WORD|null,"direction":WORD|null,"generation":1,"attempt":1,"in_flight":false,
+ *      "rolled_back":false,"overdue":false,"steps_done":8,"steps_total":8,"revision":TEXT,
+ *      "outcome":WORD|null,"rows":[...],"rows_before":[...],"rows_after":[...],"code":TEXT,
+ *      "sqlstate":TEXT,"message":TEXT,"duration_ms":12,
+ *      "backup":{"path","sha256","size_bytes","duration_ms"}|null},...]
+ *   `phase` is null while no job is at work, `rows` are as the agent last read them.
+ *
+ * Answers to other requests
+ *   ADMIT            {"agent":NAME,"keyid","revoked":false}
+ *   BLOB_PUT         {"offset":262144,"complete":false}     what has arrived; an empty piece asks
+ *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
+ *   MAKE_PLAN, MAKE_ROLLBACK
+ *     {"plan_blob_digest","plan_digest","rollout":UUID,"name","bundle","bundle_digest",
+ *      "bundle_blob_digest","direction","target","rollback_of":UUID|null,"shards":24,
+ *      "already_there":0,"left_out":0,"budget_fleet":1,"worst_case":5,"approvals":1,
+ *      "expires":TIME,
+ *      "waves":[{"number":1,"name","shards":1,"bake_ms":0,"budget":0,"worst_case":1,
+ *                "first":"cluster/database"},...],
+ *      "steps":[{"revisions":[...],"shards":24},...]}       the distinct lists of steps
+ *     already_there: selected and nothing to do. left_out: quarantined.
+ *   SUBMIT_PLAN, SUBMIT_APPROVAL, CONTROL
+ *     SUMMARY
+ *
+ * `Response.revision` is a number that changes whenever what the view shows does; a request with
+ * `seen_revision` equal to it waits up to `wait_ms`.
+ */
+#pragma once
+
+#include "arena.h"
+#include "json.h"
+
+typedef struct Coordinator Coordinator;
+typedef struct RolloutEntry RolloutEntry;
+
+typedef enum ViewKind {
+    VIEW_UNSPECIFIED,
+    VIEW_FLEET,
+    VIEW_HOSTS,
+    VIEW_SHARDS,
+    VIEW_AGENTS,
+    VIEW_ROLLOUTS,
+    VIEW_ROLLOUT,
+    VIEW_CLUSTERS,
+    VIEW_KIND_COUNT
+} ViewKind;
+
+typedef struct ViewRequest {
+    ViewKind kind;
+    const char *rollout; /* name or id; kind ROLLOUT */
+    const char *select;  /* kind SHARDS; '' = all */
+    bool with_shards;    /* kind ROLLOUT */
+    uint64_t now_ms;
+    uint64_t unix_ms;
+} ViewRequest;
+
+/* Appends the `result` object. ERR_NOT_FOUND: no such rollout. ERR_USAGE: a wrong selection. */
+ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, Arena *arena,
+                    Str *out, Error *err) MUST_CHECK;
+/* The number for Response.revision. ERR_NOT_FOUND: no such rollout. */
+ErrCode view_revision(const Coordinator *coordinator, const ViewRequest *request,
+                      uint64_t *ret_revision, Error *err) MUST_CHECK;
+
+void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *entry,
+                          JsonWriter *json);
