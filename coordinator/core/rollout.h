@@ -18,6 +18,7 @@ enum {
     ROLLOUT_TICK_MS = 1000,    /* how often jobs in flight are looked at */
     ROLLOUT_RESEND_MS = 15000, /* a job not heard of for so long is sent again */
     ROLLOUT_STOP_RESEND_MS = 5000,
+    ROLLOUT_UNKNOWN_DEADLINE_MS = 10 * 60 * 1000, /* where the policy says 0 */
     ROLLOUT_AGENT_NONE = 0xffffffff,
 };
 
@@ -27,7 +28,7 @@ MUST_CHECK ErrCode rollout_new(const PlanHeader *header, const PlanShard *shards
                                size_t shard_count, Rollout **ret_rollout, Error *err);
 void rollout_free(Rollout *rollout); /* NULL-safe */
 
-/* The rollout's agents as small numbers, in the order of their names. */
+/* The rollout's agents as small numbers, in the order the plan first names them. */
 uint32_t rollout_agent_count(const Rollout *rollout);
 const char *rollout_agent_name(const Rollout *rollout, uint32_t agent);      /* borrows */
 uint32_t rollout_agent_find(const Rollout *rollout, const char *agent_name); /* or ..._NONE */

@@ -10,12 +10,12 @@
 
 typedef enum RolloutEventKind {
     ROLLOUT_EVENT_UNSPECIFIED,
-    ROLLOUT_EVENT_START,    /* command: an operator's word */
-    ROLLOUT_EVENT_PAUSE,    /* command */
-    ROLLOUT_EVENT_RESUME,   /* command */
-    ROLLOUT_EVENT_ABORT,    /* command */
-    ROLLOUT_EVENT_AGENT_UP, /* agent: a boot nonce not seen before in this life of the coordinator;
-                               what was in flight on it is sent again */
+    ROLLOUT_EVENT_START,      /* command: an operator's word */
+    ROLLOUT_EVENT_PAUSE,      /* command */
+    ROLLOUT_EVENT_RESUME,     /* command */
+    ROLLOUT_EVENT_ABORT,      /* command */
+    ROLLOUT_EVENT_AGENT_UP,   /* agent: it can be reached, with a boot nonce that is new or again
+                                 after   AGENT_DOWN; what was in flight on it is sent again */
     ROLLOUT_EVENT_AGENT_DOWN, /* agent: no report for the silence deadline, or said goodbye */
     ROLLOUT_EVENT_JOB,        /* job: progress (no outcome), an end, or "unknown" */
     ROLLOUT_EVENT_PERSISTED,  /* persisted: this record and all before it are durable */

@@ -1,0 +1,196 @@
+/*
+ * What a rollout remembers. For the files of the rollout machine only; everybody else sees
+ * rollout.h.
+ */
+#pragma once
+
+#include "invariant.h"
+#include "names.h"
+#include "rollout.h"
+
+/* What an agent said when a job ended. */
+typedef struct ShardDetail {
+    const char *revision;
+    const char *code;
+    const char *sqlstate;
+    const char *message;
+    bool has_backup;
+    BackupInfo backup;
+    uint64_t duration_ms;
+    StrList rows;
+} ShardDetail;
+
+/*
+ * A shard is forward while its direction is the plan's, and back once it is taken back. In an
+ * opened wave it is wanted (waits to be dispatched), in flight (dispatched, and not ended), or
+ * settled (neither).
+ */
+typedef struct RolloutShard {
+    /* Changed by records only. */
+    uint8_t state;     /* ShardState */
+    uint8_t direction; /* Direction */
+    uint8_t outcome;   /* JobOutcome of the last end */
+    bool wanted : 1;
+    bool in_flight : 1;
+    bool back : 1;    /* is being, or was, taken back */
+    bool changed : 1; /* this rollout has done a step there */
+    bool unsure : 1;  /* ... or may have: an agent was lost with it, or could not tell */
+    bool overdue : 1;
+    bool failed : 1; /* counts against the budget */
+    bool rolled_back : 1;
+    uint32_t generation;
+    uint32_t attempt;
+    uint64_t first_unix_ms; /* of its first dispatch */
+    ShardDetail *detail;    /* NULL until a job has ended */
+
+    /* Of the job in flight; lost with the process. */
+    bool sent : 1; /* perhaps: what is in flight after a recovery counts as sent */
+    bool known_to_probe : 1;
+    uint8_t phase; /* JobPhase */
+    uint32_t steps_done;
+    const char *revision; /* a text of the plan, or NULL */
+    uint32_t position;    /* in Rollout.flying */
+    uint64_t heard_ms;    /* last sign of life, at first the dispatch */
+    uint64_t sent_ms;
+    uint64_t probing_ms; /* since when its agent can't tell; only with known_to_probe */
+
+    /* Fixed. */
+    uint32_t agent;
+    uint32_t host;
+    uint32_t cluster;
+    uint32_t database;
+} RolloutShard;
+
+typedef struct RolloutWave {
+    WaveState state;
+    uint32_t first; /* plan index of its first shard */
+    uint32_t count;
+    uint32_t unsettled;
+    uint32_t failures;
+    uint64_t baking_unix_ms;
+    uint64_t bake_until_ms;
+    uint32_t by_state[SHARD_STATE_COUNT];
+    uint32_t in_flight;
+    uint32_t rolled_back;
+} RolloutWave;
+
+typedef struct RolloutAgent {
+    bool up;
+    bool stop_due; /* used while a list of stops is made */
+    uint32_t in_flight;
+} RolloutAgent;
+
+/* A send that waits for its record to be durable. Numbers rise along the queue. */
+typedef struct DueSend {
+    uint64_t after;
+    uint32_t shard;
+} DueSend;
+
+struct Rollout {
+    const PlanHeader *header;
+    const PlanShard *plan;
+    Arena *arena; /* texts of records; lives as long as the rollout */
+    RolloutShard *shards;
+    uint32_t shard_count;
+    RolloutWave *waves;
+    uint32_t wave_count;
+    Names *agent_names;
+    RolloutAgent *agents;
+    uint32_t *host_load; /* jobs in flight */
+    uint32_t *cluster_load;
+    uint32_t *database_load;
+
+    /* Changed by records only. */
+    RolloutState state;
+    const char *who;
+    const char *reason;
+    uint64_t state_number; /* of the record that set `state` */
+    bool wave_opened;
+    uint32_t wave;
+    uint64_t wave_done_number; /* of the last WAVE_DONE record */
+    bool stop_decided;
+    bool aborting;
+    bool policy_done; /* rolled back as far as it goes */
+    uint32_t failures;
+    uint32_t in_flight;
+    uint32_t in_flight_back;
+    uint32_t in_flight_overdue;
+    uint32_t back_unsettled;
+    uint32_t forward_wanted;
+    uint64_t decided; /* number of the last record */
+
+    /* Durability and what it lets out. */
+    uint64_t durable;
+    RolloutState shown_state; /* the last durable one */
+    const char *shown_who;
+    const char *shown_reason;
+    DueSend *due;
+    size_t due_head;
+    size_t due_count;
+    size_t due_capacity;
+    uint64_t stop_after; /* stops may be sent when this record is durable */
+    bool stop_due;
+    uint64_t stop_sent_ms;
+
+    /* Of this process. */
+    uint32_t *flying;      /* shards in flight, in no order */
+    uint32_t next_forward; /* no forward shard before this one is wanted */
+    uint32_t next_back;
+    uint64_t rolling_since_ms;
+    uint64_t tick_at_ms;
+    uint64_t timer_ms; /* last TIMER asked for */
+};
+
+/* One step's surroundings. */
+typedef struct RolloutStep {
+    Rollout *rollout;
+    uint64_t now_ms;
+    uint64_t unix_ms;
+    RolloutEffects *effects;
+    bool changed;
+} RolloutStep;
+
+/* rollout_apply.c: the fold. ERR_JOURNAL when the record can't follow; then nothing changed. */
+MUST_CHECK ErrCode rollout_apply(Rollout *rollout, const RolloutRecord *record, Error *err);
+
+/* rollout_decide.c */
+/* Decides one record: applies it and asks for it to be journalled. */
+void rollout_decide(RolloutStep *step, RolloutRecord record);
+/* The same for a list of shards, in records of a bounded size. Fields as rollout_fill_shard(). */
+void rollout_decide_shards(RolloutStep *step, RolloutRecordKind kind, const uint32_t *shards,
+                           size_t count);
+/* Everything that follows from the state as it is now. */
+void rollout_advance(RolloutStep *step);
+/* Deadlines and sends that got no answer. */
+void rollout_look_at_flying(RolloutStep *step);
+/* What a forward job's end asks for beyond its record. */
+void rollout_after_end(RolloutStep *step, uint32_t index);
+/* Jobs in flight get word to stop after their step; what was not sent yet is recalled. */
+void rollout_begin_drain(RolloutStep *step);
+
+/* rollout_send.c */
+void rollout_effect_add(RolloutEffects *effects, RolloutEffect effect);
+/* Sends this shard's order once record `after` is durable. */
+void rollout_send_later(Rollout *rollout, uint32_t shard, uint64_t after);
+void rollout_flush_sends(RolloutStep *step);
+void rollout_set_timer(RolloutStep *step);
+
+static inline uint32_t rollout_deadline_ms(const Rollout *rollout)
+{
+    uint32_t deadline_ms = rollout->header->policy.unknown_deadline_ms;
+    return deadline_ms != 0 ? deadline_ms : ROLLOUT_UNKNOWN_DEADLINE_MS;
+}
+
+/* Forward jobs that may still be at work; those overdue are counted as failures already. */
+static inline uint32_t rollout_forward_active(const Rollout *rollout)
+{
+    return rollout->in_flight - rollout->in_flight_back - rollout->in_flight_overdue;
+}
+
+static inline bool rollout_is_draining(const Rollout *rollout)
+{
+    if (rollout->state == ROLLOUT_PAUSED || rollout->aborting)
+        return true;
+    return rollout->state == ROLLOUT_HALTED && !rollout->policy_done &&
+           rollout_forward_active(rollout) > 0;
+}

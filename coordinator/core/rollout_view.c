@@ -1,0 +1,123 @@
+#include "rollout_state.h"
+
+#include <string.h>
+
+uint32_t rollout_agent_count(const Rollout *rollout)
+{
+    return names_count(rollout->agent_names);
+}
+
+const char *rollout_agent_name(const Rollout *rollout, uint32_t agent)
+{
+    return names_first(rollout->agent_names, agent);
+}
+
+uint32_t rollout_agent_find(const Rollout *rollout, const char *agent_name)
+{
+    return names_find(rollout->agent_names, agent_name, "");
+}
+
+RolloutState rollout_state(const Rollout *rollout)
+{
+    return rollout->shown_state;
+}
+
+const char *rollout_reason(const Rollout *rollout)
+{
+    return rollout->shown_reason;
+}
+
+const char *rollout_who(const Rollout *rollout)
+{
+    return rollout->shown_who;
+}
+
+bool rollout_is_stopping(const Rollout *rollout)
+{
+    return !rollout_state_is_terminal(rollout->state) && rollout->in_flight > 0 &&
+           rollout_is_draining(rollout);
+}
+
+uint32_t rollout_wave(const Rollout *rollout)
+{
+    return rollout->wave;
+}
+
+bool rollout_is_durable(const Rollout *rollout)
+{
+    return rollout->durable == rollout->decided;
+}
+
+uint64_t rollout_record_count(const Rollout *rollout)
+{
+    return rollout->decided;
+}
+
+const PlanHeader *rollout_plan(const Rollout *rollout)
+{
+    return rollout->header;
+}
+
+uint32_t rollout_shard_count(const Rollout *rollout)
+{
+    return rollout->shard_count;
+}
+
+static void add_wave(const RolloutWave *wave, RolloutCounts *counts)
+{
+    counts->total += wave->count;
+    for (int state = 0; state < SHARD_STATE_COUNT; state++)
+        counts->by_state[state] += wave->by_state[state];
+    counts->in_flight += wave->in_flight;
+    counts->failures += wave->failures;
+    counts->rolled_back += wave->rolled_back;
+}
+
+void rollout_counts(const Rollout *rollout, RolloutCounts *out)
+{
+    *out = (RolloutCounts){0};
+    for (uint32_t i = 0; i < rollout->wave_count; i++)
+        add_wave(&rollout->waves[i], out);
+}
+
+void rollout_wave_view(const Rollout *rollout, uint32_t wave, RolloutWaveView *out)
+{
+    const RolloutWave *from = &rollout->waves[wave];
+    *out = (RolloutWaveView){.plan = &rollout->header->waves[wave],
+                             .state = from->state,
+                             .bake_until_ms = from->bake_until_ms};
+    add_wave(from, &out->counts);
+}
+
+static const char *text_or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+void rollout_shard(const Rollout *rollout, uint32_t index, RolloutShardView *out)
+{
+    static const ShardDetail no_detail = {0};
+    const RolloutShard *shard = &rollout->shards[index];
+    const ShardDetail *detail = shard->detail != NULL ? shard->detail : &no_detail;
+    *out = (RolloutShardView){
+        .plan = &rollout->plan[index],
+        .agent = shard->agent,
+        .state = (ShardState)shard->state,
+        .generation = shard->generation,
+        .direction = (Direction)shard->direction,
+        .attempt = shard->attempt,
+        .in_flight = shard->in_flight,
+        .overdue = shard->overdue,
+        .rolled_back = shard->rolled_back,
+        .phase = (JobPhase)shard->phase,
+        .outcome = (JobOutcome)shard->outcome,
+        .steps_done = shard->steps_done,
+        .revision = text_or_empty(shard->in_flight ? shard->revision : detail->revision),
+        .code = text_or_empty(detail->code),
+        .sqlstate = text_or_empty(detail->sqlstate),
+        .message = text_or_empty(detail->message),
+        .backup = detail->has_backup ? &detail->backup : NULL,
+        .duration_ms = detail->duration_ms,
+        .rows = &detail->rows,
+    };
+}
