@@ -7,8 +7,8 @@
  * callback, and all they point to, live until the next operation on the session or its close. A
  * callback may start the next operation or close the session. `err` is NULL on success.
  *
- * After an error whose `needs_claim` is set the session is dead: close it, open another, claim.
- * Claiming again is always the way to learn what an unknown outcome was.
+ * When shard_is_alive() is false after an error (`needs_claim` of a step), close the session, open
+ * another and claim: that is always the way to learn what an unknown outcome was.
  */
 #pragma once
 
@@ -67,7 +67,6 @@ typedef struct ClaimArgs {
     const char *who;      /* user@host, or the agent's name */
     bool adopt;           /* create what is missing, take over an unmanaged shard */
     bool accept_identity; /* `fleet adopt`: a clone or restore becomes the shard */
-    bool create_versions_only;    /* ensure-version: alembic_version and the bookkeeping, no step */
     const char *unmanaged_reason; /* the command line on a fleet's shard; NULL = refuse */
     BackendId orphan;             /* pid 0 = none; terminated before the row is locked */
     uint32_t lock_timeout_ms;     /* 0 = 500 */
@@ -104,6 +103,7 @@ ShardSession *shard_open(uv_loop_t *loop, const ShardTarget *target, ShardOpenCb
 /* Drops the connection (an open transaction rolls back); no callback runs any more. The loop must
  * run once more to free it. NULL-safe. */
 void shard_close(ShardSession *session);
+bool shard_is_alive(const ShardSession *session); /* still connected */
 /* Known after shard_open; `start` after the first claim or read. */
 BackendId shard_backend(const ShardSession *session);
 /* Cancels the running operation, which then ends with ERR_INTERRUPTED. A COMMIT in flight is

@@ -384,6 +384,12 @@ static void on_deadline(uv_timer_t *timer)
 {
     PgConn *conn = timer->data;
     conn->timed_out = true;
+    if (conn->never_cancel) {
+        err_set(&conn->error, ERR_CONNECT, "no answer in time");
+        conn->has_error = true;
+        finish_lost(conn);
+        return;
+    }
     pg_cancel(conn);
     uv_timer_start(&conn->timer, on_grace_over, CANCEL_GRACE_MS, 0);
 }
@@ -415,6 +421,7 @@ static void end_sending(PgConn *conn, bool sent, uint32_t deadline_ms)
 void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb *cb, void *data)
 {
     begin_batch(conn, false, batch->count, cb, data);
+    conn->never_cancel = batch->never_cancel;
     bool sent = conn->state == PG_STATE_IDLE;
     if (sent)
         conn->state = PG_STATE_BUSY;
@@ -430,6 +437,7 @@ void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb
 void pg_send_simple(PgConn *conn, const char *sql, uint32_t deadline_ms, PgBatchCb *cb, void *data)
 {
     begin_batch(conn, true, 0, cb, data);
+    conn->never_cancel = false;
     bool sent = conn->state == PG_STATE_IDLE;
     if (sent)
         conn->state = PG_STATE_BUSY;

@@ -36,6 +36,8 @@ typedef struct PgBatch {
     PgStatement *items;
     size_t count;
     size_t capacity;
+    bool never_cancel; /* at the deadline the connection is dropped at once: for COMMIT, where a
+                          cancel would only stop the wait for its replication */
 } PgBatch;
 
 /* The answer to one statement; valid while the batch's callback runs. */
@@ -107,6 +109,8 @@ bool pg_is_null(const PgResult *result, size_t row, int column);
 bool pg_bool(const PgResult *result, size_t row, int column);
 uint64_t pg_u64(const PgResult *result, size_t row, int column); /* 0 when not a number */
 int64_t pg_i64(const PgResult *result, size_t row, int column);
+/* One row of one boolean column, which is false. */
+bool pg_is_false(const PgResult *result);
 const char *pg_tag(const PgResult *result); /* "COMMIT", "UPDATE 1" */
 size_t pg_affected(const PgResult *result);
 /* A text[] or name[] value as a list; false when it is not one-dimensional without NULLs. */

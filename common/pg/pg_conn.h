@@ -39,6 +39,7 @@ struct PgConn {
 
     /* The batch in hand. */
     bool simple;
+    bool never_cancel;
     size_t expected; /* statements sent */
     size_t answered; /* statements whose answer is complete */
     PGresult **results;

@@ -48,6 +48,13 @@ uint64_t pg_u64(const PgResult *result, size_t row, int column)
     return errno != 0 || *end != '\0' ? 0 : value;
 }
 
+bool pg_is_false(const PgResult *result)
+{
+    enum { BOOL_OID = 16 };
+    return PQntuples(result->handle) == 1 && PQnfields(result->handle) == 1 &&
+           PQftype(result->handle, 0) == BOOL_OID && strcmp(pg_text(result, 0, 0), "f") == 0;
+}
+
 const char *pg_tag(const PgResult *result)
 {
     return PQcmdStatus(result->handle);

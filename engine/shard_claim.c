@@ -1,0 +1,348 @@
+/*
+ * Claiming a shard, in one transaction of two round trips (three when the bookkeeping is made):
+ *
+ *   1. BEGIN; identity and ledger            checked here before anything is written
+ *   2. (CREATE SCHEMA pgtide ...)
+ *   3. take the row and raise its fence; read it; fail unless taken; create the version table;
+ *      note a move from outside; read rows and history; COMMIT
+ *
+ * Each statement of the third has a snapshot of its own, taken after the row's lock was granted:
+ * what a transaction in flight had done is seen. When the row refuses us the fourth statement
+ * fails, so nothing is committed, and the row just read says why.
+ */
+#include "limits.h"
+#include "shard_queries.h"
+#include "shard_session.h"
+#include "shard_sql.h"
+
+#include <string.h>
+
+enum {
+    CLAIM_DEADLINE_DEFAULT_MS = 60000,
+    CLAIM_HISTORY_TAIL = 20,
+};
+
+typedef struct ClaimOp {
+    ShardSession *session;
+    ClaimArgs args;
+    ShardClaimCb *cb;
+    void *data;
+    ShardLook look;
+    ClaimResult result;
+    bool creating; /* the bookkeeping is being made: a lost race is read again, once */
+    bool retried;
+    bool made_version; /* the version table was made */
+    size_t at_look;    /* where in the first batch the look's answers begin */
+    /* Where in the third batch each answer is. */
+    int at_claim;
+    int at_row;
+    int at_rows;
+    int at_note;
+    int at_history;
+    int at_commit;
+} ClaimOp;
+
+static void start(ClaimOp *op);
+
+static void finish(ClaimOp *op)
+{
+    ShardSession *session = op->session;
+    shard_end(session);
+    bool failed = session->error.code != ERR_OK;
+    op->cb(session, failed ? NULL : &op->result, failed ? &session->error : NULL, op->data);
+}
+
+static void on_rolled_back(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    (void)reply; /* the error that led here is what counts; a lost connection rolls back too */
+    finish(data);
+}
+
+static void fail(ClaimOp *op)
+{
+    if (!pg_is_connected(op->session->conn) || !pg_in_transaction(op->session->conn)) {
+        finish(op);
+        return;
+    }
+    PgBatch batch = pg_batch(op->session->arena);
+    pg_batch_add(&batch, "ROLLBACK");
+    shard_send(op->session, &batch, on_rolled_back, op);
+}
+
+/* --- 3: the row ------------------------------------------------------------------------------- */
+
+static bool row_matches_identity(const ClaimOp *op, const PgResult *row)
+{
+    Uuid uuid = {0};
+    bool has_uuid = uuid_parse(pg_text(row, 0, 1), &uuid);
+    const Uuid *wanted = &op->session->target.shard_uuid;
+    return pg_u64(row, 0, 5) == op->look.system_identifier &&
+           pg_u64(row, 0, 6) == op->look.database_oid && pg_u64(row, 0, 7) == op->look.schema_oid &&
+           (!has_uuid || uuid_is_nil(wanted) || uuid_equal(&uuid, wanted));
+}
+
+/* Why the row did not let us take it. */
+static void explain_refusal(ClaimOp *op, const PgReply *reply)
+{
+    Error *err = &op->session->error;
+    const PgResult *row = &reply->results[op->at_row];
+    if (pg_rows(row) == 0) {
+        err_set(err, ERR_STATE, "the shard has not been adopted");
+        err_hint(err, "Run `pgtide ensure-version`, or let a rollout adopt it.");
+        return;
+    }
+    if (pg_i64(row, 0, 9) != 1) {
+        err_set(err, ERR_STATE, "the shard's bookkeeping has format %s, this pgtide knows 1",
+                pg_text(row, 0, 9));
+        err_hint(err, "Use the version of pgtide that wrote it.");
+        return;
+    }
+    const Uuid *ours = &op->session->target.fleet_id;
+    Uuid fleet = {0};
+    bool managed = uuid_parse(pg_text(row, 0, 2), &fleet);
+    if (managed && uuid_is_nil(ours) && op->args.unmanaged_reason == NULL)
+        err_set(err, ERR_FLEET_MANAGED, "fleet %s manages this shard", pg_text(row, 0, 2));
+    else if (managed && !uuid_is_nil(ours) && !uuid_equal(&fleet, ours))
+        err_set(err, ERR_REFUSED, "another fleet (%s) manages this shard", pg_text(row, 0, 2));
+    else if (!op->args.accept_identity && !row_matches_identity(op, row))
+        err_set(err, ERR_CLONE, "the shard was adopted at another server, database or schema");
+    else if (pg_u64(row, 0, 4) > op->args.epoch && !uuid_is_nil(ours))
+        err_set(err, ERR_STALE, "the shard has seen epoch %s, this command is of epoch %llu",
+                pg_text(row, 0, 4), (unsigned long long)op->args.epoch);
+    else
+        err_set(err, ERR_STATE, "the shard has not been taken over by this fleet");
+}
+
+static void take_row(ClaimOp *op, const PgReply *reply)
+{
+    ClaimResult *result = &op->result;
+    const PgResult *row = &reply->results[op->at_row];
+    result->fence = pg_u64(row, 0, 3);
+    result->epoch = pg_u64(row, 0, 4);
+    if (!uuid_parse(pg_text(row, 0, 2), &result->fleet_id))
+        result->fleet_id = (Uuid){0};
+    if (!uuid_parse(pg_text(row, 0, 1), &result->shard_uuid))
+        result->shard_uuid = (Uuid){0};
+    result->has_last_operation = hex_decode(pg_text(row, 0, 8), result->last_operation.bytes,
+                                            sizeof result->last_operation.bytes);
+    result->adopted_now = pg_bool(&reply->results[op->at_claim], 0, 1);
+}
+
+static void take_result(ClaimOp *op, const PgReply *reply)
+{
+    ShardSession *session = op->session;
+    ClaimResult *result = &op->result;
+    take_row(op, reply);
+    const PgResult *note = &reply->results[op->at_note];
+    result->moved_outside = pg_rows(note) == 1 && strcmp(pg_text(note, 0, 0), "external") == 0;
+    shard_history_read(session, &reply->results[op->at_history], &result->history,
+                       &result->history_count);
+    result->version_column_width = op->made_version ? 255 : op->look.version->width;
+    result->system_identifier = op->look.system_identifier;
+    result->database_oid = op->look.database_oid;
+    result->schema_oid = op->look.schema_oid;
+    result->timeline = op->look.timeline;
+    result->server_version = (uint32_t)pg_server_version(session->conn);
+    result->version_schema = session->version_schema;
+    if (!shard_rows_parse(session, pg_text(&reply->results[op->at_rows], 0, 0), &result->rows))
+        err_set(&session->error, ERR_STATE, "the version rows can't be read");
+    else if (strcmp(pg_tag(&reply->results[op->at_commit]), "COMMIT") != 0)
+        err_set(&session->error, ERR_STATE, "the claim was not committed");
+}
+
+static void on_claimed(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ClaimOp *op = data;
+    ShardSession *session = op->session;
+    if (reply->error == NULL) {
+        take_result(op, reply);
+        finish(op);
+        return;
+    }
+    bool refused = !reply->lost && strcmp(reply->error->sqlstate, "22012") == 0 &&
+                   (int)reply->count == op->at_row + 1;
+    bool raced = op->made_version && (strcmp(reply->error->sqlstate, "42P07") == 0 ||
+                                      strcmp(reply->error->sqlstate, "23505") == 0);
+    if (raced && !op->retried) {
+        op->retried = true;
+        start(op); /* rolls back first */
+        return;
+    }
+    shard_reply_error(session, reply);
+    if (refused)
+        explain_refusal(op, reply);
+    fail(op);
+}
+
+static int add(PgBatch *batch, const char *sql, int count, const char *const *params)
+{
+    pg_batch_add_params(batch, sql, count, params);
+    return (int)batch->count - 1;
+}
+
+static void add_claim(ClaimOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    const char *params[] = {
+        shard_schema(session),
+        shard_uuid_param(session, &session->target.shard_uuid),
+        shard_uuid_param(session, &session->target.fleet_id),
+        shard_u64_param(session, op->args.epoch),
+        shard_u64_param(session, op->look.system_identifier),
+        shard_u64_param(session, op->look.database_oid),
+        shard_u64_param(session, op->look.schema_oid),
+        op->args.accept_identity ? "t" : "f",
+        op->args.unmanaged_reason != NULL ? "t" : "f",
+    };
+    const char *sql = op->args.adopt ? shard_sql_claim_adopt : shard_sql_claim;
+    op->at_claim = add(batch, sql, 9, params);
+    StrList schemas = {0};
+    strlist_add(session->arena, &schemas, shard_schema(session));
+    const char *array = pg_array_format(session->arena, &schemas);
+    op->at_row = add(batch, shard_sql_row, 1, &array);
+    add(batch, shard_sql_assert_claim, 1, params);
+}
+
+static void send_claim(ClaimOp *op)
+{
+    ShardSession *session = op->session;
+    PgBatch batch = pg_batch(session->arena);
+    add_claim(op, &batch);
+    op->made_version = op->look.version == NULL;
+    if (op->made_version)
+        add(&batch, shard_query(session, shard_sql_create_version), 0, NULL);
+    const char *schema = shard_schema(session);
+    const char *rollout = shard_text_or_null(op->args.rollout);
+    const char *note[] = {schema, op->args.who, rollout};
+    op->at_note = add(&batch, shard_query(session, shard_sql_note_outside), 3, note);
+    if (op->args.unmanaged_reason != NULL) {
+        const char *reason[] = {schema, op->args.who, op->args.unmanaged_reason};
+        add(&batch, shard_query(session, shard_sql_note_unmanaged), 3, reason);
+    }
+    op->at_rows = add(&batch, shard_query(session, shard_sql_rows), 0, NULL);
+    const char *tail[] = {schema, shard_u64_param(session, CLAIM_HISTORY_TAIL)};
+    const char *own[] = {schema, rollout};
+    op->at_history = rollout == NULL ? add(&batch, shard_sql_history_last, 2, tail)
+                                     : add(&batch, shard_sql_history_of_rollout, 2, own);
+    op->at_commit = add(&batch, "COMMIT", 0, NULL);
+    shard_send(session, &batch, on_claimed, op);
+}
+
+/* --- 2: the bookkeeping ----------------------------------------------------------------------- */
+
+static void on_created(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ClaimOp *op = data;
+    if (reply->error == NULL) {
+        send_claim(op);
+        return;
+    }
+    /* Somebody else made it meanwhile: read theirs. */
+    bool raced = strcmp(reply->error->sqlstate, "42P06") == 0 ||
+                 strcmp(reply->error->sqlstate, "23505") == 0;
+    if (raced && !op->retried) {
+        op->retried = true;
+        start(op);
+        return;
+    }
+    shard_reply_error(op->session, reply);
+    err_wrap(&op->session->error, "can't create schema pgtide");
+    fail(op);
+}
+
+static void create_ledger(ClaimOp *op)
+{
+    if (!op->args.adopt) {
+        err_set(&op->session->error, ERR_STATE, "the shard has not been adopted");
+        err_hint(&op->session->error, "Run `pgtide ensure-version`, or let a rollout adopt it.");
+        fail(op);
+        return;
+    }
+    pg_send_simple(op->session->conn, shard_sql, CLAIM_DEADLINE_DEFAULT_MS, on_created, op);
+}
+
+/* --- 1: looking ------------------------------------------------------------------------------- */
+
+static ErrCode check_identity(ClaimOp *op)
+{
+    ShardSession *session = op->session;
+    const ShardLook *look = &op->look;
+    const ShardTarget *target = &session->target;
+    Error *err = &session->error;
+    if (look->backend_pid != pg_backend_pid(session->conn))
+        return err_set(err, ERR_POOLED_CONNECTION, "this connection goes through a pooler");
+    if (look->in_recovery) {
+        err_set(err, ERR_STATE, "the server is a standby");
+        err_hint(err, "Connect to the primary.");
+        return ERR_STATE;
+    }
+    if ((target->system_identifier != 0 && target->system_identifier != look->system_identifier) ||
+        (target->database_oid != 0 && target->database_oid != look->database_oid))
+        return err_set(err, ERR_CLONE, "this is not the server and database that was meant");
+    if (!look->has_schema)
+        return err_set(err, ERR_NOT_FOUND, "there is no schema \"%s\"", target->schema);
+    if (look->version == NULL && look->home[0] == '\0') {
+        err_set(err, ERR_STATE, "no schema of the search path exists");
+        err_hint(err, "Create one, or set search_path for the role or the database.");
+        return ERR_STATE;
+    }
+    return shard_look_check_ledger(session, look);
+}
+
+static void on_looked(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ClaimOp *op = data;
+    ShardSession *session = op->session;
+    if (reply->error != NULL) {
+        shard_reply_error(session, reply);
+        fail(op);
+        return;
+    }
+    shard_look_read(session, &reply->results[op->at_look], &op->look);
+    if (session->cancelled)
+        err_set(&session->error, ERR_INTERRUPTED, "interrupted; nothing changed");
+    else
+        check_identity(op);
+    if (session->error.code != ERR_OK)
+        fail(op);
+    else if (op->look.has_ledger)
+        send_claim(op);
+    else
+        create_ledger(op);
+}
+
+static void start(ClaimOp *op)
+{
+    ShardSession *session = op->session;
+    PgBatch batch = pg_batch(session->arena);
+    if (pg_in_transaction(session->conn))
+        pg_batch_add(&batch, "ROLLBACK");
+    pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    op->at_look = batch.count;
+    shard_look_add(session, &batch, NULL, false, op->args.lock_timeout_ms);
+    const char *orphan[] = {shard_u64_param(session, (uint64_t)op->args.orphan.pid),
+                            op->args.orphan.start};
+    if (op->args.orphan.pid > 0 && op->args.orphan.start[0] != '\0')
+        pg_batch_add_params(&batch, shard_sql_terminate, 2, orphan);
+    shard_send(session, &batch, on_looked, op);
+}
+
+void shard_claim(ShardSession *session, const ClaimArgs *args, ShardClaimCb *cb, void *data)
+{
+    uint32_t deadline = args->deadline_ms == 0 ? CLAIM_DEADLINE_DEFAULT_MS : args->deadline_ms;
+    Arena *old = shard_begin(session, deadline);
+    ClaimOp *op = ARENA_NEW(session->arena, ClaimOp);
+    op->session = session;
+    op->args = *args;
+    op->args.rollout = arena_strdup(session->arena, args->rollout);
+    op->args.who = arena_strdup(session->arena, args->who);
+    op->args.unmanaged_reason = arena_strdup(session->arena, args->unmanaged_reason);
+    op->cb = cb;
+    op->data = data;
+    arena_free(old);
+    start(op);
+}

@@ -1,0 +1,215 @@
+#include "shard_queries.h"
+
+const char shard_sql_enter[] =
+    "SELECT pg_catalog.set_config('pgtide.schemas',"
+    " pg_catalog.current_schemas(false)::pg_catalog.text, true),"
+    " pg_catalog.set_config('pgtide.path', pg_catalog.current_setting('search_path'), true),"
+    " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+    " pg_catalog.set_config('lock_timeout', $1, true),"
+    " pg_catalog.set_config('client_min_messages', 'warning', true)";
+
+const char shard_sql_identity[] =
+    "SELECT (SELECT system_identifier FROM pg_control_system()), d.oid::bigint, d.datname,"
+    " pg_backend_pid(),"
+    " (SELECT to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+    "    FROM pg_stat_get_activity(pg_backend_pid())),"
+    " pg_is_in_recovery(),"
+    " CASE WHEN pg_is_in_recovery() THEN 0"
+    "  ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,"
+    " CASE WHEN $1 = '' THEN 0 ELSE"
+    "  (SELECT oid::bigint FROM pg_namespace WHERE nspname = $1::name) END,"
+    " CASE WHEN $1 = '' THEN (current_setting('pgtide.schemas')::name[])[1] ELSE $1::name END,"
+    " current_setting('pgtide.path'),"
+    " p.oid IS NOT NULL,"
+    " CASE WHEN p.nspowner NOT IN (SELECT oid FROM pg_roles"
+    "   WHERE rolname = current_user OR rolsuper) THEN 'belongs to another role'"
+    "  WHEN EXISTS (SELECT FROM aclexplode(p.nspacl) a WHERE a.grantee <> p.nspowner"
+    "   AND a.privilege_type = 'CREATE') THEN 'lets other roles create objects' END,"
+    " CASE WHEN $2 THEN pg_database_size(d.oid) ELSE 0 END"
+    " FROM pg_database d LEFT JOIN pg_namespace p ON p.nspname = 'pgtide'"
+    " WHERE d.datname = current_database()";
+
+/* Anything that would run another role's code as us, or let it write what we believe. */
+#define RELATION_COLUMNS                                                                           \
+    "SELECT n.nspname, c.relname, n.oid::bigint,"                                                  \
+    " c.relkind = 'r' AND NOT c.relrowsecurity AND has_table_privilege(c.oid, 'SELECT'),"          \
+    " coalesce((SELECT greatest(a.atttypmod - 4, 0) FROM pg_attribute a"                           \
+    "  WHERE a.attrelid = c.oid AND a.attname = 'version_num'), 0),"                               \
+    " CASE WHEN c.relkind <> 'r' OR c.relispartition THEN 'is not an ordinary table'"              \
+    " WHEN c.relpersistence <> 'p' THEN 'is not a permanent table'"                                \
+    " WHEN c.relrowsecurity OR c.relforcerowsecurity THEN 'has row security'"                      \
+    " WHEN c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid)"         \
+    "  THEN 'has triggers'"                                                                        \
+    " WHEN c.relhasrules AND EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)"           \
+    "  THEN 'has rules'"                                                                           \
+    " WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) OR (c.relhassubclass"       \
+    "  AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid))"                          \
+    "  THEN 'takes part in inheritance'"                                                           \
+    " WHEN c.relowner NOT IN (SELECT oid FROM pg_roles WHERE rolname = current_user OR rolsuper)"  \
+    "  AND (n.nspname = 'pgtide' OR c.relowner NOT IN (SELECT datdba FROM pg_database"             \
+    "   WHERE datname = current_database()) AND c.relowner <> n.nspowner)"                         \
+    "  THEN 'belongs to another role'"                                                             \
+    " WHEN n.nspname = 'pgtide' AND (EXISTS (SELECT FROM aclexplode(c.relacl) a"                   \
+    "  WHERE a.grantee <> c.relowner AND a.privilege_type <> 'SELECT')"                            \
+    "  OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))"  \
+    "  THEN 'can be written by other roles'"                                                       \
+    " WHEN n.nspname <> 'pgtide' AND (c.relchecks > 0"                                             \
+    "  OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"            \
+    "   AND NOT a.attisdropped AND (a.atthasdef OR a.atttypid >= 16384))"                          \
+    "  OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"                                 \
+    "   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)))"                                   \
+    "  THEN 'has checks, defaults, expressions or types of its own' END"                           \
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+
+const char shard_sql_relations[] = RELATION_COLUMNS
+    " WHERE c.relname IN ('alembic_version', 'meta', 'shard', 'history', 'progress')"
+    " AND CASE WHEN n.nspname = 'pgtide' THEN c.relname <> 'alembic_version'"
+    "  ELSE c.relname = 'alembic_version' AND (n.nspname LIKE $2 OR n.nspname = ANY("
+    "   CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"
+    "    ELSE ARRAY[$1::name] END)) END"
+    " ORDER BY array_position(CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"
+    "  ELSE ARRAY[$1::name] END, n.nspname), n.nspname COLLATE \"C\", c.relname COLLATE \"C\"";
+
+const char shard_sql_relation[] =
+    RELATION_COLUMNS " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
+
+const char shard_sql_schemas[] =
+    "SELECT nspname, oid::bigint FROM pg_namespace WHERE nspname LIKE $1"
+    " AND nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('pgtide', 'information_schema')"
+    " ORDER BY nspname COLLATE \"C\"";
+
+const char shard_sql_terminate[] =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int"
+    " AND backend_start = $2::timestamptz AND pid <> pg_backend_pid()";
+
+/* --- claim ------------------------------------------------------------------------------------ */
+
+/* Identity, epoch and fleet as the row must have them for us to take it. */
+#define CLAIM_CONDITIONS                                                                           \
+    " s.epoch <= greatest($4::bigint, CASE WHEN $3::uuid IS NULL THEN s.epoch ELSE 0 END)"         \
+    " AND ($8::bool OR (s.system_identifier = $5::bigint AND s.database_oid = $6::bigint"          \
+    "  AND s.schema_oid = $7::bigint AND (s.uuid = $2::uuid OR s.uuid IS NULL"                     \
+    "  OR $2::uuid IS NULL)))"
+
+#define CLAIM_SET                                                                                  \
+    " fence = s.fence + 1, epoch = greatest(s.epoch, $4::bigint),"                                 \
+    " fleet_id = coalesce($3::uuid, s.fleet_id),"                                                  \
+    " uuid = coalesce($2::uuid, s.uuid), system_identifier = $5::bigint,"                          \
+    " database_oid = $6::bigint, schema_oid = $7::bigint"
+
+const char shard_sql_claim_adopt[] =
+    "INSERT INTO pgtide.shard AS s (schema_name, uuid, fleet_id, fence, epoch,"
+    " system_identifier, database_oid, schema_oid)"
+    " VALUES ($1, $2::uuid, $3::uuid, 1, $4::bigint, $5::bigint, $6::bigint, $7::bigint)"
+    " ON CONFLICT (schema_name) DO UPDATE SET" CLAIM_SET " WHERE" CLAIM_CONDITIONS
+    " AND (s.fleet_id IS NULL OR s.fleet_id = $3::uuid OR ($3::uuid IS NULL AND $9::bool))"
+    " RETURNING s.fence, s.xmax = 0";
+
+const char shard_sql_claim[] =
+    "UPDATE pgtide.shard s SET" CLAIM_SET " WHERE s.schema_name = $1 AND" CLAIM_CONDITIONS
+    " AND (s.fleet_id IS NOT DISTINCT FROM $3::uuid OR ($3::uuid IS NULL AND $9::bool))"
+    " RETURNING s.fence, false";
+
+#define ROW_COLUMNS                                                                                \
+    "SELECT s.schema_name, s.uuid, s.fleet_id, s.fence, s.epoch, s.system_identifier,"             \
+    " s.database_oid, s.schema_oid, encode(s.last_operation, 'hex'),"                              \
+    " (SELECT max(format) FROM pgtide.meta) FROM pgtide.shard s"
+
+const char shard_sql_row[] = ROW_COLUMNS " WHERE s.schema_name = ANY($1::text[])";
+
+const char shard_sql_assert_claim[] =
+    "SELECT 1 / count(*) FROM pgtide.shard WHERE schema_name = $1"
+    " AND xmin = pg_current_xact_id()::xid AND 1 = (SELECT max(format) FROM pgtide.meta)";
+
+const char shard_sql_create_version[] =
+    "CREATE TABLE %s (version_num varchar(255) NOT NULL,"
+    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))";
+
+#define ROWS_ARRAY "ARRAY(SELECT version_num::text FROM ONLY %s ORDER BY version_num COLLATE \"C\")"
+
+const char shard_sql_rows[] = "SELECT " ROWS_ARRAY;
+
+const char shard_sql_note_outside[] =
+    "INSERT INTO pgtide.history (schema_name, rollout, direction, rows_before, rows_after, who,"
+    " outcome) SELECT $1, $3::uuid, CASE WHEN l.rows_after IS NULL THEN 'adopt' ELSE 'external'"
+    " END, coalesce(l.rows_after, r.now), r.now, $2, 'succeeded'"
+    " FROM (SELECT " ROWS_ARRAY " AS now) r LEFT JOIN LATERAL (SELECT h.rows_after"
+    "  FROM pgtide.history h WHERE h.schema_name = $1 AND h.outcome = 'succeeded'"
+    "  ORDER BY h.seq DESC LIMIT 1) l ON true"
+    " WHERE l.rows_after IS DISTINCT FROM r.now RETURNING direction";
+
+const char shard_sql_note_unmanaged[] =
+    "INSERT INTO pgtide.history (schema_name, direction, rows_before, rows_after, who, outcome,"
+    " message) SELECT $1, 'external', r.now, r.now, $2, 'succeeded', 'unmanaged: ' || $3"
+    " FROM (SELECT " ROWS_ARRAY " AS now) r";
+
+#define HISTORY_COLUMNS                                                                            \
+    "SELECT seq, encode(operation, 'hex'), rollout, generation, attempt, revision, direction,"     \
+    " rows_before, rows_after, who, outcome, sqlstate, message,"                                   \
+    " (extract(epoch FROM started) * 1000)::bigint, (extract(epoch FROM finished) * 1000)::bigint" \
+    " FROM pgtide.history"
+
+const char shard_sql_history_of_rollout[] =
+    HISTORY_COLUMNS " WHERE schema_name = $1 AND rollout = $2::uuid ORDER BY seq";
+
+const char shard_sql_history_last[] =
+    "SELECT * FROM (" HISTORY_COLUMNS
+    " WHERE schema_name = $1 ORDER BY seq DESC LIMIT $2::int) l ORDER BY seq";
+
+/* --- step ------------------------------------------------------------------------------------- */
+
+const char shard_sql_enter_step[] =
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+    " pg_catalog.set_config('lock_timeout', $1, true),"
+    " pg_catalog.set_config('statement_timeout', '0', true),"
+    " pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),"
+    " pg_catalog.set_config('client_min_messages', 'warning', true)";
+
+const char shard_sql_fence[] =
+    "UPDATE pgtide.shard SET last_operation = coalesce(decode($2, 'hex'), last_operation)"
+    " WHERE schema_name = $1 AND fence = $3::bigint AND epoch = $4::bigint"
+    " AND fleet_id IS NOT DISTINCT FROM $5::uuid";
+
+const char shard_sql_done[] = "SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
+                              " AND operation = decode($2, 'hex') AND outcome = 'succeeded'";
+
+const char shard_sql_xid[] = "SELECT pg_current_xact_id()";
+
+const char shard_sql_enter_author[] = "SELECT pg_catalog.set_config('lock_timeout', $2, true),"
+                                      " pg_catalog.set_config('statement_timeout', $3, true),"
+                                      " pg_catalog.set_config('search_path', $1, true)";
+
+const char shard_sql_leave_author[] =
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+    " pg_catalog.set_config('statement_timeout', '0', true)";
+
+const char shard_sql_version_update[] =
+    "UPDATE ONLY %s SET version_num = $2 WHERE version_num = $1";
+const char shard_sql_version_delete[] = "DELETE FROM ONLY %s WHERE version_num = ANY($1::text[])";
+const char shard_sql_version_insert[] = "INSERT INTO %s (version_num) SELECT unnest($1::text[])";
+
+#define HISTORY_INTO                                                                               \
+    "INSERT INTO pgtide.history (schema_name, operation, rollout, generation, attempt, revision,"  \
+    " direction, rows_before, rows_after, source_sha256, token_digest, who, outcome, "
+#define HISTORY_VALUES                                                                             \
+    " $1, decode($2, 'hex'), $3::uuid, $4::int, $5::int, $6, $7, $8::text[], $9::text[],"          \
+    " decode($10, 'hex'), $11, $12,"
+
+const char shard_sql_history_insert[] =
+    HISTORY_INTO "message) SELECT" HISTORY_VALUES " 'succeeded', $13";
+
+const char shard_sql_history_failed[] =
+    HISTORY_INTO "sqlstate, message) SELECT" HISTORY_VALUES " 'failed', $13, $14"
+                 " FROM pgtide.shard s WHERE s.schema_name = $1 AND s.fence = $15::bigint"
+                 " AND s.epoch = $16::bigint";
+
+const char shard_sql_reassert[] =
+    "SELECT (SELECT count(*) FROM pgtide.shard WHERE schema_name = $1 AND fence = $3::bigint"
+    " AND epoch = $4::bigint AND fleet_id IS NOT DISTINCT FROM $5::uuid"
+    " AND ($2::text IS NULL OR last_operation = decode($2, 'hex'))), " ROWS_ARRAY
+    ", pg_current_xact_id()";
+
+const char shard_sql_after[] =
+    "SELECT " ROWS_ARRAY ", (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
+    " AND outcome = 'succeeded' AND ($2::text IS NULL OR operation = decode($2, 'hex'))"
+    " ORDER BY seq DESC LIMIT 1)";

@@ -1,0 +1,54 @@
+/*
+ * The SQL that claims, steps and reads send. Everything in it is schema-qualified or runs under
+ * search_path = pg_catalog, pg_temp. Queries that name the version table hold one or more %s for
+ * its quoted, qualified name. Internal to engine/shard*.c.
+ */
+#pragma once
+
+/* 1 lock_timeout. Remembers the session's path and schemas in settings of ours, then closes the
+ * path; must come before anything that could be shadowed by the database's own objects. */
+extern const char shard_sql_enter[];
+/* 1 schema, 2 with size: identity and surroundings; one row, see shard_look.c. */
+extern const char shard_sql_identity[];
+/* 1 schema, 2 LIKE pattern or NULL: the ledger's relations and whether they may be trusted. */
+extern const char shard_sql_relations[];
+/* 1 LIKE pattern: schemas, sorted bytewise. */
+extern const char shard_sql_schemas[];
+/* 1 pid, 2 start. */
+extern const char shard_sql_terminate[];
+
+/* 1 schema, 2 uuid, 3 fleet, 4 epoch, 5 sysid, 6 database oid, 7 schema oid, 8 accept identity,
+ * 9 unmanaged. The first inserts a missing row and takes over an unmanaged one. */
+extern const char shard_sql_claim_adopt[];
+extern const char shard_sql_claim[];
+extern const char shard_sql_row[];          /* 1 schemas, an array */
+extern const char shard_sql_assert_claim[]; /* 1 schema: an error unless this transaction claimed */
+extern const char shard_sql_create_version[];     /* %s */
+extern const char shard_sql_rows[];               /* %s: one row, an array */
+extern const char shard_sql_note_outside[];       /* %s; 1 schema, 2 who, 3 rollout */
+extern const char shard_sql_note_unmanaged[];     /* %s; 1 schema, 2 who, 3 reason */
+extern const char shard_sql_history_of_rollout[]; /* 1 schema, 2 rollout */
+extern const char shard_sql_history_last[];       /* 1 schema, 2 limit */
+
+/* 1 lock_timeout */
+extern const char shard_sql_enter_step[];
+extern const char shard_sql_relation[]; /* 1 schema of the version table: its verdict alone */
+/* 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet */
+extern const char shard_sql_fence[];
+extern const char shard_sql_done[]; /* 1 schema, 2 operation */
+extern const char shard_sql_xid[];
+/* 1 search_path, 2 lock_timeout, 3 statement_timeout */
+extern const char shard_sql_enter_author[];
+extern const char shard_sql_leave_author[];
+extern const char shard_sql_version_update[]; /* %s; 1 from, 2 to */
+extern const char shard_sql_version_delete[]; /* %s; 1 array */
+extern const char shard_sql_version_insert[]; /* %s; 1 array */
+/* 1 schema, 2 operation, 3 rollout, 4 generation, 5 attempt, 6 revision, 7 direction, 8 rows
+ * before, 9 rows after, 10 source digest, 11 token digest, 12 who, 13 message */
+extern const char shard_sql_history_insert[];
+/* the same 1-12, then 13 sqlstate, 14 message, 15 fence, 16 epoch; only while ours. */
+extern const char shard_sql_history_failed[];
+/* %s; 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet: one row */
+extern const char shard_sql_reassert[];
+/* %s; 1 schema, 2 operation */
+extern const char shard_sql_after[];

@@ -1,0 +1,98 @@
+#include "shard_script.h"
+
+#include <string.h>
+
+static ErrCode check_statement(const Script *script, const Statement *statement, Error *err)
+{
+    const char *second = statement->second_keyword;
+    ErrCode code = ERR_OK;
+    if (statement_is_transaction_control(statement)) {
+        code = err_set(err, ERR_SCRIPT, "%s: transaction control is pgtide's business",
+                       statement->first_keyword);
+        err_hint(err, "Remove the statement: a revision runs in one transaction.");
+    } else if (statement_needs_no_transaction(statement)) {
+        code = err_set(err, ERR_SCRIPT, "%s %s can't run inside a transaction",
+                       statement->first_keyword, second);
+        err_hint(err, "Say `transaction: none` in the revision's header.");
+    } else if (strcmp(statement->first_keyword, "COPY") == 0 &&
+               strcasestr(statement->text, "stdout") != NULL) {
+        code = err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
+    }
+    if (code != ERR_OK)
+        err_at(err, script->file, statement->line);
+    return code;
+}
+
+ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
+                            StepScript *ret, Error *err)
+{
+    bool up = direction == DIRECTION_UPGRADE;
+    const ScriptSection *section = up ? &script->upgrade : &script->downgrade;
+    if (!up && script->irreversible != NULL) {
+        err_set(err, ERR_SCRIPT, "revision %s is irreversible: %s", script->id,
+                script->irreversible);
+        err_at(err, script->file, 0);
+        return ERR_SCRIPT;
+    }
+    if (!script->transactional) {
+        int line =
+            section->statements.count > 0 ? section->statements.items[0].line : section->first_line;
+        err_set(err, ERR_SCRIPT, "revision %s says `transaction: none`, which is not supported yet",
+                script->id);
+        err_at(err, script->file, line);
+        err_hint(err, "Split it, or run the statement by hand and `pgtide stamp` the shard.");
+        return ERR_SCRIPT;
+    }
+    StepScript chosen = {.script = script, .author = &section->statements};
+    if (up && run_verify && script->verify.present && script->verify.statements.count > 0)
+        chosen.verify = &script->verify.statements;
+    for (size_t i = 0; i < chosen.author->count; i++) {
+        ErrCode code = check_statement(script, &chosen.author->items[i], err);
+        if (code != ERR_OK)
+            return code;
+    }
+    for (size_t i = 0; chosen.verify != NULL && i < chosen.verify->count; i++) {
+        ErrCode code = check_statement(script, &chosen.verify->items[i], err);
+        if (code != ERR_OK)
+            return code;
+    }
+    *ret = chosen;
+    return ERR_OK;
+}
+
+int shard_script_line(const Statement *statement, int position)
+{
+    int line = statement->line;
+    int characters = 1;
+    for (const char *p = statement->text; *p != '\0' && characters < position; p++) {
+        bool continues = ((unsigned char)p[1] & 0xC0) == 0x80;
+        if (!continues)
+            characters++;
+        line += *p == '\n';
+    }
+    return line;
+}
+
+static void add_identifier(Str *path, const PgConn *conn, Arena *arena, const char *name)
+{
+    const char *quoted = pg_identifier(conn, arena, name);
+    if (quoted != NULL)
+        str_printf(path, "%s, ", quoted);
+}
+
+const char *shard_script_path(Arena *arena, const PgConn *conn, const ShardTarget *target,
+                              const char *session_path)
+{
+    AUTO_STR Str path = {0};
+    if (target->schema[0] != '\0') {
+        add_identifier(&path, conn, arena, target->schema);
+        for (size_t i = 0; i < target->shared_schemas.count; i++)
+            add_identifier(&path, conn, arena, target->shared_schemas.items[i]);
+    } else if (strstr(session_path, "pg_temp") != NULL) {
+        return session_path;
+    } else if (session_path[strspn(session_path, " ")] != '\0') {
+        str_printf(&path, "%s, ", session_path);
+    }
+    str_append(&path, "pg_temp");
+    return arena_strdup(arena, str_text(&path));
+}

@@ -1,0 +1,23 @@
+/*
+ * What a step runs: the statements of a revision's section, checked before anything is sent.
+ * Internal to engine/shard*.c.
+ */
+#pragma once
+
+#include "script.h"
+#include "shard.h"
+
+typedef struct StepScript {
+    const Script *script; /* NULL for a stamp */
+    const StatementList *author;
+    const StatementList *verify; /* NULL = none to run */
+} StepScript;
+
+/* Refuses, with the line, what can't run in one transaction. */
+ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
+                            StepScript *ret, Error *err) MUST_CHECK;
+/* The file's line of `position` (characters from 1; 0 = not known) in a statement. */
+int shard_script_line(const Statement *statement, int position);
+/* search_path for author statements; pg_temp is last, so that no temporary table shadows. */
+const char *shard_script_path(Arena *arena, const PgConn *conn, const ShardTarget *target,
+                              const char *session_path);

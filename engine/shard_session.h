@@ -1,0 +1,91 @@
+/*
+ * The inside of a ShardSession, shared by engine/shard*.c. Internal.
+ *
+ * An operation (claim, step, read) is a struct in the session's arena with a callback for each
+ * round trip. It begins with shard_begin(), which gives it a fresh arena, and ends by calling the
+ * caller's callback as the last thing it does.
+ */
+#pragma once
+
+#include "shard.h"
+
+struct ShardSession {
+    uv_loop_t *loop;
+    PgConn *conn;
+    Arena *arena; /* of the operation in hand or just over */
+    Arena *own;   /* lives as long as the session */
+    ShardTarget target;
+    ShardOpenCb *open_cb;
+    void *open_data;
+    BackendId backend;
+    bool running;
+    bool cancelled;
+    bool committing;      /* COMMIT is in flight: nothing cancels it any more */
+    uint64_t deadline_ms; /* uv_now() of the operation's end; 0 = none */
+    Error error;          /* what the caller's callback is given */
+
+    /* Learnt by a claim or a read. */
+    const char *version_schema; /* in `own`; NULL before */
+    const char *version_table;  /* quoted and qualified */
+    const char *path;           /* the session's search_path */
+};
+
+/* What shard_look_read() finds in the answers to shard_look_add()'s statements. */
+typedef struct ShardRelation {
+    const char *schema;
+    const char *name;
+    uint32_t schema_oid;
+    bool readable;
+    uint32_t width;
+    const char *verdict; /* '' = may be trusted */
+} ShardRelation;
+
+typedef struct ShardLook {
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    const char *database;
+    int backend_pid;
+    bool in_recovery;
+    uint32_t timeline;
+    bool has_schema; /* the shard's own schema exists (always for a whole database) */
+    uint32_t schema_oid;
+    const char *home;           /* schema for a version table still to be made; '' = none */
+    bool has_ledger;            /* a schema pgtide exists */
+    const char *ledger_verdict; /* of the schema; '' = may be trusted */
+    uint64_t size_bytes;
+    ShardRelation *relations; /* the shard's own version table first, when there is one */
+    size_t relation_count;
+    const ShardRelation *version; /* NULL = no version table */
+} ShardLook;
+
+/* A fresh arena; the deadline counts from now. Returns the old arena, for arena_free() once the
+ * arguments, which may lie in it, are copied. */
+Arena *shard_begin(ShardSession *session, uint32_t deadline_ms);
+void shard_end(ShardSession *session);
+void shard_send(ShardSession *session, const PgBatch *batch, PgBatchCb *cb, void *op);
+
+/* Copies a reply's error into the session's, with interruption and deadline told apart. */
+ErrCode shard_reply_error(ShardSession *session, const PgReply *reply);
+/* The quoted version table put into a query's %s. */
+const char *shard_query(ShardSession *session, const char *query);
+bool shard_rows_parse(ShardSession *session, const char *text, StrList *out);
+const char *shard_uuid_param(ShardSession *session, const Uuid *uuid); /* NULL when nil */
+const char *shard_u64_param(ShardSession *session, uint64_t number);
+const char *shard_ms_param(ShardSession *session, uint64_t ms);
+const char *shard_schema(const ShardSession *session);
+const char *shard_text_or_null(const char *text); /* '' becomes NULL */
+void shard_history_read(ShardSession *session, const PgResult *result, const HistoryEntry **ret,
+                        size_t *ret_count);
+
+/* The three statements that close the search path and look at identity and ledger. They must be
+ * the first after BEGIN. */
+void shard_look_add(ShardSession *session, PgBatch *batch, const char *schema_like, bool with_size,
+                    uint32_t lock_timeout_ms);
+void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *look);
+/* One relation from a row of shard_sql_relations or shard_sql_relation. */
+ShardRelation shard_relation_read(ShardSession *session, const PgResult *result, size_t row);
+/* Refuses relations that may not be trusted; fills the session's error. */
+ErrCode shard_look_check_ledger(ShardSession *session, const ShardLook *look);
+ErrCode shard_look_check_relation(ShardSession *session, const ShardRelation *relation);
+/* Sets version_schema and version_table. */
+void shard_set_version_schema(ShardSession *session, const char *schema);
