@@ -63,8 +63,8 @@ static ErrCode run(CommandContext *context, Error *err)
     for (size_t i = 0; i < steps.count; i++) {
         const char *direction = direction_name(steps.items[i].direction);
         json_array_begin(&json);
-        json_string(&json, direction);
-        json_string(&json, steps.items[i].revision);
+        json_text(&json, direction);
+        json_text(&json, steps.items[i].revision);
         json_array_end(&json);
         say(context, "%s %s", direction, steps.items[i].revision);
     }

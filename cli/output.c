@@ -89,7 +89,7 @@ static void print_result(CommandContext *context)
     json_field_string(&json, "command", context->command == NULL ? "" : context->command->words);
     json_key(&json, "result");
     if (context->json_result.length == 0)
-        json_null(&json);
+        json_none(&json);
     else
         json_raw(&json, context->json_result.data, context->json_result.length);
     json_object_end(&json);

@@ -135,10 +135,10 @@ void json_string_bytes(JsonWriter *json, const void *bytes, size_t length)
     append_text(json->out, bytes, length);
 }
 
-void json_string(JsonWriter *json, const char *text)
+void json_text(JsonWriter *json, const char *text)
 {
     if (text == NULL)
-        json_null(json);
+        json_none(json);
     else
         json_string_bytes(json, text, strlen(text));
 }
@@ -158,7 +158,7 @@ void json_uint(JsonWriter *json, uint64_t number)
 void json_double(JsonWriter *json, double number)
 {
     if (!isfinite(number)) {
-        json_null(json);
+        json_none(json);
         return;
     }
     value_begin(json);
@@ -177,7 +177,7 @@ void json_bool(JsonWriter *json, bool value)
     str_append(json->out, value ? "true" : "false");
 }
 
-void json_null(JsonWriter *json)
+void json_none(JsonWriter *json)
 {
     value_begin(json);
     str_append(json->out, "null");
@@ -186,19 +186,19 @@ void json_null(JsonWriter *json)
 void json_time(JsonWriter *json, uint64_t unix_ms)
 {
     if (unix_ms == 0) {
-        json_null(json);
+        json_none(json);
         return;
     }
     char text[TIME_TEXT_SIZE];
     time_format_rfc3339(unix_ms, text);
-    json_string(json, text);
+    json_text(json, text);
 }
 
 void json_strings(JsonWriter *json, const StrList *list)
 {
     json_array_begin(json);
     for (size_t i = 0; i < list->count; i++)
-        json_string(json, list->items[i]);
+        json_text(json, list->items[i]);
     json_array_end(json);
 }
 
@@ -211,7 +211,7 @@ void json_raw(JsonWriter *json, const char *text, size_t length)
 void json_field_string(JsonWriter *json, const char *key, const char *text)
 {
     json_key(json, key);
-    json_string(json, text);
+    json_text(json, text);
 }
 
 void json_field_int(JsonWriter *json, const char *key, int64_t number)
@@ -241,7 +241,7 @@ void json_field_bool(JsonWriter *json, const char *key, bool value)
 void json_field_null(JsonWriter *json, const char *key)
 {
     json_key(json, key);
-    json_null(json);
+    json_none(json);
 }
 
 void json_field_time(JsonWriter *json, const char *key, uint64_t unix_ms)
