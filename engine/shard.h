@@ -156,6 +156,11 @@ typedef void ShardStepCb(ShardSession *session, const StepResult *result, const 
                          void *data);
 void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, void *data);
 
+/* What shard_step() would refuse of this script before anything is sent: for checking a whole run
+ * before its first step. */
+ErrCode shard_step_check(const Script *script, Direction direction, bool run_verify,
+                         Error *err) MUST_CHECK;
+
 typedef struct StampArgs {
     OperationId operation; /* all zero: the history row has none */
     const char *rollout;

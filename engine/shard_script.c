@@ -60,6 +60,12 @@ ErrCode shard_script_choose(const Script *script, Direction direction, bool run_
     return ERR_OK;
 }
 
+ErrCode shard_step_check(const Script *script, Direction direction, bool run_verify, Error *err)
+{
+    StepScript ignored;
+    return shard_script_choose(script, direction, run_verify, &ignored, err);
+}
+
 int shard_script_line(const Statement *statement, int position)
 {
     int line = statement->line;
