@@ -357,7 +357,10 @@ static ErrCode parse_public_lines(const Lines *lines, const char *path, PublicKe
         return err_set(err, ERR_CONFIG, "%s: `curve` is not a Z85 key", path);
     }
     ErrCode code = public_key_complete(out, err);
-    return code == ERR_OK ? ERR_OK : err_wrap(err, "%s", path);
+    if (code != ERR_OK) {
+        err_wrap(err, "%s", path);
+    }
+    return code;
 }
 
 ErrCode public_key_load(const char *path, PublicKeyInfo *ret_key, Error *err)

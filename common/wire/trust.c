@@ -175,7 +175,8 @@ ErrCode trust_open(const void *bytes, size_t length, uint64_t now_unix_ms, Trust
     Trust *trust;
     ErrCode code = read_unverified(bytes, length, &trust, err);
     if (code != ERR_OK) {
-        return err_wrap(err, "trust file");
+        err_wrap(err, "trust file");
+        return code;
     }
     code = root_signed(trust, bytes, length, err);
     if (code == ERR_OK) {
@@ -183,7 +184,8 @@ ErrCode trust_open(const void *bytes, size_t length, uint64_t now_unix_ms, Trust
     }
     if (code != ERR_OK) {
         trust_free(trust);
-        return err_wrap(err, "trust file");
+        err_wrap(err, "trust file");
+        return code;
     }
     *ret_trust = trust;
     return ERR_OK;
@@ -199,7 +201,10 @@ ErrCode trust_load(const char *path, uint64_t now_unix_ms, Trust **ret_trust, Er
         return code;
     }
     code = trust_open(bytes, length, now_unix_ms, ret_trust, err);
-    return code == ERR_OK ? ERR_OK : err_wrap(err, "%s", path);
+    if (code != ERR_OK) {
+        err_wrap(err, "%s", path);
+    }
+    return code;
 }
 
 ErrCode trust_open_next(const Trust *current, const void *bytes, size_t length,
@@ -207,7 +212,8 @@ ErrCode trust_open_next(const Trust *current, const void *bytes, size_t length,
 {
     ErrCode code = root_signed(current, bytes, length, err);
     if (code != ERR_OK) {
-        return err_wrap(err, "by the trust file in force");
+        err_wrap(err, "by the trust file in force");
+        return code;
     }
     Trust *next;
     code = trust_open(bytes, length, now_unix_ms, &next, err);
