@@ -1,0 +1,79 @@
+/*
+ * The fleet as its agents have found it: hosts, clusters, shards.
+ *
+ * An agent lists everything it sees in parts with one snapshot number; when the last part has
+ * arrived the listing replaces the agent's former one. Rows that a job's end reported count until a
+ * listing is surely newer. A shard that is listed twice, whose identity is not the one it was
+ * adopted with, or that belongs to another fleet has a `fault` and is never planned.
+ *
+ * Pointers that are given out live until the next inventory_part() or inventory_drop().
+ */
+#pragma once
+
+#include "message.h"
+
+typedef enum ShardFault {
+    SHARD_FAULT_NONE,
+    SHARD_FAULT_TWICE,    /* two shards say they are this one: a clone */
+    SHARD_FAULT_IDENTITY, /* not the database it was adopted as: a clone or a restore */
+    SHARD_FAULT_FOREIGN,  /* another fleet's */
+} ShardFault;
+
+const char *shard_fault_text(ShardFault fault); /* '' for none */
+
+typedef struct FleetCluster {
+    const char *agent;
+    const char *host;
+    ClusterInfo info;
+} FleetCluster;
+
+typedef struct FleetShard {
+    Uuid uuid;
+    const char *name; /* cluster/database[/schema], percent-encoded */
+    const char *agent;
+    const char *host;
+    const char *cluster;
+    const char *database;
+    const char *schema;
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    uint64_t size_bytes;
+    StrList rows; /* sorted */
+    bool adopted;
+    bool reachable; /* by its agent, when it last looked */
+    ShardFault fault;
+    const char *message;
+    LabelList labels; /* the cluster's and its own, which win */
+    uint64_t seen_unix_ms;
+    uint64_t job_rows_ms; /* when a job's end told `rows`; 0 = the listing's */
+} FleetShard;
+
+typedef struct FleetInventory FleetInventory;
+
+enum { INVENTORY_JOB_ROWS_MS = 15000 }; /* a listing that ends sooner after a job may be older */
+
+FleetInventory *inventory_new(const Uuid *fleet_id); /* returns owned */
+void inventory_free(FleetInventory *inventory);
+
+/* One part of a listing. `ret_replaced`: it was the last one and the fleet has changed. A part out
+ * of order drops the listing (ERR_PROTOCOL); the agent's next one starts afresh. */
+ErrCode inventory_part(FleetInventory *inventory, const char *agent, const Inventory *part,
+                       uint64_t now_ms, uint64_t unix_ms, bool *ret_replaced,
+                       Error *err) MUST_CHECK;
+/* Forgets what the agent listed: it was revoked. */
+void inventory_drop(FleetInventory *inventory, const char *agent);
+/* What a job read from its shard when it ended. */
+void inventory_set_rows(FleetInventory *inventory, const Uuid *shard, const char *agent,
+                        const StrList *rows, uint64_t now_ms);
+
+/* In order of name. */
+size_t inventory_shard_count(FleetInventory *inventory);
+const FleetShard *inventory_shard_at(FleetInventory *inventory, size_t index);
+/* The one with this uuid; of twins any. NULL: not listed. */
+const FleetShard *inventory_find(FleetInventory *inventory, const Uuid *uuid);
+size_t inventory_cluster_count(FleetInventory *inventory);
+const FleetCluster *inventory_cluster_at(FleetInventory *inventory, size_t index);
+
+/* "cluster/database[/schema]" as shards are shown; lives in `arena`. */
+const char *shard_display_name(Arena *arena, const char *cluster, const char *database,
+                               const char *schema);

@@ -1,0 +1,26 @@
+/*
+ * Shards that no rollout touches until a person says so: a job left them where neither their plan
+ * nor its inverse leads on. The fold of the journal's rollout records.
+ */
+#pragma once
+
+#include "plan.h"
+#include "rollout_record.h"
+
+typedef struct Quarantined {
+    Uuid shard;
+    ShardState state; /* DIVERGED, ROLLBACK_FAILED */
+    char *reason;     /* owned */
+    Uuid rollout_id;  /* that left it so */
+    uint64_t since_unix_ms;
+} Quarantined;
+
+typedef struct Quarantine Quarantine;
+
+Quarantine *quarantine_new(void); /* returns owned */
+void quarantine_free(Quarantine *quarantine);
+/* Looks at one record of a rollout, in the journal's order. */
+void quarantine_apply(Quarantine *quarantine, const PlanHeader *header, const PlanShard *shards,
+                      const RolloutRecord *record);
+const Quarantined *quarantine_find(const Quarantine *quarantine, const Uuid *shard); /* or NULL */
+size_t quarantine_count(const Quarantine *quarantine);

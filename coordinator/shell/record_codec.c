@@ -1,0 +1,195 @@
+#include "record_codec.h"
+
+#include "codec_common.h"
+#include "limits.h"
+
+#include "journal.pb-c.h"
+
+static ByteSpan pack(Arena *arena, const ProtobufCMessage *message)
+{
+    ByteSpan out;
+    out.bytes = proto_pack(arena, message, &out.length);
+    return out;
+}
+
+static ProtobufCBinaryData data_of(ByteSpan span)
+{
+    return proto_bytes(span.bytes, span.length);
+}
+
+/* A field that this version does not know means a newer version wrote it: its meaning can't be
+ * guessed, so the journal is not opened. */
+static ErrCode unpack(Arena *arena, const ProtobufCMessageDescriptor *descriptor, ByteSpan payload,
+                      void *ret_message, Error *err)
+{
+    return proto_unpack(arena, descriptor, payload.bytes, payload.length, UNKNOWN_FIELDS_REFUSE,
+                        (ProtobufCMessage **)ret_message, err);
+}
+
+ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope)
+{
+    if (kind == JOURNAL_AGENT_ADMITTED) {
+        Pgtide__V1__AgentAdmitted out = PGTIDE__V1__AGENT_ADMITTED__INIT;
+        out.envelope = data_of(envelope);
+        return pack(arena, &out.base);
+    }
+    Pgtide__V1__ApprovalRecorded out = PGTIDE__V1__APPROVAL_RECORDED__INIT;
+    out.envelope = data_of(envelope);
+    return pack(arena, &out.base);
+}
+
+ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
+                                ByteSpan *ret_envelope, Error *err)
+{
+    if (kind == JOURNAL_AGENT_ADMITTED) {
+        Pgtide__V1__AgentAdmitted *in;
+        CHECK(unpack(arena, &pgtide__v1__agent_admitted__descriptor, payload, &in, err));
+        *ret_envelope = span_decode(&in->envelope);
+        return ERR_OK;
+    }
+    Pgtide__V1__ApprovalRecorded *in;
+    CHECK(unpack(arena, &pgtide__v1__approval_recorded__descriptor, payload, &in, err));
+    *ret_envelope = span_decode(&in->envelope);
+    return ERR_OK;
+}
+
+ByteSpan plan_submitted_encode(Arena *arena, const PlanSubmitted *submitted)
+{
+    Pgtide__V1__PlanSubmitted out = PGTIDE__V1__PLAN_SUBMITTED__INIT;
+    out.header_envelope = data_of(submitted->header_envelope);
+    out.plan_blob_digest = proto_from_digest(&submitted->plan_blob);
+    out.bundle_blob_digest = proto_from_digest(&submitted->bundle_blob);
+    return pack(arena, &out.base);
+}
+
+ErrCode plan_submitted_decode(Arena *arena, ByteSpan payload, PlanSubmitted *out, Error *err)
+{
+    Pgtide__V1__PlanSubmitted *in;
+    CHECK(unpack(arena, &pgtide__v1__plan_submitted__descriptor, payload, &in, err));
+    PlanSubmitted submitted = {.header_envelope = span_decode(&in->header_envelope)};
+    CHECK(proto_digest(&in->plan_blob_digest, "plan blob digest", &submitted.plan_blob, err));
+    CHECK(proto_digest(&in->bundle_blob_digest, "bundle blob digest", &submitted.bundle_blob, err));
+    *out = submitted;
+    return ERR_OK;
+}
+
+ByteSpan request_done_encode(Arena *arena, const RequestDone *done)
+{
+    Pgtide__V1__RequestDone out = PGTIDE__V1__REQUEST_DONE__INIT;
+    out.request_id = proto_from_uuid(&done->request_id);
+    out.created_unix_ms = done->created_unix_ms;
+    out.keyid = proto_from_text(done->keyid);
+    return pack(arena, &out.base);
+}
+
+ErrCode request_done_decode(Arena *arena, ByteSpan payload, RequestDone *out, Error *err)
+{
+    Pgtide__V1__RequestDone *in;
+    CHECK(unpack(arena, &pgtide__v1__request_done__descriptor, payload, &in, err));
+    RequestDone done = {.created_unix_ms = in->created_unix_ms, .keyid = in->keyid};
+    CHECK(proto_uuid(&in->request_id, "request id", &done.request_id, err));
+    *out = done;
+    return ERR_OK;
+}
+
+/* --- rollout records -------------------------------------------------------------------------- */
+
+static Pgtide__V1__RolloutShardRecord *shard_encode(Arena *arena, const RolloutShardRecord *shard)
+{
+    Pgtide__V1__RolloutShardRecord *out = ARENA_NEW(arena, Pgtide__V1__RolloutShardRecord);
+    pgtide__v1__rollout_shard_record__init(out);
+    out->index = shard->index;
+    out->generation = shard->generation;
+    out->direction = (Pgtide__V1__Direction)shard->direction;
+    out->attempt = shard->attempt;
+    out->outcome = (Pgtide__V1__Outcome)shard->outcome;
+    out->steps_done = shard->steps_done;
+    out->revision = proto_from_text(shard->revision);
+    out->code = proto_from_text(shard->code);
+    out->sqlstate = proto_from_text(shard->sqlstate);
+    out->message = proto_from_text(shard->message);
+    out->duration_ms = shard->duration_ms;
+    out->n_rows = shard->rows.count;
+    out->rows = texts_encode(&shard->rows);
+    if (shard->has_backup) {
+        out->backup = ARENA_NEW(arena, Pgtide__V1__BackupInfo);
+        pgtide__v1__backup_info__init(out->backup);
+        out->backup->path = proto_from_text(shard->backup.path);
+        out->backup->sha256 = proto_from_digest(&shard->backup.sha256);
+        out->backup->size_bytes = shard->backup.size_bytes;
+        out->backup->duration_ms = shard->backup.duration_ms;
+    }
+    return out;
+}
+
+ByteSpan rollout_record_encode(Arena *arena, const Uuid *rollout_id, const RolloutRecord *record)
+{
+    Pgtide__V1__RolloutRecord out = PGTIDE__V1__ROLLOUT_RECORD__INIT;
+    out.rollout_id = proto_from_uuid(rollout_id);
+    out.kind = (uint32_t)record->kind;
+    out.at_unix_ms = record->at_unix_ms;
+    out.wave = record->wave;
+    out.state = (uint32_t)record->state;
+    out.who = proto_from_text(record->who);
+    out.reason = proto_from_text(record->reason);
+    out.n_shards = record->shard_count;
+    out.shards = ARENA_ARRAY(arena, Pgtide__V1__RolloutShardRecord *, record->shard_count + 1);
+    for (size_t i = 0; i < record->shard_count; i++)
+        out.shards[i] = shard_encode(arena, &record->shards[i]);
+    return pack(arena, &out.base);
+}
+
+static ErrCode shard_decode(Arena *arena, const Pgtide__V1__RolloutShardRecord *in,
+                            RolloutShardRecord *out, Error *err)
+{
+    if ((unsigned)in->direction >= DIRECTION_COUNT || (unsigned)in->outcome >= OUTCOME_COUNT)
+        return err_set(err, ERR_JOURNAL, "a shard's record has an unknown direction or outcome");
+    *out = (RolloutShardRecord){
+        .index = in->index,
+        .generation = in->generation,
+        .direction = (Direction)in->direction,
+        .attempt = in->attempt,
+        .outcome = (JobOutcome)in->outcome,
+        .steps_done = in->steps_done,
+        .revision = in->revision,
+        .code = in->code,
+        .sqlstate = in->sqlstate,
+        .message = in->message,
+        .has_backup = in->backup != NULL,
+        .duration_ms = in->duration_ms,
+    };
+    for (size_t i = 0; i < in->n_rows; i++)
+        strlist_add(arena, &out->rows, in->rows[i]);
+    if (in->backup == NULL)
+        return ERR_OK;
+    out->backup.path = in->backup->path;
+    out->backup.size_bytes = in->backup->size_bytes;
+    out->backup.duration_ms = in->backup->duration_ms;
+    return proto_digest(&in->backup->sha256, "backup digest", &out->backup.sha256, err);
+}
+
+ErrCode rollout_record_decode(Arena *arena, ByteSpan payload, Uuid *ret_rollout_id,
+                              RolloutRecord *out, Error *err)
+{
+    Pgtide__V1__RolloutRecord *in;
+    Uuid rollout_id;
+    CHECK(unpack(arena, &pgtide__v1__rollout_record__descriptor, payload, &in, err));
+    CHECK(proto_uuid(&in->rollout_id, "rollout id", &rollout_id, err));
+    if (in->kind == 0 || in->kind >= ROLLOUT_RECORD_KIND_COUNT || in->state >= ROLLOUT_STATE_COUNT)
+        return err_set(err, ERR_JOURNAL, "a rollout's record has an unknown kind or state");
+    RolloutRecord record = {
+        .kind = (RolloutRecordKind)in->kind,
+        .at_unix_ms = in->at_unix_ms,
+        .wave = in->wave,
+        .state = (RolloutState)in->state,
+        .who = in->who,
+        .reason = in->reason,
+        .shards = ARENA_ARRAY(arena, RolloutShardRecord, in->n_shards + 1),
+        .shard_count = in->n_shards,
+    };
+    for (size_t i = 0; i < in->n_shards; i++)
+        CHECK(shard_decode(arena, in->shards[i], &record.shards[i], err));
+    *ret_rollout_id = rollout_id;
+    *out = record;
+    return ERR_OK;
+}

@@ -1,0 +1,47 @@
+/*
+ * Payloads of the coordinator's journal (proto/journal.proto). All results live in `arena`.
+ */
+#pragma once
+
+#include "message.h"
+#include "rollout_record.h"
+
+/* Kinds of journal records: on disk, never reused. */
+typedef enum JournalKind {
+    JOURNAL_UNSPECIFIED = 0,
+    JOURNAL_AGENT_ADMITTED = 1,    /* AgentAdmitted: also revocations */
+    JOURNAL_PLAN_SUBMITTED = 2,    /* PlanSubmitted */
+    JOURNAL_APPROVAL_RECORDED = 3, /* ApprovalRecorded: also rejections */
+    JOURNAL_REQUEST_DONE = 4,      /* RequestDone, before what the request does */
+    JOURNAL_ROLLOUT_RECORD = 5,    /* RolloutRecord */
+} JournalKind;
+
+typedef struct PlanSubmitted {
+    ByteSpan header_envelope; /* signed by the author */
+    Digest plan_blob;
+    Digest bundle_blob;
+} PlanSubmitted;
+
+typedef struct RequestDone {
+    Uuid request_id;
+    uint64_t created_unix_ms;
+    const char *keyid;
+} RequestDone;
+
+/* AgentAdmitted and ApprovalRecorded: an envelope as it came. */
+ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope);
+ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
+                                ByteSpan *ret_envelope, Error *err) MUST_CHECK;
+
+ByteSpan plan_submitted_encode(Arena *arena, const PlanSubmitted *submitted);
+ErrCode plan_submitted_decode(Arena *arena, ByteSpan payload, PlanSubmitted *out,
+                              Error *err) MUST_CHECK;
+
+ByteSpan request_done_encode(Arena *arena, const RequestDone *done);
+ErrCode request_done_decode(Arena *arena, ByteSpan payload, RequestDone *out,
+                            Error *err) MUST_CHECK;
+
+/* `number` is not stored: it is the count of records of the rollout. */
+ByteSpan rollout_record_encode(Arena *arena, const Uuid *rollout_id, const RolloutRecord *record);
+ErrCode rollout_record_decode(Arena *arena, ByteSpan payload, Uuid *ret_rollout_id,
+                              RolloutRecord *out, Error *err) MUST_CHECK;

@@ -1,0 +1,144 @@
+#include "settings.h"
+
+#include "limits.h"
+
+typedef struct LogSettings {
+    LogFormat format;
+    LogLevel level;
+} LogSettings;
+
+typedef struct SettingsFile {
+    Settings settings;
+    LogSettings log;
+} SettingsFile;
+
+enum {
+    SECOND_MS = 1000,
+    HOUR_MS = 3600 * SECOND_MS,
+    DAY_MS = 24 * HOUR_MS,
+};
+
+static const ConfigWord formats[] = {{"logfmt", LOG_LOGFMT}, {"json", LOG_JSON}, {NULL, 0}};
+static const ConfigWord levels[] = {
+    {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}, {NULL, 0}};
+
+static const ConfigField log_fields[] = {
+    {.key = "format",
+     .kind = CONFIG_ENUM,
+     .offset = offsetof(LogSettings, format),
+     .words = formats,
+     .help = "logfmt (default) or json"},
+    {.key = "level",
+     .kind = CONFIG_ENUM,
+     .offset = offsetof(LogSettings, level),
+     .words = levels,
+     .help = "debug, info (default), warn or error"},
+};
+static const ConfigTable log_table = CONFIG_TABLE_OF(LogSettings, log_fields);
+
+#define AT(field) offsetof(SettingsFile, settings.field)
+static const ConfigField fields[] = {
+    {.key = "name",
+     .kind = CONFIG_NAME,
+     .offset = AT(name),
+     .required = true,
+     .help = "of this coordinator, in logs and views"},
+    {.key = "key",
+     .kind = CONFIG_PATH,
+     .offset = AT(key_path),
+     .required = true,
+     .help = "its *.key file, mode 0600; the trust file names its public half"},
+    {.key = "trust",
+     .kind = CONFIG_PATH,
+     .offset = AT(trust_path),
+     .required = true,
+     .help = "the trust file"},
+    {.key = "state",
+     .kind = CONFIG_PATH,
+     .offset = AT(state_path),
+     .required = true,
+     .help = "directory of the journal and of plans and bundles"},
+    {.key = "listen",
+     .kind = CONFIG_STRING,
+     .offset = AT(listen),
+     .max = 240,
+     .help = "endpoint for agents and operators; default tcp://0.0.0.0:7433"},
+    {.key = "heartbeat",
+     .kind = CONFIG_DURATION,
+     .offset = AT(heartbeat_ms),
+     .min = 50,
+     .max = 60 * SECOND_MS,
+     .help = "how often each agent hears of the coordinator, and says it is there; default 5s"},
+    {.key = "silence-deadline",
+     .kind = CONFIG_DURATION,
+     .offset = AT(silence_deadline_ms),
+     .min = 100,
+     .max = HOUR_MS,
+     .help = "without a word for so long an agent starts no step; default 30s"},
+    {.key = "agent-deadline",
+     .kind = CONFIG_DURATION,
+     .offset = AT(agent_deadline_ms),
+     .min = 100,
+     .max = HOUR_MS,
+     .help = "an agent silent for so long is down; default 20s"},
+    {.key = "plan-ttl",
+     .kind = CONFIG_DURATION,
+     .offset = AT(plan_ttl_ms),
+     .min = 1000,
+     .max = INT64_C(90) * DAY_MS,
+     .help = "how long a plan may be started after it was made; default 7d"},
+    {.key = "approvals-min",
+     .kind = CONFIG_INTEGER,
+     .offset = AT(approvals_min),
+     .min = 0,
+     .max = LIMIT_SIGNATURES,
+     .help = "no plan may ask for fewer approvals; default 1"},
+    {.key = "log",
+     .kind = CONFIG_TABLE,
+     .offset = offsetof(SettingsFile, log),
+     .table = &log_table,
+     .help = "log lines on stderr"},
+};
+static const ConfigTable table = CONFIG_TABLE_OF(SettingsFile, fields);
+
+static void check_times(Config *config, const Settings *settings)
+{
+    const ConfigNode *root = config_root(config);
+    if (settings->silence_deadline_ms < 2 * settings->heartbeat_ms)
+        config_problem(config, root,
+                       "'silence-deadline' must be at least twice the heartbeat interval");
+    if (settings->agent_deadline_ms < 2 * settings->heartbeat_ms)
+        config_problem(config, root,
+                       "'agent-deadline' must be at least twice the heartbeat interval");
+}
+
+ErrCode settings_load(Arena *arena, const char *path, Settings *ret_settings, Error *err)
+{
+    SettingsFile file = {
+        .settings = {.listen = "tcp://0.0.0.0:7433",
+                     .heartbeat_ms = 5 * SECOND_MS,
+                     .silence_deadline_ms = 30 * SECOND_MS,
+                     .agent_deadline_ms = 20 * SECOND_MS,
+                     .plan_ttl_ms = INT64_C(7) * DAY_MS,
+                     .approvals_min = 1},
+        .log = {LOG_LOGFMT, LOG_INFO},
+    };
+    Config *config;
+    ErrCode code = config_open(arena, path, &config, err);
+    if (code != ERR_OK)
+        return code;
+    if (config_read(config, config_root(config), &table, &file))
+        check_times(config, &file.settings);
+    code = config_finish(config, err);
+    if (code != ERR_OK)
+        return code;
+    file.settings.log_format = file.log.format;
+    file.settings.log_level = file.log.level;
+    *ret_settings = file.settings;
+    return ERR_OK;
+}
+
+void settings_describe(Str *out)
+{
+    config_describe(&table, out);
+}

@@ -1,0 +1,29 @@
+/*
+ * coordinator.yaml: where the coordinator keeps what it knows, who it trusts, where it listens.
+ */
+#pragma once
+
+#include "arena.h"
+#include "config.h"
+#include "log.h"
+
+typedef struct Settings {
+    const char *name;
+    const char *key_path;   /* NAME.key: Ed25519 and CURVE */
+    const char *trust_path; /* pinned */
+    const char *state_path; /* directory: journal.sqlite, blobs/ */
+    const char *listen;     /* tcp://0.0.0.0:7433, ipc://... */
+    uint64_t heartbeat_ms;
+    uint64_t silence_deadline_ms; /* told to agents: after that they start no step */
+    uint64_t agent_deadline_ms;   /* an agent not heard of for so long is down */
+    uint64_t plan_ttl_ms;         /* until an approved plan may be started */
+    int64_t approvals_min;        /* no plan may ask for fewer */
+    LogFormat log_format;
+    LogLevel log_level;
+} Settings;
+
+/* Reads and checks the file. Texts live in `arena`. ERR_CONFIG tells every problem. */
+ErrCode settings_load(Arena *arena, const char *path, Settings *ret_settings,
+                      Error *err) MUST_CHECK;
+/* The keys, one a line, for --help. */
+void settings_describe(Str *out);
