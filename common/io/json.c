@@ -129,7 +129,7 @@ void json_key(JsonWriter *json, const char *key)
     json->has_key = true;
 }
 
-void json_string_bytes(JsonWriter *json, const void *bytes, size_t length)
+void json_text_bytes(JsonWriter *json, const void *bytes, size_t length)
 {
     value_begin(json);
     append_text(json->out, bytes, length);
@@ -140,7 +140,7 @@ void json_text(JsonWriter *json, const char *text)
     if (text == NULL)
         json_none(json);
     else
-        json_string_bytes(json, text, strlen(text));
+        json_text_bytes(json, text, strlen(text));
 }
 
 void json_int(JsonWriter *json, int64_t number)

@@ -4,7 +4,8 @@
  * The writer puts commas and checks (assert) that objects, arrays and keys are well nested; depth
  * is at most 62. Texts are escaped; invalid UTF-8 is replaced by U+FFFD, so the output is always
  * valid. C1 controls, DEL and U+2028/2029 are escaped too: the output is safe on terminals and in
- * scripts. Reading JSON is jansson's, whose json_string and json_null are why these are json_text and json_none.
+ * scripts. Reading JSON is jansson's, whose json_string and json_null are why these are json_text
+ * and json_none.
  */
 #pragma once
 
@@ -27,7 +28,7 @@ void json_array_end(JsonWriter *json);
 void json_key(JsonWriter *json, const char *key);
 
 void json_text(JsonWriter *json, const char *text); /* NULL gives null */
-void json_string_bytes(JsonWriter *json, const void *bytes, size_t length);
+void json_text_bytes(JsonWriter *json, const void *bytes, size_t length);
 void json_int(JsonWriter *json, int64_t number);
 void json_uint(JsonWriter *json, uint64_t number);
 void json_double(JsonWriter *json, double number); /* not finite: null */

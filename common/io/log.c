@@ -81,7 +81,7 @@ static void add_pair(Line *line, const char *key, const char *value)
         return;
     }
     JsonWriter quoted = json_writer(line->out);
-    json_string(&quoted, value);
+    json_text(&quoted, value);
 }
 
 static void add_if_said(Line *line, const char *key, const char *value)
