@@ -24,7 +24,8 @@ typedef struct GraphStep {
 typedef struct GraphSteps {
     GraphStep *items;
     size_t count;
-    StrList rows_after; /* sorted; the rows given when there is no step */
+    StrList rows_after;  /* sorted; the rows given when there is no step */
+    const char *warning; /* one sentence for the user; NULL = none */
 } GraphSteps;
 
 /* Checks the whole: duplicate ids, missing parents, cycles, label clashes (ERR_GRAPH with the

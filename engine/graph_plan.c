@@ -1,0 +1,327 @@
+/*
+ * Steps, and the rows around them.
+ *
+ * Rows are the maximal elements of what is applied, before and after every step. Applying a
+ * revision puts it above its parents and dependencies; taking it back uncovers those that nothing
+ * else applied builds on. So a step looks only at the direct neighbours of its revision.
+ */
+#include "graph_map.h"
+
+#include "limits.h"
+
+#include <string.h>
+
+typedef struct Planner {
+    Arena *arena;
+    const RevisionMap *map;
+    NodeSet applied;
+    NodeSet rows;
+    size_t row_count;
+    GraphSteps steps;
+    Error *err;
+} Planner;
+
+static bool is_covered(const Planner *planner, size_t node)
+{
+    const NodeList *above = &planner->map->nodes[node].above;
+    for (size_t i = 0; i < above->count; i++) {
+        if (node_set_has(planner->applied, above->items[i]))
+            return true;
+    }
+    return false;
+}
+
+static void row_set(Planner *planner, size_t node, bool present)
+{
+    if (node_set_has(planner->rows, node) == present)
+        return;
+    if (present)
+        node_set_add(planner->rows, node);
+    else
+        node_set_remove(planner->rows, node);
+    planner->row_count += present ? 1 : (size_t)-1;
+}
+
+/* Sorted, since nodes are. Ids are the scripts' own. */
+static StrList rows_list(const Planner *planner)
+{
+    StrList list = {.items = ARENA_ARRAY(planner->arena, const char *, planner->row_count),
+                    .capacity = planner->row_count};
+    for (size_t word = 0; word < planner->map->count / 64 + 1; word++) {
+        for (uint64_t bits = planner->rows.words[word]; bits != 0; bits &= bits - 1) {
+            size_t node = 64 * word + (size_t)__builtin_ctzll(bits);
+            list.items[list.count++] = planner->map->nodes[node].script->id;
+        }
+    }
+    return list;
+}
+
+static StrList sorted_copy(Arena *arena, const StrList *rows)
+{
+    StrList sorted = {0};
+    for (size_t i = 0; i < rows->count; i++) {
+        if (!strlist_has(&sorted, rows->items[i]))
+            strlist_add(arena, &sorted, rows->items[i]);
+    }
+    strlist_sort(&sorted);
+    return sorted;
+}
+
+/* The rows as given are the first step's rows before, even when they overlap (Alembic can leave
+ * such a pair): the step finds them in the shard and puts them right. */
+static ErrCode planner_start(Planner *planner, Arena *arena, const RevisionMap *map,
+                             const StrList *rows, NodeList *ret_nodes, Error *err)
+{
+    *planner = (Planner){.arena = arena, .map = map, .err = err};
+    if (rows->count > LIMIT_ROWS)
+        return err_set(err, ERR_LIMIT, "more than %d version rows", LIMIT_ROWS);
+    ErrCode code = graph_rows_read(arena, map, rows, ret_nodes, err);
+    if (code != ERR_OK)
+        return code;
+    planner->applied = node_set(arena, map);
+    planner->rows = node_set(arena, map);
+    graph_reach(arena, map, ret_nodes, EDGES_BELOW, planner->applied);
+    for (size_t i = 0; i < ret_nodes->count; i++)
+        row_set(planner, ret_nodes->items[i], !is_covered(planner, ret_nodes->items[i]));
+    planner->steps.rows_after = sorted_copy(arena, rows);
+    return ERR_OK;
+}
+
+static ErrCode step_add(Planner *planner, size_t node, Direction direction)
+{
+    const Script *script = planner->map->nodes[node].script;
+    const NodeList *below = &planner->map->nodes[node].below;
+    if (direction == DIRECTION_UPGRADE) {
+        node_set_add(planner->applied, node);
+        for (size_t i = 0; i < below->count; i++)
+            row_set(planner, below->items[i], false);
+        row_set(planner, node, true);
+    } else {
+        node_set_remove(planner->applied, node);
+        row_set(planner, node, false);
+        for (size_t i = 0; i < below->count; i++)
+            row_set(planner, below->items[i], !is_covered(planner, below->items[i]));
+    }
+    if (planner->row_count > LIMIT_ROWS)
+        return err_set(planner->err, ERR_LIMIT, "step %.80s would leave more than %d version rows",
+                       script->id, LIMIT_ROWS);
+    GraphStep *step = &planner->steps.items[planner->steps.count++];
+    *step = (GraphStep){
+        .revision = script->id,
+        .script = script,
+        .direction = direction,
+        .rows_before = planner->steps.rows_after,
+        .rows_after = rows_list(planner),
+    };
+    planner->steps.rows_after = step->rows_after;
+    return ERR_OK;
+}
+
+static ErrCode steps_make(Planner *planner, NodeSet set, Direction direction)
+{
+    NodeList order = graph_sort(planner->arena, planner->map, set);
+    if (order.count > LIMIT_STEPS)
+        return err_set(planner->err, ERR_LIMIT, "more than %d steps", LIMIT_STEPS);
+    planner->steps.items = ARENA_ARRAY(planner->arena, GraphStep, order.count);
+    ErrCode code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < order.count; i++) {
+        size_t from_end = order.count - 1 - i;
+        code = step_add(planner, order.items[direction == DIRECTION_UPGRADE ? from_end : i],
+                        direction);
+    }
+    return code;
+}
+
+ErrCode graph_upgrade(Arena *arena, const RevisionMap *map, const StrList *rows, const char *target,
+                      GraphSteps *ret_steps, Error *err)
+{
+    Planner planner;
+    NodeList row_nodes;
+    Target to;
+    ErrCode code = planner_start(&planner, arena, map, rows, &row_nodes, err);
+    if (code == ERR_OK)
+        code = graph_target_upgrade(arena, map, &row_nodes, target, &to, err);
+    if (code != ERR_OK)
+        return code;
+    NodeSet set = node_set(arena, map);
+    graph_reach(arena, map, &to.nodes, EDGES_BELOW, set);
+    for (size_t i = 0; i < map->count / 64 + 1; i++)
+        set.words[i] &= ~planner.applied.words[i];
+    code = steps_make(&planner, set, DIRECTION_UPGRADE);
+    if (code == ERR_OK)
+        *ret_steps = planner.steps;
+    return code;
+}
+
+/* What goes first when the target is to stay: its children, or all bases. A branch narrows several
+ * to those it stands on. */
+static NodeList downgrade_roots(Arena *arena, const RevisionMap *map, const Target *target)
+{
+    NodeList roots = {0};
+    if (target->nodes.count > 0)
+        roots = map->nodes[target->nodes.items[0]].children;
+    for (size_t i = 0; target->nodes.count == 0 && i < map->count; i++) {
+        if (map->nodes[i].parents.count == 0)
+            node_list_add(arena, &roots, i);
+    }
+    if (target->branch == NO_NODE || roots.count < 2)
+        return roots;
+    size_t branch = (size_t)target->branch;
+    const NodeList from = {.items = &branch, .count = 1};
+    NodeSet stands_on = node_set(arena, map);
+    graph_reach(arena, map, &from, EDGES_PARENTS, stands_on);
+    NodeList kept = {0};
+    for (size_t i = 0; i < roots.count; i++) {
+        if (node_set_has(stands_on, roots.items[i]))
+            node_list_add(arena, &kept, roots.items[i]);
+    }
+    return kept;
+}
+
+static ErrCode downgrade_check(const Planner *planner, NodeSet set, Error *err)
+{
+    for (size_t i = 0; i < planner->map->count; i++) {
+        const Script *script = planner->map->nodes[i].script;
+        if (!node_set_has(set, i) || script->irreversible == NULL)
+            continue;
+        err_set(err, ERR_TARGET, "revision %.160s can't be taken back", script->id);
+        err_detail(err, "irreversible: %s", script->irreversible);
+        err_hint(err, "Restore a backup, or write a new revision that goes forward.");
+        err_at(err, script->file, 0);
+        return ERR_TARGET;
+    }
+    return ERR_OK;
+}
+
+ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *rows,
+                        const char *target, GraphSteps *ret_steps, Error *err)
+{
+    Planner planner;
+    NodeList row_nodes;
+    Target to;
+    ErrCode code = planner_start(&planner, arena, map, rows, &row_nodes, err);
+    if (code == ERR_OK)
+        code = graph_target_downgrade(arena, map, &row_nodes, target, &to, err);
+    if (code != ERR_OK)
+        return code;
+    NodeSet set = node_set(arena, map);
+    NodeList roots = downgrade_roots(arena, map, &to);
+    graph_reach(arena, map, &roots, EDGES_ABOVE, set);
+    bool empty = true;
+    for (size_t i = 0; i < map->count / 64 + 1; i++) {
+        set.words[i] &= planner.applied.words[i];
+        empty = empty && set.words[i] == 0;
+    }
+    if (empty && to.nodes.count > 0 && !node_list_has(&row_nodes, to.nodes.items[0])) {
+        err_set(err, ERR_TARGET,
+                "destination %.100s is not a valid downgrade target from current head(s)", target);
+        err_hint(err, "`pgtide current` shows where it stands.");
+        return ERR_TARGET;
+    }
+    code = downgrade_check(&planner, set, err);
+    if (code == ERR_OK)
+        code = steps_make(&planner, set, DIRECTION_DOWNGRADE);
+    planner.steps.warning = to.warning;
+    if (code == ERR_OK)
+        *ret_steps = planner.steps;
+    return code;
+}
+
+/* --- stamping --------------------------------------------------------------------------------- */
+
+static ErrCode overlap(const RevisionMap *map, size_t a, size_t b, Error *err)
+{
+    return err_set(err, ERR_TARGET,
+                   "requested revision %.80s overlaps with other requested revisions %.80s",
+                   map->nodes[a].script->id, map->nodes[b].script->id);
+}
+
+/* All that `node` builds on and all that builds on it, over both kinds of edges. */
+static NodeSet related(Arena *arena, const RevisionMap *map, size_t node)
+{
+    const NodeList from = {.items = &node, .count = 1};
+    NodeSet below = node_set(arena, map);
+    NodeSet above = node_set(arena, map);
+    graph_reach(arena, map, &from, EDGES_BELOW, below);
+    graph_reach(arena, map, &from, EDGES_ABOVE, above);
+    for (size_t i = 0; i < map->count / 64 + 1; i++)
+        below.words[i] |= above.words[i];
+    return below;
+}
+
+static void rows_drop(NodeList *rows, const NodeSet *set)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        if (set != NULL && !node_set_has(*set, rows->items[i]))
+            rows->items[kept++] = rows->items[i];
+    }
+    rows->count = kept;
+}
+
+static ErrCode stamp_one(Arena *arena, const RevisionMap *map, const char *text, NodeList *rows,
+                         NodeList *stamped, Error *err)
+{
+    Target target;
+    ErrCode code = graph_target_absolute(arena, map, text, &target, err);
+    if (code != ERR_OK)
+        return code;
+    if (target.nodes.count == 0) {
+        NodeSet lineage;
+        if (target.branch != NO_NODE)
+            lineage = graph_lineage(arena, map, (size_t)target.branch);
+        rows_drop(rows, target.branch == NO_NODE ? NULL : &lineage);
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < target.nodes.count; i++) {
+        size_t node = target.nodes.items[i];
+        NodeSet line = related(arena, map, node);
+        for (size_t j = 0; j < stamped->count; j++) {
+            if (stamped->items[j] != node && node_set_has(line, stamped->items[j]))
+                return overlap(map, node, stamped->items[j], err);
+        }
+        rows_drop(rows, &line);
+        node_list_add(arena, stamped, node);
+    }
+    return ERR_OK;
+}
+
+ErrCode graph_stamp(Arena *arena, const RevisionMap *map, const StrList *rows,
+                    const StrList *targets, bool purge, StrList *ret_rows, Error *err)
+{
+    NodeList row_nodes = {0};
+    NodeList stamped = {0};
+    ErrCode code = ERR_OK;
+    if (!purge)
+        code = graph_rows_read(arena, map, rows, &row_nodes, err);
+    for (size_t i = 0; code == ERR_OK && i < targets->count; i++)
+        code = stamp_one(arena, map, targets->items[i], &row_nodes, &stamped, err);
+    if (code != ERR_OK)
+        return code;
+    StrList after = {0};
+    for (size_t i = 0; i < row_nodes.count; i++)
+        strlist_add(arena, &after, map->nodes[row_nodes.items[i]].script->id);
+    for (size_t i = 0; i < stamped.count; i++)
+        strlist_add(arena, &after, map->nodes[stamped.items[i]].script->id);
+    strlist_sort(&after);
+    *ret_rows = after;
+    return ERR_OK;
+}
+
+ErrCode graph_applied(Arena *arena, const RevisionMap *map, const StrList *rows,
+                      StrList *ret_applied, Error *err)
+{
+    NodeList nodes;
+    ErrCode code = graph_rows_read(arena, map, rows, &nodes, err);
+    if (code != ERR_OK)
+        return code;
+    NodeSet applied = node_set(arena, map);
+    graph_reach(arena, map, &nodes, EDGES_BELOW, applied);
+    StrList ids = {0};
+    for (size_t i = 0; i < map->count; i++) {
+        if (node_set_has(applied, i))
+            strlist_add(arena, &ids, map->nodes[i].script->id);
+    }
+    *ret_applied = ids;
+    return ERR_OK;
+}

@@ -1,0 +1,479 @@
+/*
+ * Identifiers: [branch@]symbol, [branch@][symbol]+N, [branch@][symbol]-N (Alembic's grammar).
+ */
+#include "graph_map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS_DIGITS_MAX = 6, CANDIDATES_SHOWN = 6, PREFIXED_LENGTH_MIN = 4 };
+
+typedef struct Identifier {
+    const char *text;   /* as given */
+    const char *branch; /* NULL = none */
+    const char *symbol; /* '' = none */
+    bool relative;
+    int steps;
+} Identifier;
+
+typedef struct Resolver {
+    Arena *arena;
+    const RevisionMap *map;
+    Identifier identifier;
+    Error *err;
+} Resolver;
+
+static const char *id_of(const RevisionMap *map, size_t node)
+{
+    return map->nodes[node].script->id;
+}
+
+static void only(Arena *arena, NodeList *list, size_t node)
+{
+    *list = (NodeList){0};
+    node_list_add(arena, list, node);
+}
+
+/* "a, b, c and 4 more" */
+static const char *names_of(Arena *arena, const RevisionMap *map, const NodeList *nodes)
+{
+    StrList names = {0};
+    for (size_t i = 0; i < nodes->count && i < CANDIDATES_SHOWN; i++)
+        strlist_add(arena, &names, id_of(map, nodes->items[i]));
+    const char *shown = strlist_join(arena, &names, ", ");
+    if (nodes->count <= CANDIDATES_SHOWN)
+        return shown;
+    return arena_printf(arena, "%s and %zu more", shown, nodes->count - CANDIDATES_SHOWN);
+}
+
+static ErrCode unknown(const RevisionMap *map, const char *text, Error *err)
+{
+    err_set(err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'", text);
+    const char **ids = xcalloc(map->count + map->label_count, sizeof *ids);
+    for (size_t i = 0; i < map->count; i++)
+        ids[i] = id_of(map, i);
+    for (size_t i = 0; i < map->label_count; i++)
+        ids[map->count + i] = map->labels[i].name;
+    const char *nearest = str_nearest(text, ids, map->count + map->label_count);
+    if (nearest != NULL)
+        err_hint(err, "Did you mean '%s'?", nearest);
+    free(ids);
+    return ERR_REVISION_UNKNOWN;
+}
+
+static ErrCode identifier_parse(Arena *arena, const RevisionMap *map, const char *text,
+                                Identifier *out, Error *err)
+{
+    Identifier identifier = {.text = text};
+    if (strchr(text, ':') != NULL) {
+        err_set(err, ERR_TARGET, "range revision not allowed: '%.160s'", text);
+        err_hint(err, "Give one revision.");
+        return ERR_TARGET;
+    }
+    const char *at = strchr(text, '@');
+    if (at != NULL) {
+        identifier.branch = arena_strndup(arena, text, (size_t)(at - text));
+        text = at + 1;
+    }
+    const char *sign = strpbrk(text, "+-");
+    if (sign == NULL) {
+        identifier.symbol = text;
+    } else {
+        size_t digits = strspn(sign + 1, "0123456789");
+        if (digits == 0 || sign[1 + digits] != '\0')
+            return unknown(map, identifier.text, err);
+        if (digits > STEPS_DIGITS_MAX)
+            return err_set(err, ERR_TARGET, "'%.80s' is too far", identifier.text);
+        identifier.symbol = arena_strndup(arena, text, (size_t)(sign - text));
+        identifier.relative = true;
+        identifier.steps = atoi(sign + 1) * (*sign == '-' ? -1 : 1);
+    }
+    if ((identifier.branch != NULL && identifier.branch[0] == '\0') ||
+        (identifier.symbol[0] == '\0' && !identifier.relative))
+        return unknown(map, identifier.text, err);
+    *out = identifier;
+    return ERR_OK;
+}
+
+NodeSet graph_lineage(Arena *arena, const RevisionMap *map, size_t branch)
+{
+    const NodeList from = {.items = &branch, .count = 1};
+    NodeSet set = node_set(arena, map);
+    NodeSet up = node_set(arena, map);
+    graph_reach(arena, map, &from, EDGES_PARENTS, set);
+    graph_reach(arena, map, &from, EDGES_CHILDREN, up);
+    for (size_t i = 0; i < map->count / 64 + 1; i++)
+        set.words[i] |= up.words[i];
+    return set;
+}
+
+static NodeList filtered(Arena *arena, const NodeList *nodes, const NodeSet *within)
+{
+    NodeList kept = {0};
+    for (size_t i = 0; i < nodes->count; i++) {
+        if (within == NULL || node_set_has(*within, nodes->items[i]))
+            node_list_add(arena, &kept, nodes->items[i]);
+    }
+    return kept;
+}
+
+/* A full id, a label, or a prefix that only one revision's id or label has. */
+static ErrCode name_resolve(const Resolver *resolver, const char *name, const NodeSet *within,
+                            size_t *ret_node)
+{
+    const RevisionMap *map = resolver->map;
+    long node = graph_index(map, name);
+    if (node == NO_NODE)
+        node = graph_label_index(map, name);
+    if (node != NO_NODE) {
+        if (within != NULL && !node_set_has(*within, (size_t)node)) {
+            err_set(resolver->err, ERR_REVISION_UNKNOWN,
+                    "can't locate revision identified by '%.160s'", resolver->identifier.text);
+            err_hint(resolver->err, "'%.80s' is not on branch '%.80s'.", name,
+                     resolver->identifier.branch);
+            return ERR_REVISION_UNKNOWN;
+        }
+        *ret_node = (size_t)node;
+        return ERR_OK;
+    }
+    NodeList found = {0};
+    for (size_t i = 0; i < map->count; i++) {
+        if (strlen(id_of(map, i)) >= PREFIXED_LENGTH_MIN && str_starts_with(id_of(map, i), name))
+            node_list_add(resolver->arena, &found, i);
+    }
+    for (size_t i = 0; i < map->label_count; i++) {
+        if (strlen(map->labels[i].name) >= PREFIXED_LENGTH_MIN &&
+            str_starts_with(map->labels[i].name, name))
+            node_list_add(resolver->arena, &found, map->labels[i].node);
+    }
+    found = filtered(resolver->arena, &found, within);
+    if (found.count == 0)
+        return unknown(map, resolver->identifier.text, resolver->err);
+    if (found.count > 1) {
+        err_set(resolver->err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'",
+                resolver->identifier.text);
+        err_detail(resolver->err, "several begin so: %s", names_of(resolver->arena, map, &found));
+        err_hint(resolver->err, "Write more of the id.");
+        return ERR_REVISION_UNKNOWN;
+    }
+    *ret_node = found.items[0];
+    return ERR_OK;
+}
+
+/* The identifier's branch: its node and its lineage; NO_NODE without a branch. */
+static ErrCode branch_resolve(const Resolver *resolver, long *ret_branch, NodeSet *ret_lineage)
+{
+    *ret_branch = NO_NODE;
+    if (resolver->identifier.branch == NULL)
+        return ERR_OK;
+    size_t node;
+    ErrCode code = name_resolve(resolver, resolver->identifier.branch, NULL, &node);
+    if (code != ERR_OK)
+        return code;
+    *ret_branch = (long)node;
+    *ret_lineage = graph_lineage(resolver->arena, resolver->map, node);
+    return ERR_OK;
+}
+
+static ErrCode several_heads(const Resolver *resolver, const NodeList *heads)
+{
+    err_set(resolver->err, ERR_MULTIPLE_HEADS,
+            "multiple head revisions are present for given argument '%.80s'",
+            resolver->identifier.text);
+    err_detail(resolver->err, "%s", names_of(resolver->arena, resolver->map, heads));
+    err_hint(resolver->err, "Name a revision, say `BRANCH@head` to narrow to one head or `heads` "
+                            "for all, or merge them with `pgtide merge heads`.");
+    return ERR_MULTIPLE_HEADS;
+}
+
+/* A symbol without steps. No nodes: base (or the head of nothing). */
+static ErrCode symbol_resolve(const Resolver *resolver, const char *symbol, const NodeSet *within,
+                              NodeList *ret_nodes)
+{
+    const RevisionMap *map = resolver->map;
+    bool head = strcmp(symbol, "head") == 0;
+    NodeList nodes = {0};
+    if (head || strcmp(symbol, "heads") == 0) {
+        for (size_t i = 0; i < map->count; i++) {
+            bool is_head = head || within != NULL ? map->nodes[i].children.count == 0
+                                                  : map->nodes[i].above.count == 0;
+            if (is_head && (within == NULL || node_set_has(*within, i)))
+                node_list_add(resolver->arena, &nodes, i);
+        }
+        if (head && nodes.count > 1)
+            return several_heads(resolver, &nodes);
+    } else if (strcmp(symbol, "base") != 0) {
+        size_t node;
+        ErrCode code = name_resolve(resolver, symbol, within, &node);
+        if (code != ERR_OK)
+            return code;
+        node_list_add(resolver->arena, &nodes, node);
+    }
+    *ret_nodes = nodes;
+    return ERR_OK;
+}
+
+/* --- walking ---------------------------------------------------------------------------------- */
+
+static ErrCode walk_short(const Resolver *resolver)
+{
+    int steps = resolver->identifier.steps;
+    err_set(resolver->err, ERR_TARGET, "relative revision %+d didn't produce %d migrations", steps,
+            abs(steps));
+    err_hint(resolver->err, "Run `pgtide history` to see how far it goes.");
+    return ERR_TARGET;
+}
+
+/* `place` is a node, or NO_NODE for base; walks `steps` from there. */
+static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within, long *ret_place)
+{
+    const RevisionMap *map = resolver->map;
+    int steps = resolver->identifier.steps;
+    for (int i = 0; i < abs(steps); i++) {
+        NodeList next = {0};
+        if (steps < 0 && place == NO_NODE)
+            return walk_short(resolver);
+        if (steps < 0)
+            next = map->nodes[place].parents;
+        else if (place != NO_NODE)
+            next = map->nodes[place].children;
+        for (size_t node = 0; steps > 0 && place == NO_NODE && node < map->count; node++) {
+            if (map->nodes[node].parents.count == 0)
+                node_list_add(resolver->arena, &next, node);
+        }
+        if (steps > 0)
+            next = filtered(resolver->arena, &next, within);
+        if (next.count > 1) {
+            err_set(resolver->err, ERR_TARGET, "ambiguous walk: '%.80s' could go several ways",
+                    resolver->identifier.text);
+            err_detail(resolver->err, "%s", names_of(resolver->arena, map, &next));
+            err_hint(resolver->err, "Name the revision, or a branch as in `BRANCH@+1`.");
+            return ERR_TARGET;
+        }
+        if (next.count == 0 && steps > 0)
+            return walk_short(resolver);
+        place = next.count == 0 ? NO_NODE : (long)next.items[0];
+    }
+    *ret_place = place;
+    return ERR_OK;
+}
+
+/* Walks from the identifier's symbol. */
+static ErrCode walk_from_symbol(const Resolver *resolver, const NodeSet *within, long *ret_place)
+{
+    NodeList start;
+    ErrCode code = symbol_resolve(resolver, resolver->identifier.symbol,
+                                  resolver->identifier.steps < 0 ? within : NULL, &start);
+    if (code != ERR_OK)
+        return code;
+    if (start.count > 1)
+        return several_heads(resolver, &start);
+    long place = start.count == 0 ? NO_NODE : (long)start.items[0];
+    return walk(resolver, place, within, ret_place);
+}
+
+/* Those of the branch's applied revisions that no other of them builds on. */
+static NodeList applied_tips(const Resolver *resolver, const NodeList *rows, NodeSet lineage)
+{
+    const RevisionMap *map = resolver->map;
+    NodeSet applied = node_set(resolver->arena, map);
+    graph_reach(resolver->arena, map, rows, EDGES_BELOW, applied);
+    NodeList tips = {0};
+    for (size_t i = 0; i < map->count; i++) {
+        bool tip = node_set_has(applied, i) && node_set_has(lineage, i);
+        const NodeList *above = &map->nodes[i].above;
+        for (size_t j = 0; tip && j < above->count; j++)
+            tip =
+                !(node_set_has(applied, above->items[j]) && node_set_has(lineage, above->items[j]));
+        if (tip)
+            node_list_add(resolver->arena, &tips, i);
+    }
+    return tips;
+}
+
+/* --- targets ---------------------------------------------------------------------------------- */
+
+ErrCode graph_rows_read(Arena *arena, const RevisionMap *map, const StrList *rows,
+                        NodeList *ret_nodes, Error *err)
+{
+    NodeList nodes = {0};
+    for (size_t i = 0; i < rows->count; i++) {
+        long node = graph_index(map, rows->items[i]);
+        if (node == NO_NODE) {
+            err_set(err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'",
+                    rows->items[i]);
+            err_detail(err, "it is a version row, and no revision file has that id");
+            err_hint(err,
+                     "Use the revision files it came from; `pgtide stamp --purge` forgets it.");
+            return ERR_REVISION_UNKNOWN;
+        }
+        node_list_add(arena, &nodes, (size_t)node);
+    }
+    *ret_nodes = nodes;
+    return ERR_OK;
+}
+
+static ErrCode resolver_make(Arena *arena, const RevisionMap *map, const char *text,
+                             Resolver *ret_resolver, long *ret_branch, NodeSet *ret_lineage,
+                             Error *err)
+{
+    Resolver resolver = {.arena = arena, .map = map, .err = err};
+    ErrCode code = identifier_parse(arena, map, text, &resolver.identifier, err);
+    if (code == ERR_OK)
+        code = branch_resolve(&resolver, ret_branch, ret_lineage);
+    if (code == ERR_OK)
+        *ret_resolver = resolver;
+    return code;
+}
+
+static void target_place(Arena *arena, long place, Target *target)
+{
+    target->nodes = (NodeList){0};
+    if (place != NO_NODE)
+        only(arena, &target->nodes, (size_t)place);
+}
+
+ErrCode graph_target_absolute(Arena *arena, const RevisionMap *map, const char *text,
+                              Target *ret_target, Error *err)
+{
+    Resolver resolver;
+    NodeSet lineage;
+    Target target = {0};
+    ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
+    if (code != ERR_OK)
+        return code;
+    const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
+    if (resolver.identifier.relative) {
+        err_set(err, ERR_TARGET, "'%.160s' is relative; a revision is needed here", text);
+        err_hint(err, "Name a revision, a label, head, heads or base.");
+        return ERR_TARGET;
+    }
+    code = symbol_resolve(&resolver, resolver.identifier.symbol, within, &target.nodes);
+    if (code == ERR_OK)
+        *ret_target = target;
+    return code;
+}
+
+ErrCode graph_target_upgrade(Arena *arena, const RevisionMap *map, const NodeList *rows,
+                             const char *text, Target *ret_target, Error *err)
+{
+    Resolver resolver;
+    NodeSet lineage;
+    Target target = {0};
+    ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
+    if (code != ERR_OK)
+        return code;
+    if (!resolver.identifier.relative)
+        return graph_target_absolute(arena, map, text, ret_target, err);
+    const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
+    long place = NO_NODE;
+    if (resolver.identifier.symbol[0] != '\0') {
+        code = walk_from_symbol(&resolver, within, &place);
+    } else if (resolver.identifier.steps < 0) {
+        code = walk_short(&resolver);
+    } else {
+        NodeList starts = filtered(arena, rows, within);
+        if (starts.count == 0 && within != NULL)
+            starts = applied_tips(&resolver, rows, lineage);
+        if (starts.count > 1) {
+            err_set(err, ERR_TARGET, "ambiguous upgrade from multiple current revisions");
+            err_detail(err, "%s", names_of(arena, map, &starts));
+            err_hint(err, "Say from which branch, as in `BRANCH@%+d`.", resolver.identifier.steps);
+            return ERR_TARGET;
+        }
+        code = walk(&resolver, starts.count == 0 ? NO_NODE : (long)starts.items[0], within, &place);
+    }
+    if (code != ERR_OK)
+        return code;
+    target_place(arena, place, &target);
+    *ret_target = target;
+    return ERR_OK;
+}
+
+/* Where `-N` starts: the row on the branch, or the first of all rows. */
+static ErrCode downgrade_start(const Resolver *resolver, const NodeList *rows, NodeSet lineage,
+                               Target *target, long *ret_place)
+{
+    NodeList starts = *rows;
+    if (target->branch != NO_NODE) {
+        starts = filtered(resolver->arena, rows, &lineage);
+        if (starts.count == 0)
+            starts = applied_tips(resolver, rows, lineage);
+        if (starts.count > 1) {
+            err_set(resolver->err, ERR_TARGET,
+                    "ambiguous downgrade from multiple current "
+                    "revisions");
+            err_detail(resolver->err, "%s", names_of(resolver->arena, resolver->map, &starts));
+            err_hint(resolver->err, "Name the revision to go down to.");
+            return ERR_TARGET;
+        }
+    }
+    if (starts.count == 0)
+        return walk_short(resolver);
+    *ret_place = (long)starts.items[0];
+    if (target->branch == NO_NODE)
+        target->branch = *ret_place;
+    if (starts.count > 1)
+        target->warning = arena_printf(
+            resolver->arena, "%s counts from %s, the first of %zu current revisions",
+            resolver->identifier.text, id_of(resolver->map, starts.items[0]), starts.count);
+    return ERR_OK;
+}
+
+ErrCode graph_target_downgrade(Arena *arena, const RevisionMap *map, const NodeList *rows,
+                               const char *text, Target *ret_target, Error *err)
+{
+    Resolver resolver;
+    NodeSet lineage;
+    Target target = {0};
+    ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
+    if (code != ERR_OK)
+        return code;
+    const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
+    long place = NO_NODE;
+    if (!resolver.identifier.relative) {
+        code = symbol_resolve(&resolver, resolver.identifier.symbol, within, &target.nodes);
+        if (code == ERR_OK && target.nodes.count > 1)
+            code = several_heads(&resolver, &target.nodes);
+        if (code == ERR_OK)
+            *ret_target = target;
+        return code;
+    }
+    if (resolver.identifier.symbol[0] != '\0') {
+        code = walk_from_symbol(&resolver, within, &place);
+    } else if (resolver.identifier.steps >= 0) {
+        code = walk_short(&resolver);
+    } else {
+        code = downgrade_start(&resolver, rows, lineage, &target, &place);
+        if (code == ERR_OK)
+            code = walk(&resolver, place, NULL, &place);
+    }
+    if (code != ERR_OK)
+        return code;
+    target_place(arena, place, &target);
+    *ret_target = target;
+    return ERR_OK;
+}
+
+ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
+                          const char **ret_id, Error *err)
+{
+    Target target;
+    ErrCode code = graph_target_absolute(arena, map, text, &target, err);
+    if (code != ERR_OK)
+        return code;
+    if (target.nodes.count > 1) {
+        const Resolver resolver = {
+            .arena = arena, .map = map, .identifier = {.text = text}, .err = err};
+        return several_heads(&resolver, &target.nodes);
+    }
+    if (target.nodes.count == 0) {
+        err_set(err, ERR_REVISION_UNKNOWN, "'%.160s' is no revision", text);
+        err_hint(err, "%s",
+                 map->count == 0 ? "There is none yet: make one with `pgtide revision -m \"...\"`."
+                                 : "Name one; `pgtide history` lists them.");
+        return ERR_REVISION_UNKNOWN;
+    }
+    *ret_id = id_of(map, target.nodes.items[0]);
+    return ERR_OK;
+}
