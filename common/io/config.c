@@ -153,8 +153,11 @@ static bool put_text(Config *config, const ConfigNode *node, const ConfigField *
     int64_t length = (int64_t)strlen(node->text);
     int64_t max = field->max == 0 ? LIMIT_TEXT_BYTES : field->max;
     if (length < field->min) {
-        config_problem(config, node, "%s must have at least %" PRId64 " characters", subject(node),
-                       field->min);
+        if (length == 0)
+            config_problem(config, node, "%s must not be empty", subject(node));
+        else
+            config_problem(config, node, "%s must have at least %" PRId64 " bytes", subject(node),
+                           field->min);
         return false;
     }
     if (length > max) {

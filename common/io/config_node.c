@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+const ConfigNode *config_root(const Config *config)
+{
+    return config->root;
+}
+
 ConfigNodeKind config_node_kind(const ConfigNode *node)
 {
     return node->kind;
