@@ -5,7 +5,14 @@
 #pragma once
 
 /* System headers that ask for <limits.h> find this file first on the include path. */
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winclude-next-absolute-path" /* from a source beside this file */
+#endif
 #include_next <limits.h>
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 
 enum {
     /* Files a person writes. */

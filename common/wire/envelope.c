@@ -171,6 +171,7 @@ static ErrCode unpack_envelope(Arena *arena, const void *bytes, size_t length, M
     ErrCode code = proto_unpack(arena, &pgtide__v1__envelope__descriptor, bytes, length,
                                 UNKNOWN_FIELDS_REFUSE, &message, err);
     if (code != ERR_OK) {
+        err_wrap(err, "not a signed %s", types[type].name);
         return code;
     }
     Pgtide__V1__Envelope *envelope = (Pgtide__V1__Envelope *)message;

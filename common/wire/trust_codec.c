@@ -81,9 +81,9 @@ static ErrCode check_duplicates(const TrustParts *parts, Error *err)
     size_t count = trust_key_count(parts);
     const PublicKeyInfo **keys = xcalloc(count + 1, sizeof *keys);
     trust_collect_keys(parts, keys);
-    ErrCode code = check_none_twice(keys, count, by_name, "name", err);
+    ErrCode code = check_none_twice(keys, count, by_ed25519, "key", err);
     if (code == ERR_OK) {
-        code = check_none_twice(keys, count, by_ed25519, "key", err);
+        code = check_none_twice(keys, count, by_name, "name", err);
     }
     if (code == ERR_OK) {
         code = check_none_twice(keys, count, by_keyid, "key id", err);
