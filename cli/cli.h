@@ -7,12 +7,12 @@
 #include "command.h"
 
 /* Every command, ended by NULL. */
-const Command *const *commands_all(void);
+const CliCommand *const *commands_all(void);
 bool command_group_exists(const char *word); /* some command's first of several words */
 
 void help_all(void);
 void help_group(const char *word);
-void help_command(const Command *command, const CommandOption *globals);
+void help_command(const CliCommand *command, const CommandOption *globals);
 void help_markdown(const CommandOption *globals); /* docs/cli.md */
 
 /* Prints the result object or the error; returns the exit status. */

@@ -168,14 +168,14 @@ static const CommandOption verify_options[] = {
     {0},
 };
 
-const Command cmd_bundle_build = {
+const CliCommand cmd_bundle_build = {
     .words = "bundle build",
     .arguments = "",
     .summary = "pack the project's revisions into one file, unsigned",
     .options = build_options,
     .run = run_build,
 };
-const Command cmd_bundle_sign = {
+const CliCommand cmd_bundle_sign = {
     .words = "bundle sign",
     .arguments = "FILE",
     .arguments_min = 1,
@@ -184,7 +184,7 @@ const Command cmd_bundle_sign = {
     .options = sign_options,
     .run = run_sign,
 };
-const Command cmd_bundle_verify = {
+const CliCommand cmd_bundle_verify = {
     .words = "bundle verify",
     .arguments = "FILE",
     .arguments_min = 1,
@@ -193,7 +193,7 @@ const Command cmd_bundle_verify = {
     .options = verify_options,
     .run = run_verify,
 };
-const Command cmd_bundle_show = {
+const CliCommand cmd_bundle_show = {
     .words = "bundle show",
     .arguments = "FILE",
     .arguments_min = 1,

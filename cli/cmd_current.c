@@ -118,7 +118,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return code;
 }
 
-const Command cmd_current = {
+const CliCommand cmd_current = {
     .words = "current",
     .arguments = "",
     .summary = "print the version rows of one database",

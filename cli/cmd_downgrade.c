@@ -30,7 +30,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return code;
 }
 
-const Command cmd_downgrade = {
+const CliCommand cmd_downgrade = {
     .words = "downgrade",
     .arguments = "TARGET",
     .arguments_min = 1,

@@ -33,7 +33,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return code;
 }
 
-const Command cmd_ensure_version = {
+const CliCommand cmd_ensure_version = {
     .words = "ensure-version",
     .arguments = "",
     .summary = "create the version table and pgtide's bookkeeping in one database",

@@ -50,7 +50,7 @@ static ErrCode run_branches(CommandContext *context, Error *err)
     return list(context, is_branch_point, err);
 }
 
-const Command cmd_heads = {
+const CliCommand cmd_heads = {
     .words = "heads",
     .arguments = "",
     .summary = "show the newest revision of every branch",
@@ -58,7 +58,7 @@ const Command cmd_heads = {
     .run = run_heads,
 };
 
-const Command cmd_branches = {
+const CliCommand cmd_branches = {
     .words = "branches",
     .arguments = "",
     .summary = "show the revisions that several others build on",

@@ -87,7 +87,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return ERR_OK;
 }
 
-const Command cmd_history = {
+const CliCommand cmd_history = {
     .words = "history",
     .arguments = "",
     .summary = "show the revisions, newest first",

@@ -44,7 +44,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return ERR_OK;
 }
 
-const Command cmd_init = {
+const CliCommand cmd_init = {
     .words = "init",
     .arguments = "DIRECTORY",
     .arguments_min = 1,

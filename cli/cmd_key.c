@@ -100,7 +100,7 @@ static const CommandOption show_options[] = {
     {0},
 };
 
-const Command cmd_key_new = {
+const CliCommand cmd_key_new = {
     .words = "key new",
     .arguments = "NAME",
     .arguments_min = 1,
@@ -113,7 +113,7 @@ const Command cmd_key_new = {
     .run = run_new,
 };
 
-const Command cmd_key_show = {
+const CliCommand cmd_key_show = {
     .words = "key show",
     .arguments = "FILE",
     .arguments_min = 1,

@@ -44,7 +44,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return revision_file_write(context, &project, map, &draft, err);
 }
 
-const Command cmd_merge = {
+const CliCommand cmd_merge = {
     .words = "merge",
     .arguments = "REVISION...|heads",
     .arguments_min = 1,

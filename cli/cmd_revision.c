@@ -76,7 +76,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return revision_file_write(context, &project, map, &draft, err);
 }
 
-const Command cmd_revision = {
+const CliCommand cmd_revision = {
     .words = "revision",
     .arguments = "",
     .summary = "make the next revision's file",

@@ -18,7 +18,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return ERR_OK;
 }
 
-const Command cmd_show = {
+const CliCommand cmd_show = {
     .words = "show",
     .arguments = "REVISION",
     .arguments_min = 1,

@@ -45,7 +45,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return code;
 }
 
-const Command cmd_stamp = {
+const CliCommand cmd_stamp = {
     .words = "stamp",
     .arguments = "REVISION...",
     .arguments_min = 1,

@@ -77,7 +77,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return ERR_OK;
 }
 
-const Command cmd_steps = {
+const CliCommand cmd_steps = {
     .words = "steps",
     .arguments = "upgrade|downgrade|stamp TARGET",
     .arguments_min = 2,

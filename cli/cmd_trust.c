@@ -431,7 +431,7 @@ static const CommandOption sign_options[] = {
     {0},
 };
 
-const Command cmd_trust_init = {
+const CliCommand cmd_trust_init = {
     .words = "trust init",
     .arguments = "",
     .summary = "make a trust file: which keys hold which role",
@@ -442,7 +442,7 @@ const Command cmd_trust_init = {
     .run = run_init,
 };
 
-const Command cmd_trust_sign = {
+const CliCommand cmd_trust_sign = {
     .words = "trust sign",
     .arguments = "FILE",
     .arguments_min = 1,
@@ -452,7 +452,7 @@ const Command cmd_trust_sign = {
     .run = run_sign,
 };
 
-const Command cmd_trust_show = {
+const CliCommand cmd_trust_show = {
     .words = "trust show",
     .arguments = "FILE",
     .arguments_min = 1,

@@ -29,7 +29,7 @@ static ErrCode run(CommandContext *context, Error *err)
     return code;
 }
 
-const Command cmd_upgrade = {
+const CliCommand cmd_upgrade = {
     .words = "upgrade",
     .arguments = "[TARGET]",
     .arguments_min = 0,

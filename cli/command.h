@@ -1,6 +1,6 @@
 /*
- * What a command is. Each cmd_*.c defines one `const Command cmd_<words>`; commands.def lists them.
- * The same rows make dispatch, --help and docs/cli.md.
+ * What a command is. Each cmd_*.c defines one `const CliCommand cmd_<words>`; commands.def lists
+ * them. The same rows make dispatch, --help and docs/cli.md.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ typedef struct CommandOption {
     const char *help;
 } CommandOption;
 
-typedef struct Command {
+typedef struct CliCommand {
     const char *words;     /* "rollout plan" */
     const char *arguments; /* "FILE", "[TARGET]" ; '' = none */
     size_t arguments_min;
@@ -28,13 +28,13 @@ typedef struct Command {
     const char *details;          /* paragraphs for --help; NULL = none */
     const CommandOption *options; /* ended by a row with name NULL; NULL = none */
     ErrCode (*run)(CommandContext *context, Error *err);
-} Command;
+} CliCommand;
 
 /* Given when the command's outcome is no error but its exit status is not 0 (a rollout that was
  * rolled back). */
 struct CommandContext {
     Arena *arena;
-    const Command *command;
+    const CliCommand *command;
     StrList arguments;
     bool json;
     bool quiet;

@@ -3,19 +3,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define X(symbol) extern const Command symbol __attribute__((weak));
+#define X(symbol) extern const CliCommand symbol __attribute__((weak));
 #include "commands.def"
 #undef X
 
-static const Command *const declared[] = {
+static const CliCommand *const declared[] = {
 #define X(symbol) &symbol,
 #include "commands.def"
 #undef X
 };
 
-const Command *const *commands_all(void)
+const CliCommand *const *commands_all(void)
 {
-    static const Command *present[sizeof declared / sizeof declared[0] + 1];
+    static const CliCommand *present[sizeof declared / sizeof declared[0] + 1];
     size_t count = 0;
     for (size_t i = 0; i < sizeof declared / sizeof declared[0]; i++) {
         if (declared[i] != NULL)
@@ -28,14 +28,14 @@ const Command *const *commands_all(void)
 bool command_group_exists(const char *word)
 {
     size_t length = strlen(word);
-    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+    for (const CliCommand *const *at = commands_all(); *at != NULL; at++) {
         if (strncmp((*at)->words, word, length) == 0 && (*at)->words[length] == ' ')
             return true;
     }
     return false;
 }
 
-static void help_line(const Command *command)
+static void help_line(const CliCommand *command)
 {
     char usage[96];
     snprintf(usage, sizeof usage, "%s %s", command->words, command->arguments);
@@ -49,7 +49,7 @@ void help_all(void)
            "one.\n\nOne database:\n",
            PGTIDE_VERSION);
     const char *group = "";
-    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+    for (const CliCommand *const *at = commands_all(); *at != NULL; at++) {
         size_t length = strcspn((*at)->words, " ");
         bool grouped = (*at)->words[length] == ' ';
         if (grouped && (strncmp(group, (*at)->words, length) != 0 || group[length] != ' ')) {
@@ -63,7 +63,7 @@ void help_all(void)
 void help_group(const char *word)
 {
     size_t length = strlen(word);
-    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+    for (const CliCommand *const *at = commands_all(); *at != NULL; at++) {
         if (strncmp((*at)->words, word, length) == 0 && (*at)->words[length] == ' ')
             help_line(*at);
     }
@@ -87,7 +87,7 @@ static void help_options(const CommandOption *options)
     }
 }
 
-void help_command(const Command *command, const CommandOption *globals)
+void help_command(const CliCommand *command, const CommandOption *globals)
 {
     printf("Usage: pgtide %s [OPTIONS]%s%s\n\n%c%s.\n", command->words,
            command->arguments[0] != '\0' ? " " : "", command->arguments,
@@ -117,7 +117,7 @@ void help_markdown(const CommandOption *globals)
         "# The command line\n\nMade by `pgtide help --markdown` from the commands' own tables.\n\n"
         "Options of every command:\n\n| option | meaning |\n|---|---|\n");
     markdown_options(globals);
-    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+    for (const CliCommand *const *at = commands_all(); *at != NULL; at++) {
         printf("\n## pgtide %s%s%s\n\n%c%s.\n", (*at)->words,
                (*at)->arguments[0] != '\0' ? " " : "", (*at)->arguments,
                (*at)->summary[0] - ((*at)->summary[0] >= 'a' ? 32 : 0), (*at)->summary + 1);

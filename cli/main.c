@@ -49,7 +49,7 @@ static bool same_word(const char *given, const char *word, size_t length)
 }
 
 /* How many of argv's words the command's words take, or 0. */
-static size_t command_matches(const Command *command, char **words, size_t count)
+static size_t command_matches(const CliCommand *command, char **words, size_t count)
 {
     const char *at = command->words;
     size_t used = 0;
@@ -64,9 +64,9 @@ static size_t command_matches(const Command *command, char **words, size_t count
     return used;
 }
 
-static const Command *command_find(char **words, size_t count, size_t *ret_used)
+static const CliCommand *command_find(char **words, size_t count, size_t *ret_used)
 {
-    for (const Command *const *at = commands_all(); *at != NULL; at++) {
+    for (const CliCommand *const *at = commands_all(); *at != NULL; at++) {
         size_t used = command_matches(*at, words, count);
         if (used > 0) {
             *ret_used = used;
@@ -83,7 +83,7 @@ static ErrCode command_unknown(char **words, size_t count, Error *err)
     snprintf(given, sizeof given, "%s%s%s", words[0], group ? " " : "", group ? words[1] : "");
     const char *names[128];
     size_t known = 0;
-    for (const Command *const *at = commands_all(); *at != NULL && known < 128; at++)
+    for (const CliCommand *const *at = commands_all(); *at != NULL && known < 128; at++)
         names[known++] = (*at)->words;
     const char *nearest = str_nearest(given, names, known);
     err_set(err, ERR_USAGE, "unknown command '%s'", given);
@@ -95,7 +95,7 @@ static ErrCode command_unknown(char **words, size_t count, Error *err)
 }
 
 /* getopt_long's table for the command's options and the global ones. */
-static size_t long_options(const Command *command, struct option *table, char *letters,
+static size_t long_options(const CliCommand *command, struct option *table, char *letters,
                            const CommandOption **rows)
 {
     size_t count = 0;
@@ -122,7 +122,7 @@ static size_t long_options(const Command *command, struct option *table, char *l
     return count;
 }
 
-static ErrCode option_unknown(const Command *command, const char *given, const CommandOption **rows,
+static ErrCode option_unknown(const CliCommand *command, const char *given, const CommandOption **rows,
                               size_t count, Error *err)
 {
     const char *names[OPTIONS_MAX];
@@ -189,7 +189,7 @@ static ErrCode options_read(CommandContext *context, int argc, char **argv, Erro
 
 static ErrCode arguments_check(const CommandContext *context, Error *err)
 {
-    const Command *command = context->command;
+    const CliCommand *command = context->command;
     size_t count = context->arguments.count;
     if (count >= command->arguments_min && count <= command->arguments_max)
         return ERR_OK;

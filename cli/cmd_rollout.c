@@ -1,0 +1,386 @@
+/* Starting, pacing and watching rollouts. */
+#include "client.h"
+#include "table.h"
+
+#include "digest.h"
+#include "file.h"
+#include "limits.h"
+#include "plan_codec.h"
+#include "proto_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WATCH_WAIT_MS = 2000, BAR_WIDTH = 30 };
+
+/* A plan file stands for its rollout; anything else is a name or an id. */
+static ErrCode rollout_named(CommandContext *context, const char **ret_name, Digest *ret_digest,
+                             bool *ret_is_file, Error *err)
+{
+    const char *given = context_argument(context, 0);
+    *ret_name = given;
+    *ret_is_file = str_ends_with(given, ".plan");
+    if (!*ret_is_file)
+        return ERR_OK;
+    uint8_t *bytes;
+    size_t length;
+    PlanFile file;
+    PlanHeader header;
+    const uint8_t *payload;
+    size_t signatures;
+    ErrCode code = file_read_all(context->arena, given, LIMIT_PLAN_BYTES, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = plan_file_decode(context->arena, bytes, length, &file, err);
+    if (code == ERR_OK)
+        code = envelope_peek_unverified(context->arena, file.header_envelope.bytes,
+                                        file.header_envelope.length, MESSAGE_PLAN, &payload,
+                                        &length, &signatures, err);
+    if (code == ERR_OK)
+        code = plan_header_decode(context->arena, payload, length, &header, err);
+    if (code == ERR_OK)
+        code = plan_file_check(context->arena, &file, &header, NULL, err);
+    if (code != ERR_OK)
+        return err_wrap(err, "%s", given);
+    char *id = arena_alloc(context->arena, UUID_TEXT_SIZE);
+    uuid_format(&header.rollout_id, id);
+    *ret_name = id;
+    *ret_digest = sha256_bytes(payload, length);
+    return ERR_OK;
+}
+
+static ErrCode control_send(CommandContext *context, Pgtide__V1__Control control, Error *err)
+{
+    const char *name;
+    Digest digest;
+    bool is_file;
+    ErrCode code = rollout_named(context, &name, &digest, &is_file, err);
+    AUTO_CLIENT Client *client = NULL;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    if (code != ERR_OK)
+        return code;
+    Pgtide__V1__ControlRollout message = PGTIDE__V1__CONTROL_ROLLOUT__INIT;
+    const char *reason = context_option(context, "reason");
+    message.rollout = proto_from_text(name);
+    message.control = control;
+    message.reason = proto_from_text(reason == NULL ? "" : reason);
+    if (is_file)
+        message.plan_digest = proto_from_digest(&digest);
+    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
+    request.body_case = PGTIDE__V1__REQUEST__BODY_CONTROL;
+    request.control = &message;
+    ClientAnswer answer;
+    code = client_request(client, &request, &answer, err);
+    if (code != ERR_OK)
+        return code;
+    str_append(&context->json_result, answer.json);
+    say(context, "%s is %s%s", answer_text(answer.result, "name"),
+        answer_text(answer.result, "state"),
+        answer_bool(answer.result, "stopping") ? "; jobs in flight finish their step" : "");
+    return ERR_OK;
+}
+
+static ErrCode run_start(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_START, err);
+}
+
+static ErrCode run_pause(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_PAUSE, err);
+}
+
+static ErrCode run_resume(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_RESUME, err);
+}
+
+static ErrCode run_abort(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_ABORT, err);
+}
+
+static ErrCode run_list(CommandContext *context, Error *err)
+{
+    static const char *const header[] = {"ROLLOUT", "STATE",  "BUNDLE", "TARGET",
+                                         "DONE",    "FAILED", "ID",     NULL};
+    AUTO_CLIENT Client *client = NULL;
+    ClientAnswer answer;
+    Pgtide__V1__View view = PGTIDE__V1__VIEW__INIT;
+    view.kind = PGTIDE__V1__VIEW_KIND__VIEW_KIND_ROLLOUTS;
+    ErrCode code = client_open(context, &client, err);
+    if (code == ERR_OK)
+        code = client_view(client, &view, &answer, err);
+    if (code != ERR_OK)
+        return code;
+    str_append(&context->json_result, answer.json);
+    Table table = table_begin(context, header);
+    const json_t *rollouts = json_object_get(answer.result, "rollouts");
+    for (size_t i = 0; i < json_array_size(rollouts); i++) {
+        const json_t *rollout = json_array_get(rollouts, i);
+        const json_t *progress = json_object_get(rollout, "progress");
+        table_cell(&table, answer_text(rollout, "name"));
+        table_cell(&table, answer_text(rollout, "state"));
+        table_cell(&table, answer_text(rollout, "bundle"));
+        table_cell(&table, answer_text(rollout, "target"));
+        table_cell(&table, arena_printf(context->arena, "%lld/%lld",
+                                        (long long)answer_int(progress, "done"),
+                                        (long long)answer_int(progress, "total")));
+        table_cell_int(&table, answer_int(progress, "failures"));
+        table_cell(&table, answer_text(rollout, "id"));
+    }
+    table_print(&table);
+    return ERR_OK;
+}
+
+static ErrCode rollout_view(Client *client, const char *name, bool with_shards, uint64_t seen,
+                            uint32_t wait_ms, ClientAnswer *ret_answer, Error *err)
+{
+    Pgtide__V1__View view = PGTIDE__V1__VIEW__INIT;
+    view.kind = PGTIDE__V1__VIEW_KIND__VIEW_KIND_ROLLOUT;
+    view.rollout = proto_from_text(name);
+    view.with_shards = with_shards;
+    view.seen_revision = seen;
+    view.wait_ms = wait_ms;
+    return client_view(client, &view, ret_answer, err);
+}
+
+static void summary_tell(CommandContext *context, const json_t *rollout)
+{
+    const char *reason = answer_text(rollout, "reason");
+    const json_t *approvals = json_object_get(rollout, "approvals");
+    say(context, "rollout    %s (%s)", answer_text(rollout, "name"), answer_text(rollout, "id"));
+    say(context, "state      %s%s%s%s", answer_text(rollout, "state"),
+        answer_bool(rollout, "stopping") ? ", stopping" : "", reason[0] == '\0' ? "" : ": ",
+        reason);
+    say(context, "plan       %s to %s with bundle %s, by %s", answer_text(rollout, "direction"),
+        answer_text(rollout, "target"), answer_text(rollout, "bundle"),
+        answer_text(rollout, "author"));
+    say(context, "approvals  %lld of %lld%s", (long long)answer_int(approvals, "given"),
+        (long long)answer_int(approvals, "needed"),
+        answer_bool(rollout, "vetoed") ? ", vetoed" : "");
+}
+
+/* "##########....." : done, then at work, then to come. */
+static const char *bar_text(CommandContext *context, int64_t done, int64_t busy, int64_t total)
+{
+    char *bar = arena_alloc(context->arena, BAR_WIDTH + 1);
+    int64_t full = total == 0 ? BAR_WIDTH : done * BAR_WIDTH / total;
+    int64_t half = total == 0 ? BAR_WIDTH : (done + busy) * BAR_WIDTH / total;
+    for (int i = 0; i < BAR_WIDTH; i++)
+        bar[i] = i < full ? '#' : i < half ? '+' : '.';
+    return bar;
+}
+
+static void waves_tell(CommandContext *context, const json_t *rollout)
+{
+    static const char *const header[] = {"WAVE", "NAME",   "STATE",       "PROGRESS",
+                                         "DONE", "FAILED", "ROLLED BACK", NULL};
+    Table table = table_begin(context, header);
+    const json_t *waves = json_object_get(rollout, "waves");
+    for (size_t i = 0; i < json_array_size(waves); i++) {
+        const json_t *wave = json_array_get(waves, i);
+        int64_t total = answer_int(wave, "shards");
+        int64_t done = answer_int(wave, "done");
+        table_cell_int(&table, answer_int(wave, "number"));
+        table_cell(&table, answer_text(wave, "name"));
+        table_cell(&table, answer_text(wave, "state"));
+        table_cell(&table, bar_text(context, done, answer_int(wave, "in_flight"), total));
+        table_cell(&table,
+                   arena_printf(context->arena, "%lld/%lld", (long long)done, (long long)total));
+        table_cell_int(&table, answer_int(wave, "failures"));
+        table_cell_int(&table, answer_int(wave, "rolled_back"));
+    }
+    table_print(&table);
+}
+
+static void shards_tell(CommandContext *context, const json_t *rollout, bool only_troubled)
+{
+    static const char *const header[] = {"SHARD", "WAVE", "STATE", "STEPS", "AT", "MESSAGE", NULL};
+    Table table = table_begin(context, header);
+    const json_t *shards = json_object_get(rollout, "shards");
+    size_t shown = 0;
+    for (size_t i = 0; i < json_array_size(shards); i++) {
+        const json_t *shard = json_array_get(shards, i);
+        bool troubled = answer_text(shard, "code")[0] != '\0';
+        if (only_troubled && !troubled)
+            continue;
+        shown++;
+        const char *sqlstate = answer_text(shard, "sqlstate");
+        table_cell(&table, answer_text(shard, "name"));
+        table_cell_int(&table, answer_int(shard, "wave"));
+        table_cell(&table,
+                   answer_bool(shard, "rolled_back") ? "rolled back" : answer_text(shard, "state"));
+        table_cell(&table, arena_printf(context->arena, "%lld/%lld",
+                                        (long long)answer_int(shard, "steps_done"),
+                                        (long long)answer_int(shard, "steps_total")));
+        table_cell(&table, answer_text(shard, "revision"));
+        table_cell(&table, arena_printf(context->arena, "%s%s%s%s", answer_text(shard, "message"),
+                                        sqlstate[0] == '\0' ? "" : " (", sqlstate,
+                                        sqlstate[0] == '\0' ? "" : ")"));
+    }
+    if (shown > 0)
+        table_print(&table);
+}
+
+static ErrCode run_status(CommandContext *context, Error *err)
+{
+    const char *name;
+    Digest digest;
+    bool is_file;
+    ErrCode code = rollout_named(context, &name, &digest, &is_file, err);
+    AUTO_CLIENT Client *client = NULL;
+    ClientAnswer answer;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    if (code == ERR_OK)
+        code = rollout_view(client, name, true, 0, 0, &answer, err);
+    if (code != ERR_OK)
+        return code;
+    str_append(&context->json_result, answer.json);
+    summary_tell(context, answer.result);
+    waves_tell(context, answer.result);
+    shards_tell(context, answer.result, !context_has(context, "shards"));
+    return ERR_OK;
+}
+
+/* On a terminal the wave table is redrawn in place; elsewhere a line is printed whenever something
+ * changed. */
+typedef struct WatchScreen {
+    size_t lines;   /* drawn before, to be overwritten */
+    char last[256]; /* the last line printed */
+} WatchScreen;
+
+static void watch_line(CommandContext *context, const json_t *rollout, WatchScreen *screen)
+{
+    const json_t *progress = json_object_get(rollout, "progress");
+    char line[sizeof screen->last];
+    snprintf(line, sizeof line,
+             "%s: wave %lld of %lld, %lld of %lld shards done, %lld running, %lld failed, %lld "
+             "rolled back",
+             answer_text(rollout, "state"), (long long)answer_int(rollout, "wave"),
+             (long long)answer_int(rollout, "waves"), (long long)answer_int(progress, "done"),
+             (long long)answer_int(progress, "total"), (long long)answer_int(progress, "running"),
+             (long long)answer_int(progress, "failures"),
+             (long long)answer_int(progress, "rolled_back"));
+    if (strcmp(line, screen->last) != 0)
+        say(context, "%s", line);
+    memcpy(screen->last, line, sizeof line);
+}
+
+static void watch_draw(CommandContext *context, const json_t *rollout, WatchScreen *screen)
+{
+    if (context->json) {
+        char *text = json_dumps(rollout, JSON_COMPACT);
+        str_append(&context->json_result, text == NULL ? "null" : text);
+        free(text);
+        context_json_flush(context);
+        return;
+    }
+    if (!context->terminal) {
+        watch_line(context, rollout, screen);
+        return;
+    }
+    if (context->quiet)
+        return;
+    if (screen->lines > 0)
+        printf("\x1b[%zuA\x1b[J", screen->lines);
+    summary_tell(context, rollout);
+    waves_tell(context, rollout);
+    screen->lines = 5 + json_array_size(json_object_get(rollout, "waves"));
+}
+
+static bool watch_is_over(const json_t *rollout)
+{
+    const char *state = answer_text(rollout, "state");
+    return answer_bool(rollout, "terminal") ||
+           (strcmp(state, "halted") == 0 && !answer_bool(rollout, "stopping"));
+}
+
+static ErrCode run_watch(CommandContext *context, Error *err)
+{
+    const char *name;
+    Digest digest;
+    bool is_file;
+    ErrCode code = rollout_named(context, &name, &digest, &is_file, err);
+    AUTO_CLIENT Client *client = NULL;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    WatchScreen screen = {0};
+    ClientAnswer answer = {0};
+    uint64_t seen = 0;
+    while (code == ERR_OK) {
+        code = rollout_view(client, name, false, seen, seen == 0 ? 0 : WATCH_WAIT_MS, &answer, err);
+        if (code == ERR_INTERRUPTED)
+            err_hint(
+                err,
+                "The rollout goes on without being watched; `pgtide rollout status %s` shows it.",
+                name);
+        if (code != ERR_OK)
+            return code;
+        if (answer.revision == seen)
+            continue;
+        seen = answer.revision;
+        watch_draw(context, answer.result, &screen);
+        if (watch_is_over(answer.result))
+            break;
+    }
+    if (code != ERR_OK)
+        return code;
+    code = rollout_view(client, name, true, 0, 0, &answer, err);
+    if (code != ERR_OK)
+        return code;
+    const char *state = answer_text(answer.result, "state");
+    const char *reason = answer_text(answer.result, "reason");
+    shards_tell(context, answer.result, true);
+    say(context, "%s is %s%s%s", answer_text(answer.result, "name"), state,
+        reason[0] == '\0' ? "" : ": ", reason);
+    context->exit_status = strcmp(state, "succeeded") == 0 ? 0 : 1;
+    return ERR_OK;
+}
+
+static const CommandOption options[] = {CLIENT_OPTIONS, {0}};
+static const CommandOption reason_options[] = {
+    {"reason", 0, "TEXT", "kept in the journal"},
+    CLIENT_OPTIONS,
+    {0},
+};
+static const CommandOption status_options[] = {
+    {"shards", 0, NULL, "every shard, not only those with an error"},
+    CLIENT_OPTIONS,
+    {0},
+};
+
+#define ROLLOUT_COMMAND(symbol, verb, text, rows, function, more)                                  \
+    const CliCommand symbol = {                                                                    \
+        .words = "rollout " verb,                                                                  \
+        .arguments = "ROLLOUT|FILE.plan",                                                          \
+        .arguments_min = 1,                                                                        \
+        .arguments_max = 1,                                                                        \
+        .summary = text,                                                                           \
+        .details = more,                                                                           \
+        .options = rows,                                                                           \
+        .run = function,                                                                           \
+    }
+
+ROLLOUT_COMMAND(cmd_rollout_start, "start", "start an approved plan", reason_options, run_start,
+                NULL);
+ROLLOUT_COMMAND(cmd_rollout_status, "status", "show one rollout", status_options, run_status, NULL);
+ROLLOUT_COMMAND(cmd_rollout_watch, "watch", "follow a rollout until it is over", options, run_watch,
+                "Exit status 0 when it succeeded, 1 when it was halted, rolled back or aborted.");
+ROLLOUT_COMMAND(cmd_rollout_pause, "pause", "start nothing new; jobs finish their step",
+                reason_options, run_pause, NULL);
+ROLLOUT_COMMAND(cmd_rollout_resume, "resume", "go on after a pause", reason_options, run_resume,
+                NULL);
+ROLLOUT_COMMAND(
+    cmd_rollout_abort, "abort", "stop for good; what is done stays", reason_options, run_abort,
+    "An aborted rollout is never resumed. `pgtide rollout rollback` makes a plan to take it back.");
+
+const CliCommand cmd_rollout_list = {
+    .words = "rollout list",
+    .arguments = "",
+    .summary = "list the rollouts, newest first",
+    .options = options,
+    .run = run_list,
+};

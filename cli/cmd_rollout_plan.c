@@ -1,0 +1,352 @@
+/* Making, approving and rejecting plans: what an operator signs is checked here first. */
+#include "client.h"
+#include "rollout_spec.h"
+#include "table.h"
+
+#include "clock.h"
+#include "digest.h"
+#include "file.h"
+#include "limits.h"
+#include "plan_codec.h"
+#include "proto_read.h"
+
+#include <string.h>
+
+enum { APPROVAL_TTL_MS_DEFAULT = 7 * 24 * 3600 * 1000 };
+
+static void plan_tell(CommandContext *context, const json_t *answer)
+{
+    static const char *const header[] = {"WAVE",   "NAME",     "SHARDS", "BAKE",
+                                         "BUDGET", "AT WORST", "FIRST",  NULL};
+    say(context, "plan %s: %s to %s with bundle %s", answer_text(answer, "name"),
+        answer_text(answer, "direction"), answer_text(answer, "target"),
+        answer_text(answer, "bundle"));
+    say(context,
+        "%lld shards in %zu waves; %lld are there already, %lld are left out (quarantined)",
+        (long long)answer_int(answer, "shards"), json_array_size(json_object_get(answer, "waves")),
+        (long long)answer_int(answer, "already_there"), (long long)answer_int(answer, "left_out"));
+    Table table = table_begin(context, header);
+    const json_t *waves = json_object_get(answer, "waves");
+    for (size_t i = 0; i < json_array_size(waves); i++) {
+        const json_t *wave = json_array_get(waves, i);
+        table_cell_int(&table, answer_int(wave, "number"));
+        table_cell(&table, answer_text(wave, "name"));
+        table_cell_int(&table, answer_int(wave, "shards"));
+        table_cell(&table, arena_printf(context->arena, "%llds",
+                                        (long long)answer_int(wave, "bake_ms") / 1000));
+        table_cell_int(&table, answer_int(wave, "budget"));
+        table_cell(&table, arena_printf(context->arena, "%lld failed",
+                                        (long long)answer_int(wave, "worst_case")));
+        table_cell(&table, answer_text(wave, "first"));
+    }
+    table_print(&table);
+    const json_t *steps = json_object_get(answer, "steps");
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *item = json_array_get(steps, i);
+        const json_t *revisions = json_object_get(item, "revisions");
+        size_t count = json_array_size(revisions);
+        say(context, "%lld shards take %zu step%s: %s%s%s", (long long)answer_int(item, "shards"),
+            count, count == 1 ? "" : "s",
+            count == 0 ? "" : json_string_value(json_array_get(revisions, 0)),
+            count > 1 ? " … " : "",
+            count > 1 ? json_string_value(json_array_get(revisions, count - 1)) : "");
+    }
+    say(context,
+        "failures allowed %lld; at worst %lld shards fail (allowed ones and jobs in flight)",
+        (long long)answer_int(answer, "budget_fleet"), (long long)answer_int(answer, "worst_case"));
+    say(context, "digest %s", answer_text(answer, "plan_digest"));
+}
+
+/* The coordinator's plan: what it sent is what it named, and for this fleet. */
+static ErrCode plan_fetch(Client *client, CommandContext *context, const json_t *answer,
+                          PlanFile *ret_file, PlanHeader *ret_header, Digest *ret_blob, Error *err)
+{
+    Digest blob;
+    Digest said;
+    uint8_t *bytes;
+    size_t length;
+    const uint8_t *payload;
+    size_t signatures;
+    if (!digest_parse(answer_text(answer, "plan_blob_digest"), &blob) ||
+        !digest_parse(answer_text(answer, "plan_digest"), &said))
+        return err_set(err, ERR_PROTOCOL, "the coordinator's answer names no plan");
+    ErrCode code = client_download(client, &blob, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = plan_file_decode(context->arena, bytes, length, ret_file, err);
+    if (code == ERR_OK)
+        code = envelope_peek_unverified(context->arena, ret_file->header_envelope.bytes,
+                                        ret_file->header_envelope.length, MESSAGE_PLAN, &payload,
+                                        &length, &signatures, err);
+    if (code == ERR_OK)
+        code = plan_header_decode(context->arena, payload, length, ret_header, err);
+    if (code == ERR_OK)
+        code = plan_file_check(context->arena, ret_file, ret_header, NULL, err);
+    if (code != ERR_OK)
+        return code;
+    Digest found = sha256_bytes(payload, length);
+    if (!digest_equal(&found, &said) ||
+        strcmp(ret_header->author, key_public(client_key(client))->keyid) != 0 ||
+        !uuid_equal(&ret_header->fleet_id, trust_fleet_id(client_trust(client))))
+        return err_set(err, ERR_PROTOCOL,
+                       "the coordinator's plan is not the one that was asked for");
+    *ret_blob = blob;
+    return ERR_OK;
+}
+
+/* Signs the header as its author, hands it in, and writes the plan file. */
+static ErrCode plan_submit(Client *client, CommandContext *context, PlanFile *file,
+                           const Digest *blob, const char *path, Error *err)
+{
+    uint8_t *envelope;
+    size_t envelope_length;
+    ErrCode code = envelope_add_signature(context->arena, file->header_envelope.bytes,
+                                          file->header_envelope.length, MESSAGE_PLAN,
+                                          client_key(client), &envelope, &envelope_length, err);
+    if (code != ERR_OK)
+        return code;
+    file->header_envelope = (ByteSpan){.bytes = envelope, .length = envelope_length};
+    uint8_t *bytes;
+    size_t length;
+    code = plan_file_encode(context->arena, file, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = file_write_new(path, bytes, length, 0666, err);
+    if (code != ERR_OK)
+        return code;
+    Pgtide__V1__SubmitPlan submit = PGTIDE__V1__SUBMIT_PLAN__INIT;
+    submit.header_envelope = proto_bytes(envelope, envelope_length);
+    submit.plan_blob_digest = proto_from_digest(blob);
+    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
+    request.body_case = PGTIDE__V1__REQUEST__BODY_SUBMIT_PLAN;
+    request.submit_plan = &submit;
+    ClientAnswer answer;
+    return client_request(client, &request, &answer, err);
+}
+
+static ErrCode plan_finish(Client *client, CommandContext *context, RequestMessage *request,
+                           const char *path, Error *err)
+{
+    ClientAnswer answer;
+    ErrCode code = client_request(client, request, &answer, err);
+    if (code != ERR_OK)
+        return code;
+    json_t *summary = json_deep_copy(answer.result);
+    str_append(&context->json_result, answer.json);
+    PlanFile file;
+    PlanHeader header;
+    Digest blob;
+    code = plan_fetch(client, context, summary, &file, &header, &blob, err);
+    if (code == ERR_OK)
+        code = plan_submit(client, context, &file, &blob, path, err);
+    if (code == ERR_OK) {
+        plan_tell(context, summary);
+        say(context, "written to %s; it needs %u approval%s: pgtide rollout approve %s", path,
+            header.policy.approvals, header.policy.approvals == 1 ? "" : "s", path);
+    } else {
+        str_clear(&context->json_result);
+    }
+    json_decref(summary);
+    return code;
+}
+
+static ErrCode output_path(CommandContext *context, const char *fallback, const char **ret_path,
+                           Error *err)
+{
+    const char *path = context_option(context, "output");
+    *ret_path = path != NULL ? path : arena_printf(context->arena, "%s.plan", fallback);
+    if (file_exists(*ret_path)) {
+        err_set(err, ERR_EXISTS, "%.200s is there already", *ret_path);
+        err_hint(err, "Name another file with -o.");
+        return ERR_EXISTS;
+    }
+    return ERR_OK;
+}
+
+static ErrCode run_plan(CommandContext *context, Error *err)
+{
+    RolloutSpec spec;
+    const char *path;
+    uint8_t *bytes;
+    size_t length;
+    ErrCode code = rollout_spec_read(context->arena, context_argument(context, 0), &spec, err);
+    if (code == ERR_OK)
+        code = output_path(context, spec.plan.name, &path, err);
+    if (code == ERR_OK)
+        code = file_read_all(context->arena, spec.bundle, LIMIT_BUNDLE_BYTES, &bytes, &length, err);
+    AUTO_CLIENT Client *client = NULL;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    Digest digest;
+    if (code == ERR_OK)
+        code = client_upload(client, bytes, length, &digest, err);
+    if (code != ERR_OK)
+        return code;
+    spec.plan.bundle_blob_digest = proto_from_digest(&digest);
+    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
+    request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_PLAN;
+    request.make_plan = &spec.plan;
+    return plan_finish(client, context, &request, path, err);
+}
+
+static ErrCode run_rollback(CommandContext *context, Error *err)
+{
+    const char *rollout = context_argument(context, 0);
+    const char *path;
+    ErrCode code =
+        output_path(context, arena_printf(context->arena, "rollback-%s", rollout), &path, err);
+    AUTO_CLIENT Client *client = NULL;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    if (code != ERR_OK)
+        return code;
+    Pgtide__V1__MakeRollback make = PGTIDE__V1__MAKE_ROLLBACK__INIT;
+    make.rollout = proto_from_text(rollout);
+    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
+    request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_ROLLBACK;
+    request.make_rollback = &make;
+    return plan_finish(client, context, &request, path, err);
+}
+
+/* What an approver signs: the author's signature holds, and the shards are the header's. */
+static ErrCode plan_read(CommandContext *context, Client *client, Digest *ret_digest,
+                         PlanHeader *ret_header, Error *err)
+{
+    uint8_t *bytes;
+    size_t length;
+    PlanFile file;
+    const uint8_t *payload;
+    Signers signers;
+    const char *path = context_argument(context, 0);
+    ErrCode code = file_read_all(context->arena, path, LIMIT_PLAN_BYTES, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = plan_file_decode(context->arena, bytes, length, &file, err);
+    if (code == ERR_OK)
+        code = envelope_open(context->arena, file.header_envelope.bytes, file.header_envelope.length,
+                             MESSAGE_PLAN, trust_lookup_operator,
+                             (void *)(uintptr_t)client_trust(client), &payload, &length, &signers,
+                             err);
+    if (code == ERR_OK)
+        code = plan_header_decode(context->arena, payload, length, ret_header, err);
+    if (code == ERR_OK)
+        code = plan_file_check(context->arena, &file, ret_header, NULL, err);
+    if (code != ERR_OK)
+        return err_wrap(err, "%s", path);
+    bool by_author = false;
+    for (size_t i = 0; i < signers.count; i++)
+        by_author = by_author || strcmp(signers.items[i].keyid, ret_header->author) == 0;
+    if (!by_author || !uuid_equal(&ret_header->fleet_id, trust_fleet_id(client_trust(client))))
+        return err_set(err, ERR_SIGNATURE_INVALID,
+                       "%.200s: not signed by its author for this fleet", path);
+    *ret_digest = sha256_bytes(payload, length);
+    return ERR_OK;
+}
+
+static ErrCode approval_send(CommandContext *context, Verdict verdict, Error *err)
+{
+    const char *reason = context_option(context, "reason");
+    uint64_t ttl_ms;
+    ErrCode code = context_duration(context, "expires", APPROVAL_TTL_MS_DEFAULT, &ttl_ms, err);
+    if (verdict == VERDICT_REJECTED && (reason == NULL || reason[0] == '\0'))
+        return err_set(err, ERR_USAGE, "rejecting a plan needs --reason TEXT");
+    AUTO_CLIENT Client *client = NULL;
+    Digest digest;
+    PlanHeader header;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    if (code == ERR_OK)
+        code = plan_read(context, client, &digest, &header, err);
+    if (code != ERR_OK)
+        return code;
+    Approval approval = {.plan_digest = digest,
+                         .verdict = verdict,
+                         .created_unix_ms = clock_unix_ms(),
+                         .expires_unix_ms = clock_unix_ms() + ttl_ms,
+                         .reason = reason == NULL ? "" : reason};
+    uint8_t *bytes;
+    size_t length;
+    const SecretKey *keys[] = {client_key(client)};
+    code = approval_encode(context->arena, &approval, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = envelope_sign(context->arena, MESSAGE_APPROVAL, bytes, length, keys, 1, &bytes,
+                             &length, err);
+    if (code != ERR_OK)
+        return code;
+    Pgtide__V1__SubmitApproval submit = PGTIDE__V1__SUBMIT_APPROVAL__INIT;
+    submit.envelope = proto_bytes(bytes, length);
+    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
+    request.body_case = PGTIDE__V1__REQUEST__BODY_SUBMIT_APPROVAL;
+    request.submit_approval = &submit;
+    ClientAnswer answer;
+    code = client_request(client, &request, &answer, err);
+    if (code != ERR_OK)
+        return code;
+    str_append(&context->json_result, answer.json);
+    const json_t *approvals = json_object_get(answer.result, "approvals");
+    say(context, "%s %s (%u shards): %lld of %lld approvals, it is %s",
+        verdict == VERDICT_APPROVED ? "approved" : "rejected", header.name, header.shard_count,
+        (long long)answer_int(approvals, "given"), (long long)answer_int(approvals, "needed"),
+        answer_bool(answer.result, "vetoed") ? "vetoed" : answer_text(answer.result, "state"));
+    return ERR_OK;
+}
+
+static ErrCode run_approve(CommandContext *context, Error *err)
+{
+    return approval_send(context, VERDICT_APPROVED, err);
+}
+
+static ErrCode run_reject(CommandContext *context, Error *err)
+{
+    return approval_send(context, VERDICT_REJECTED, err);
+}
+
+static const CommandOption plan_options[] = {
+    {"output", 'o', "FILE", "where to write the plan (default NAME.plan)"},
+    CLIENT_OPTIONS,
+    {0},
+};
+static const CommandOption approve_options[] = {
+    {"reason", 0, "TEXT", "kept with the approval"},
+    {"expires", 0, "DURATION", "how long the approval holds (default 7d)"},
+    CLIENT_OPTIONS,
+    {0},
+};
+
+const CliCommand cmd_rollout_plan = {
+    .words = "rollout plan",
+    .arguments = "FILE.yaml",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "freeze shards and waves into a plan, sign it as its author",
+    .details = "Uploads the bundle, lets the coordinator resolve the selection into shards and "
+               "steps, signs the plan\n"
+               "and hands it in as a draft. The plan file is what the others approve.",
+    .options = plan_options,
+    .run = run_plan,
+};
+const CliCommand cmd_rollout_rollback = {
+    .words = "rollout rollback",
+    .arguments = "ROLLOUT",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "make a plan that takes back what a rollout changed",
+    .details = "The plan needs approvals and a start like any other.",
+    .options = plan_options,
+    .run = run_rollback,
+};
+const CliCommand cmd_rollout_approve = {
+    .words = "rollout approve",
+    .arguments = "FILE.plan",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "sign a plan's digest as an approver",
+    .options = approve_options,
+    .run = run_approve,
+};
+const CliCommand cmd_rollout_reject = {
+    .words = "rollout reject",
+    .arguments = "FILE.plan",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "veto a plan",
+    .options = approve_options,
+    .run = run_reject,
+};

@@ -1,0 +1,377 @@
+#include "rollout_spec.h"
+
+#include "clock.h"
+#include "config.h"
+#include "limits.h"
+#include "proto_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ConcurrencyPart {
+    int64_t fleet;
+    int64_t host;
+    int64_t cluster;
+    int64_t database;
+} ConcurrencyPart;
+
+typedef struct BudgetPart {
+    const ConfigNode *wave;
+    const ConfigNode *fleet;
+} BudgetPart;
+
+typedef struct BackupPart {
+    int method;
+    int64_t compress;
+    bool verify;
+    int64_t keep;
+} BackupPart;
+
+typedef struct LocksPart {
+    uint64_t timeout_ms;
+    int64_t attempts;
+} LocksPart;
+
+typedef struct SpecFile {
+    const char *rollout;
+    const char *bundle;
+    const char *target;
+    const char *downgrade;
+    const char *select;
+    const ConfigNode *waves;
+    int order;
+    ConcurrencyPart concurrency;
+    BudgetPart budget;
+    int on_shard_failure;
+    int on_failure;
+    BackupPart backup;
+    LocksPart locks;
+    uint64_t statement_timeout_ms;
+    uint64_t rollback_until_ms;
+    uint64_t unknown_deadline_ms;
+    int64_t approvals;
+    const ConfigNode *gates;
+    const ConfigNode *windows;
+    const ConfigNode *newcomers;
+} SpecFile;
+
+static const ConfigWord order_words[] = {
+    {"inventory", PGTIDE__V1__ORDER__ORDER_INVENTORY},
+    {"smallest-first", PGTIDE__V1__ORDER__ORDER_SMALLEST_FIRST},
+    {NULL, 0},
+};
+static const ConfigWord shard_failure_words[] = {
+    {"stay", PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_STAY},
+    {"rollback", PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_ROLLBACK},
+    {NULL, 0},
+};
+static const ConfigWord failure_words[] = {
+    {"pause", PGTIDE__V1__ON_FAILURE__ON_FAILURE_PAUSE},
+    {"rollback-wave", PGTIDE__V1__ON_FAILURE__ON_FAILURE_ROLLBACK_WAVE},
+    {"rollback-rollout", PGTIDE__V1__ON_FAILURE__ON_FAILURE_ROLLBACK_ROLLOUT},
+    {NULL, 0},
+};
+static const ConfigWord method_words[] = {
+    {"dump", PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DUMP},
+    {"none", PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_NONE},
+    {NULL, 0},
+};
+
+#define FIELD(type, yaml, field_kind, member, ...)                                                 \
+    {                                                                                              \
+        .key = (yaml), .kind = (field_kind), .offset = offsetof(type, member), __VA_ARGS__         \
+    }
+
+static const ConfigField concurrency_fields[] = {
+    FIELD(ConcurrencyPart, "fleet", CONFIG_INTEGER, fleet, .min = 1, .max = 100000,
+          .help = "jobs at work in all"),
+    FIELD(ConcurrencyPart, "host", CONFIG_INTEGER, host, .min = 1, .max = 100000,
+          .help = "per host"),
+    FIELD(ConcurrencyPart, "cluster", CONFIG_INTEGER, cluster, .min = 1, .max = 10000,
+          .help = "per server"),
+    FIELD(ConcurrencyPart, "database", CONFIG_INTEGER, database, .min = 1, .max = 1000,
+          .help = "per database, for schema shards"),
+};
+static const ConfigTable concurrency_table = CONFIG_TABLE_OF(ConcurrencyPart, concurrency_fields);
+
+static const ConfigField budget_fields[] = {
+    FIELD(BudgetPart, "wave", CONFIG_NODE, wave, .help = "failures allowed in a wave: 1 or 5%"),
+    FIELD(BudgetPart, "fleet", CONFIG_NODE, fleet, .help = "failures allowed in all: 3 or 1%"),
+};
+static const ConfigTable budget_table = CONFIG_TABLE_OF(BudgetPart, budget_fields);
+
+static const ConfigField backup_fields[] = {
+    FIELD(BackupPart, "method", CONFIG_ENUM, method, .words = method_words, .help = "dump or none"),
+    FIELD(BackupPart, "compress", CONFIG_INTEGER, compress, .min = 0, .max = 9,
+          .help = "pg_dump -Z"),
+    FIELD(BackupPart, "verify", CONFIG_BOOL, verify, .help = "read every backup back in full"),
+    FIELD(BackupPart, "keep", CONFIG_INTEGER, keep, .min = 1, .max = 1000,
+          .help = "backups kept per shard"),
+};
+static const ConfigTable backup_table = CONFIG_TABLE_OF(BackupPart, backup_fields);
+
+static const ConfigField locks_fields[] = {
+    FIELD(LocksPart, "timeout", CONFIG_DURATION, timeout_ms, .min = 10,
+          .max = LIMIT_LOCK_TIMEOUT_MS, .help = "longest wait for a lock in one try"),
+    FIELD(LocksPart, "attempts", CONFIG_INTEGER, attempts, .min = 1, .max = 1000, .help = "tries"),
+};
+static const ConfigTable locks_table = CONFIG_TABLE_OF(LocksPart, locks_fields);
+
+static const ConfigField fields[] = {
+    FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true, .help = "name"),
+    FIELD(SpecFile, "bundle", CONFIG_PATH, bundle, .required = true, .help = "signed bundle file"),
+    FIELD(SpecFile, "target", CONFIG_STRING, target, .help = "head (default) or a revision"),
+    FIELD(SpecFile, "downgrade", CONFIG_STRING, downgrade,
+          .help = "a revision to go back to, instead of target"),
+    FIELD(SpecFile, "select", CONFIG_STRING, select, .help = "which shards; default all"),
+    FIELD(SpecFile, "waves", CONFIG_NODE, waves,
+          .help = "list of waves; default one with everything"),
+    FIELD(SpecFile, "order", CONFIG_ENUM, order, .words = order_words,
+          .help = "inventory or smallest-first"),
+    FIELD(SpecFile, "concurrency", CONFIG_TABLE, concurrency, .table = &concurrency_table,
+          .help = "caps"),
+    FIELD(SpecFile, "budget", CONFIG_TABLE, budget, .table = &budget_table,
+          .help = "failures allowed"),
+    FIELD(SpecFile, "on-shard-failure", CONFIG_ENUM, on_shard_failure, .words = shard_failure_words,
+          .help = "stay or rollback"),
+    FIELD(SpecFile, "on-failure", CONFIG_ENUM, on_failure, .words = failure_words,
+          .help = "pause, rollback-wave or rollback-rollout"),
+    FIELD(SpecFile, "backup", CONFIG_TABLE, backup, .table = &backup_table,
+          .help = "before the first step"),
+    FIELD(SpecFile, "locks", CONFIG_TABLE, locks, .table = &locks_table,
+          .help = "waiting for locks"),
+    FIELD(SpecFile, "statement-timeout", CONFIG_DURATION, statement_timeout_ms, .min = 0,
+          .max = 86400000, .help = "per statement; default none"),
+    FIELD(SpecFile, "rollback-until", CONFIG_DURATION, rollback_until_ms, .min = 60000,
+          .max = 2592000000, .help = "how long the policy may roll a shard back; default 24h"),
+    FIELD(SpecFile, "unknown-deadline", CONFIG_DURATION, unknown_deadline_ms, .min = 1000,
+          .max = 86400000, .help = "a silent shard counts as failed after this; default 2m"),
+    FIELD(SpecFile, "approvals", CONFIG_INTEGER, approvals, .min = 0, .max = 20,
+          .help = "operators beside the author"),
+    FIELD(SpecFile, "gates", CONFIG_NODE, gates, .help = "not in this version"),
+    FIELD(SpecFile, "windows", CONFIG_NODE, windows, .help = "not in this version"),
+    FIELD(SpecFile, "newcomers", CONFIG_NODE, newcomers, .help = "hold"),
+};
+static const ConfigTable table = CONFIG_TABLE_OF(SpecFile, fields);
+
+static const SpecFile defaults = {
+    .target = "",
+    .downgrade = "",
+    .select = "",
+    .order = PGTIDE__V1__ORDER__ORDER_INVENTORY,
+    .concurrency = {.fleet = 200, .host = 8, .cluster = 4, .database = 1},
+    .on_shard_failure = PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_STAY,
+    .on_failure = PGTIDE__V1__ON_FAILURE__ON_FAILURE_PAUSE,
+    .backup = {.method = PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DUMP,
+               .compress = 1,
+               .verify = true,
+               .keep = 3},
+    .locks = {.timeout_ms = 500, .attempts = 30},
+    .rollback_until_ms = 24ULL * 3600 * 1000,
+    .unknown_deadline_ms = 120000,
+    .approvals = 1,
+};
+
+/* "5%" or "3". */
+static bool amount_parse(const char *text, bool *ret_percent, uint32_t *ret_value)
+{
+    char *end;
+    if (text == NULL || text[0] < '0' || text[0] > '9')
+        return false;
+    unsigned long value = strtoul(text, &end, 10);
+    bool percent = *end == '%';
+    if (end[percent] != '\0' || value > (percent ? 100 : LIMIT_PLAN_SHARDS))
+        return false;
+    *ret_percent = percent;
+    *ret_value = (uint32_t)value;
+    return true;
+}
+
+static Pgtide__V1__BudgetSpec *budget_read(Arena *arena, Config *config, const ConfigNode *node)
+{
+    Pgtide__V1__BudgetSpec *budget = ARENA_NEW(arena, Pgtide__V1__BudgetSpec);
+    pgtide__v1__budget_spec__init(budget);
+    bool percent = false;
+    uint32_t value = 0;
+    if (node != NULL && !amount_parse(config_node_text(node), &percent, &value))
+        config_problem_type(config, node, "a number of shards or a percentage like 5%");
+    budget->is_percent = percent;
+    budget->count = percent ? 0 : value;
+    budget->percent = percent ? value : 0;
+    return budget;
+}
+
+/* "rest", "5%" or "3". */
+static bool wave_size(const char *text, Pgtide__V1__WaveSpec *wave)
+{
+    bool percent;
+    uint32_t value;
+    if (text != NULL && strcmp(text, "rest") == 0) {
+        wave->rest = true;
+        return true;
+    }
+    if (!amount_parse(text, &percent, &value) || value == 0)
+        return false;
+    if (percent)
+        wave->percent = value;
+    else
+        wave->count = value;
+    return true;
+}
+
+typedef struct WavePart {
+    LabelList labels;
+    const ConfigNode *size;
+    uint64_t bake_ms;
+} WavePart;
+
+static const ConfigField wave_fields[] = {
+    FIELD(WavePart, "labels", CONFIG_LABELS, labels, .help = "shards with all of these labels"),
+    FIELD(WavePart, "size", CONFIG_NODE, size, .help = "how many: 3, 5% or rest"),
+    FIELD(WavePart, "bake", CONFIG_DURATION, bake_ms, .max = 604800000,
+          .help = "wait after the wave"),
+};
+static const ConfigTable wave_table = CONFIG_TABLE_OF(WavePart, wave_fields);
+
+static void wave_labels(Arena *arena, const LabelList *labels, Pgtide__V1__WaveSpec *wave)
+{
+    wave->n_labels = labels->count;
+    wave->labels = ARENA_ARRAY(arena, Pgtide__V1__Label *, labels->count);
+    for (size_t i = 0; i < labels->count; i++) {
+        wave->labels[i] = ARENA_NEW(arena, Pgtide__V1__Label);
+        pgtide__v1__label__init(wave->labels[i]);
+        wave->labels[i]->key = proto_from_text(labels->items[i].key);
+        wave->labels[i]->value = proto_from_text(labels->items[i].value);
+    }
+}
+
+/* `5%`, `rest`, `canary: {labels: {...}, size: 1, bake: 30m}` or `quarter: 25%`. */
+static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
+                      Pgtide__V1__WaveSpec *wave)
+{
+    static const char expected[] = "a size (3, 5%, rest) or NAME: {labels, size, bake}";
+    if (config_node_kind(node) == CONFIG_NODE_SCALAR) {
+        wave->name = proto_from_text(config_node_text(node));
+        if (!wave_size(config_node_text(node), wave))
+            config_problem_type(config, node, expected);
+        return;
+    }
+    if (config_node_kind(node) != CONFIG_NODE_MAPPING || config_node_count(node) != 1) {
+        config_problem_type(config, node, expected);
+        return;
+    }
+    const char *name = config_node_key(node, 0);
+    const ConfigNode *value = config_node_item(node, 0);
+    bool named_by_size = wave_size(name, wave);
+    wave->name = proto_from_text(name);
+    if (config_node_kind(value) == CONFIG_NODE_SCALAR) {
+        if (named_by_size || !wave_size(config_node_text(value), wave))
+            config_problem_type(config, value, "a size (3, 5%, rest)");
+        return;
+    }
+    WavePart part = {0};
+    if (!config_read(config, value, &wave_table, &part))
+        return;
+    if (part.size != NULL && (named_by_size || !wave_size(config_node_text(part.size), wave)))
+        config_problem_type(config, part.size, "a size (3, 5%, rest)");
+    wave_labels(arena, &part.labels, wave);
+    wave->bake_ms = (uint32_t)part.bake_ms;
+    if (part.labels.count == 0 && part.size == NULL && !named_by_size)
+        config_problem(config, value, "wave '%s' needs labels or a size", name);
+}
+
+static void waves_read(Arena *arena, Config *config, const ConfigNode *node,
+                       Pgtide__V1__MakePlan *plan)
+{
+    size_t count = node == NULL ? 1 : config_node_count(node);
+    if (node != NULL && (config_node_kind(node) != CONFIG_NODE_SEQUENCE || count == 0 ||
+                         count > LIMIT_PLAN_WAVES)) {
+        config_problem_type(config, node, "a list of waves");
+        return;
+    }
+    plan->n_waves = count;
+    plan->waves = ARENA_ARRAY(arena, Pgtide__V1__WaveSpec *, count);
+    for (size_t i = 0; i < count; i++) {
+        plan->waves[i] = ARENA_NEW(arena, Pgtide__V1__WaveSpec);
+        pgtide__v1__wave_spec__init(plan->waves[i]);
+        if (node != NULL) {
+            wave_read(arena, config, config_node_item(node, i), plan->waves[i]);
+            continue;
+        }
+        plan->waves[i]->name = proto_from_text("all");
+        plan->waves[i]->rest = true;
+    }
+}
+
+static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
+{
+    Pgtide__V1__Policy *policy = ARENA_NEW(arena, Pgtide__V1__Policy);
+    pgtide__v1__policy__init(policy);
+    policy->concurrency = ARENA_NEW(arena, Pgtide__V1__Concurrency);
+    pgtide__v1__concurrency__init(policy->concurrency);
+    policy->concurrency->fleet = (uint32_t)file->concurrency.fleet;
+    policy->concurrency->host = (uint32_t)file->concurrency.host;
+    policy->concurrency->cluster = (uint32_t)file->concurrency.cluster;
+    policy->concurrency->database = (uint32_t)file->concurrency.database;
+    policy->backup = ARENA_NEW(arena, Pgtide__V1__BackupPolicy);
+    pgtide__v1__backup_policy__init(policy->backup);
+    policy->backup->method = (Pgtide__V1__BackupMethod)file->backup.method;
+    policy->backup->compress = (uint32_t)file->backup.compress;
+    policy->backup->verify = file->backup.verify;
+    policy->backup->keep = (uint32_t)file->backup.keep;
+    policy->on_shard_failure = (Pgtide__V1__OnShardFailure)file->on_shard_failure;
+    policy->on_failure = (Pgtide__V1__OnFailure)file->on_failure;
+    policy->lock_timeout_ms = (uint32_t)file->locks.timeout_ms;
+    policy->lock_attempts = (uint32_t)file->locks.attempts;
+    policy->statement_timeout_ms = (uint32_t)file->statement_timeout_ms;
+    policy->approvals = (uint32_t)file->approvals;
+    policy->rollback_until_ms = file->rollback_until_ms;
+    policy->unknown_deadline_ms = (uint32_t)file->unknown_deadline_ms;
+    return policy;
+}
+
+static void unsupported_refuse(Config *config, const SpecFile *file)
+{
+    if (file->gates != NULL)
+        config_problem(config, file->gates, "'gates' are not supported by this version yet");
+    if (file->windows != NULL)
+        config_problem(config, file->windows, "'windows' are not supported by this version yet");
+    if (file->newcomers != NULL && (config_node_text(file->newcomers) == NULL ||
+                                    strcmp(config_node_text(file->newcomers), "hold") != 0))
+        config_problem(config, file->newcomers, "'newcomers' can only be 'hold' in this version");
+}
+
+ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec, Error *err)
+{
+    Config *config;
+    ErrCode code = config_open(arena, path, &config, err);
+    if (code != ERR_OK)
+        return code;
+    SpecFile file = defaults;
+    RolloutSpec spec = {.plan = PGTIDE__V1__MAKE_PLAN__INIT};
+    if (config_read(config, config_root(config), &table, &file)) {
+        unsupported_refuse(config, &file);
+        if (file.target[0] != '\0' && file.downgrade[0] != '\0')
+            config_problem(config, config_node_get(config_root(config), "downgrade"),
+                           "'target' and 'downgrade' exclude each other");
+        waves_read(arena, config, file.waves, &spec.plan);
+        spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);
+        spec.plan.budget_fleet = budget_read(arena, config, file.budget.fleet);
+    }
+    code = config_finish(config, err);
+    if (code != ERR_OK)
+        return code;
+    bool down = file.downgrade[0] != '\0';
+    spec.bundle = file.bundle;
+    spec.plan.name = proto_from_text(file.rollout);
+    spec.plan.direction = down ? PGTIDE__V1__DIRECTION__DIRECTION_DOWNGRADE
+                               : PGTIDE__V1__DIRECTION__DIRECTION_UPGRADE;
+    spec.plan.target = proto_from_text(down                     ? file.downgrade
+                                       : file.target[0] == '\0' ? "head"
+                                                                : file.target);
+    spec.plan.select = proto_from_text(file.select);
+    spec.plan.order = (Pgtide__V1__Order)file.order;
+    spec.plan.policy = policy_make(arena, &file);
+    *ret_spec = spec;
+    return ERR_OK;
+}
