@@ -262,8 +262,8 @@ static void end_forward(Rollout *r, RolloutShard *shard, JobOutcome outcome)
     set_failed(r, shard, outcome != OUTCOME_SUCCEEDED && outcome != OUTCOME_STOPPED);
     if (outcome == OUTCOME_SUCCEEDED || shard->steps_done > 0)
         shard->changed = true;
-    if (outcome == OUTCOME_SUCCEEDED || outcome == OUTCOME_FAILED)
-        shard->unsure = false; /* the shard was read to say so */
+    if (outcome == OUTCOME_SUCCEEDED)
+        shard->unsure = false; /* every other end may come without having read the shard */
     if (outcome == OUTCOME_STOPPED)
         set_wanted(r, shard, true);
 }
