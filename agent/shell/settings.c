@@ -1,0 +1,335 @@
+#include "settings.h"
+
+#include "limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONCURRENCY_DEFAULT = 8,
+    INVENTORY_DEFAULT_MS = 60000,
+    HOUR_MS = 3600000,
+};
+
+typedef struct LogSettings {
+    LogFormat format;
+    LogLevel level;
+} LogSettings;
+
+typedef struct SettingsFile {
+    AgentSettings settings;
+    LogSettings log;
+} SettingsFile;
+
+static const ConfigWord formats[] = {{"logfmt", LOG_LOGFMT}, {"json", LOG_JSON}, {NULL, 0}};
+static const ConfigWord levels[] = {
+    {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}, {NULL, 0}};
+
+static const ConfigField log_fields[] = {
+    {.key = "format",
+     .kind = CONFIG_ENUM,
+     .offset = offsetof(LogSettings, format),
+     .words = formats,
+     .help = "logfmt (default) or json"},
+    {.key = "level",
+     .kind = CONFIG_ENUM,
+     .offset = offsetof(LogSettings, level),
+     .words = levels,
+     .help = "debug, info (default), warn or error"},
+};
+static const ConfigTable log_table = CONFIG_TABLE_OF(LogSettings, log_fields);
+
+static const ConfigField shard_fields[] = {
+    {.key = "database",
+     .kind = CONFIG_STRING,
+     .offset = offsetof(ShardSettings, database),
+     .required = true,
+     .min = 1,
+     .max = LIMIT_NAME_BYTES,
+     .help = "its name"},
+    {.key = "schema",
+     .kind = CONFIG_STRING,
+     .offset = offsetof(ShardSettings, schema),
+     .max = LIMIT_NAME_BYTES,
+     .help = "one schema of it; absent: the whole database"},
+    {.key = "labels",
+     .kind = CONFIG_LABELS,
+     .offset = offsetof(ShardSettings, labels),
+     .help = "key: value pairs"},
+};
+static const ShardSettings shard_defaults = {.database = "", .schema = ""};
+static const ConfigTable shard_table = {
+    .fields = shard_fields,
+    .count = sizeof shard_fields / sizeof shard_fields[0],
+    .size = sizeof(ShardSettings),
+    .defaults = &shard_defaults,
+};
+
+#define CLUSTER_AT(field) offsetof(ClusterSettings, field)
+static const ConfigField cluster_fields[] = {
+    {.key = "name",
+     .kind = CONFIG_NAME,
+     .offset = CLUSTER_AT(name),
+     .required = true,
+     .help = "unique in the fleet"},
+    {.key = "host",
+     .kind = CONFIG_STRING,
+     .offset = CLUSTER_AT(host),
+     .required = true,
+     .help = "directory of the unix socket, or an address"},
+    {.key = "port",
+     .kind = CONFIG_INTEGER,
+     .offset = CLUSTER_AT(port),
+     .min = 1,
+     .max = 65535,
+     .help = "default 5432"},
+    {.key = "user",
+     .kind = CONFIG_STRING,
+     .offset = CLUSTER_AT(user),
+     .required = true,
+     .min = 1,
+     .max = LIMIT_NAME_BYTES,
+     .help = "role that owns the shards; not a superuser"},
+    {.key = "passfile",
+     .kind = CONFIG_PATH,
+     .offset = CLUSTER_AT(passfile),
+     .help = "password file, mode 0600; default libpq's"},
+    {.key = "maintenance-database",
+     .kind = CONFIG_STRING,
+     .offset = CLUSTER_AT(maintenance_database),
+     .max = LIMIT_NAME_BYTES,
+     .help = "where 'discover' runs; default postgres"},
+    {.key = "labels",
+     .kind = CONFIG_LABELS,
+     .offset = CLUSTER_AT(labels),
+     .help = "key: value pairs, of all its shards"},
+    {.key = "pooled",
+     .kind = CONFIG_BOOL,
+     .offset = CLUSTER_AT(pooled),
+     .help = "the address is a pooler's: shards are listed, never migrated; default false"},
+    {.key = "shards",
+     .kind = CONFIG_TABLES,
+     .offset = CLUSTER_AT(shards),
+     .table = &shard_table,
+     .help = "the shards, when they are few"},
+    {.key = "discover",
+     .kind = CONFIG_STRING,
+     .offset = CLUSTER_AT(discover),
+     .min = 1,
+     .help =
+         "SQL that gives database, and if wanted schema and labels ({\"k\": \"v\"} or k=v k=v)"},
+    {.key = "shared-schemas",
+     .kind = CONFIG_STRINGS,
+     .offset = CLUSTER_AT(shared_schemas),
+     .help = "in the search path of steps, after the tenant's schema"},
+    {.key = "pg-bin",
+     .kind = CONFIG_PATH,
+     .offset = CLUSTER_AT(pg_bin),
+     .help = "directory of pg_dump and pg_restore; default: PATH"},
+};
+static const ClusterSettings cluster_defaults = {.port = 5432, .maintenance_database = "postgres"};
+static const ConfigTable cluster_table = {
+    .fields = cluster_fields,
+    .count = sizeof cluster_fields / sizeof cluster_fields[0],
+    .size = sizeof(ClusterSettings),
+    .defaults = &cluster_defaults,
+};
+
+static const ConfigField coordinator_fields[] = {
+    {.key = "endpoint",
+     .kind = CONFIG_STRING,
+     .offset = offsetof(CoordinatorSettings, endpoint),
+     .required = true,
+     .max = 240,
+     .help = "tcp://HOST:7433"},
+    {.key = "key",
+     .kind = CONFIG_PATH,
+     .offset = offsetof(CoordinatorSettings, key_path),
+     .help = "its *.pub file; default: the trust file's coordinator"},
+    {.key = "name",
+     .kind = CONFIG_NAME,
+     .offset = offsetof(CoordinatorSettings, name),
+     .help = "which one, when the trust file names several"},
+};
+static const ConfigTable coordinator_table =
+    CONFIG_TABLE_OF(CoordinatorSettings, coordinator_fields);
+
+#define AT(field) offsetof(SettingsFile, settings.field)
+static const ConfigField fields[] = {
+    {.key = "name",
+     .kind = CONFIG_NAME,
+     .offset = AT(name),
+     .required = true,
+     .help = "of this agent, as it was admitted"},
+    {.key = "key",
+     .kind = CONFIG_PATH,
+     .offset = AT(key_path),
+     .required = true,
+     .help = "its *.key file, mode 0600"},
+    {.key = "trust",
+     .kind = CONFIG_PATH,
+     .offset = AT(trust_path),
+     .required = true,
+     .help = "the fleet's trust file"},
+    {.key = "state",
+     .kind = CONFIG_PATH,
+     .offset = AT(state_path),
+     .required = true,
+     .help = "directory of the ledger, of bundles and of backups"},
+    {.key = "host",
+     .kind = CONFIG_NAME,
+     .offset = AT(host),
+     .help = "this machine's name in the fleet; default: the agent's"},
+    {.key = "labels",
+     .kind = CONFIG_LABELS,
+     .offset = AT(labels),
+     .help = "key: value pairs, of all shards"},
+    {.key = "coordinator",
+     .kind = CONFIG_TABLE,
+     .offset = AT(coordinator),
+     .table = &coordinator_table,
+     .required = true,
+     .help = "whom to connect to"},
+    {.key = "concurrency",
+     .kind = CONFIG_INTEGER,
+     .offset = AT(concurrency),
+     .min = 1,
+     .max = 1000,
+     .help = "jobs at work at once, per cluster; default 8"},
+    {.key = "silence-deadline",
+     .kind = CONFIG_DURATION,
+     .offset = AT(silence_deadline_ms),
+     .min = 100,
+     .max = HOUR_MS,
+     .help = "without a word of the coordinator for so long no step is started; default: its word"},
+    {.key = "inventory",
+     .kind = CONFIG_DURATION,
+     .offset = AT(inventory_ms),
+     .min = 100,
+     .max = HOUR_MS,
+     .help = "how often all shards are read; default 60s"},
+    {.key = "clusters",
+     .kind = CONFIG_TABLES,
+     .offset = AT(clusters),
+     .required = true,
+     .min = 1,
+     .table = &cluster_table,
+     .help = "the PostgreSQL servers it looks after"},
+    {.key = "log",
+     .kind = CONFIG_TABLE,
+     .offset = offsetof(SettingsFile, log),
+     .table = &log_table,
+     .help = "log lines on stderr"},
+};
+static const ConfigTable table = CONFIG_TABLE_OF(SettingsFile, fields);
+
+size_t agent_settings_cluster_count(const AgentSettings *settings)
+{
+    return settings->clusters.count;
+}
+
+const ClusterSettings *agent_settings_cluster(const AgentSettings *settings, size_t index)
+{
+    return &((const ClusterSettings *)settings->clusters.items)[index];
+}
+
+const ClusterSettings *agent_settings_find_cluster(const AgentSettings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->clusters.count; i++) {
+        const ClusterSettings *cluster = agent_settings_cluster(settings, i);
+        if (strcmp(cluster->name, name) == 0)
+            return cluster;
+    }
+    return NULL;
+}
+
+static void add_keyword(ClusterSettings *cluster, const char *name, const char *value)
+{
+    if (value != NULL)
+        cluster->conninfo[cluster->conninfo_count++] = (PgKeyword){name, value};
+}
+
+static void make_conninfo(Arena *arena, ClusterSettings *cluster)
+{
+    add_keyword(cluster, "host", cluster->host);
+    add_keyword(cluster, "port", arena_printf(arena, "%d", (int)cluster->port));
+    add_keyword(cluster, "user", cluster->user);
+    add_keyword(cluster, "passfile", cluster->passfile);
+}
+
+static void check_clusters(Config *config, AgentSettings *settings)
+{
+    const ConfigNode *nodes = config_node_get(config_root(config), "clusters");
+    ClusterSettings *clusters = settings->clusters.items;
+    for (size_t i = 0; i < settings->clusters.count; i++) {
+        const ConfigNode *node = config_node_item(nodes, i);
+        if (clusters[i].shards.count == 0 && clusters[i].discover == NULL)
+            config_problem(config, node, "'clusters[%zu]' needs 'shards' or 'discover'", i);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(clusters[i].name, clusters[j].name) == 0)
+                config_problem(config, node, "'clusters[%zu].name' is '%s' again", i,
+                               clusters[i].name);
+    }
+}
+
+ErrCode agent_settings_load(Arena *arena, const char *path, AgentSettings *ret_settings, Error *err)
+{
+    SettingsFile file = {
+        .settings = {.concurrency = CONCURRENCY_DEFAULT, .inventory_ms = INVENTORY_DEFAULT_MS},
+        .log = {LOG_LOGFMT, LOG_INFO},
+    };
+    Config *config;
+    ErrCode code = config_open(arena, path, &config, err);
+    if (code != ERR_OK)
+        return code;
+    if (config_read(config, config_root(config), &table, &file))
+        check_clusters(config, &file.settings);
+    code = config_finish(config, err);
+    if (code != ERR_OK)
+        return code;
+    ClusterSettings *clusters = file.settings.clusters.items;
+    for (size_t i = 0; i < file.settings.clusters.count; i++)
+        make_conninfo(arena, &clusters[i]);
+    if (file.settings.host == NULL)
+        file.settings.host = file.settings.name;
+    file.settings.log_format = file.log.format;
+    file.settings.log_level = file.log.level;
+    *ret_settings = file.settings;
+    return ERR_OK;
+}
+
+void agent_settings_describe(Str *out)
+{
+    config_describe(&table, out);
+}
+
+static Label *find_label(LabelList *list, const char *key)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].key, key) == 0)
+            return &list->items[i];
+    return NULL;
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    return strcmp(((const Label *)a)->key, ((const Label *)b)->key);
+}
+
+LabelList labels_merge(Arena *arena, const LabelList *lists, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += lists[i].count;
+    LabelList merged = {.items = ARENA_ARRAY(arena, Label, total + 1)};
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < lists[i].count; j++) {
+            const Label *label = &lists[i].items[j];
+            Label *there = find_label(&merged, label->key);
+            if (there == NULL)
+                there = &merged.items[merged.count++];
+            *there = (Label){arena_strdup(arena, label->key), arena_strdup(arena, label->value)};
+        }
+    qsort(merged.items, merged.count, sizeof(Label), compare_labels);
+    return merged;
+}

@@ -1,0 +1,67 @@
+/*
+ * agent.yaml: who the agent is, whom it trusts, and which clusters it looks after.
+ */
+#pragma once
+
+#include "config.h"
+#include "log.h"
+#include "pg.h"
+
+/* A shard named in the file: a database, or one schema of it. */
+typedef struct ShardSettings {
+    const char *database;
+    const char *schema; /* '' = the whole database */
+    LabelList labels;
+} ShardSettings;
+
+typedef struct ClusterSettings {
+    const char *name;
+    const char *host; /* a directory of a unix socket, or an address */
+    int64_t port;
+    const char *user;
+    const char *passfile; /* NULL = libpq's default */
+    const char *maintenance_database;
+    LabelList labels;
+    bool pooled; /* the address is a pooler's: shards are read, never written */
+    ConfigList shards;
+    const char *discover;   /* SQL: database, schema, labels; NULL = none */
+    StrList shared_schemas; /* in the search path of steps, after the tenant's schema */
+    const char *pg_bin;     /* directory of pg_dump and pg_restore; NULL = PATH */
+    PgKeyword conninfo[6];  /* made from the above */
+    size_t conninfo_count;
+} ClusterSettings;
+
+typedef struct CoordinatorSettings {
+    const char *endpoint;
+    const char *key_path; /* *.pub of the coordinator; NULL = the trust file's */
+    const char *name;     /* which of the trust file's coordinators; NULL = the only one */
+} CoordinatorSettings;
+
+typedef struct AgentSettings {
+    const char *name;
+    const char *key_path;
+    const char *trust_path;
+    const char *state_path;
+    const char *host;
+    LabelList labels;
+    CoordinatorSettings coordinator;
+    int64_t concurrency;          /* jobs at work at once, per cluster */
+    uint64_t silence_deadline_ms; /* 0 = the coordinator's word */
+    uint64_t inventory_ms;        /* between two full listings */
+    ConfigList clusters;
+    LogFormat log_format;
+    LogLevel log_level;
+} AgentSettings;
+
+/* Reads and checks the file. Texts live in `arena`. ERR_CONFIG tells every problem. */
+ErrCode agent_settings_load(Arena *arena, const char *path, AgentSettings *ret_settings,
+                            Error *err) MUST_CHECK;
+/* The keys, one a line, for --help. */
+void agent_settings_describe(Str *out);
+
+size_t agent_settings_cluster_count(const AgentSettings *settings);
+const ClusterSettings *agent_settings_cluster(const AgentSettings *settings, size_t index);
+/* NULL when there is none of that name. */
+const ClusterSettings *agent_settings_find_cluster(const AgentSettings *settings, const char *name);
+/* Labels of the host, the cluster and one shard: the nearer one wins; sorted by key. */
+LabelList labels_merge(Arena *arena, const LabelList *lists, size_t count);
