@@ -111,13 +111,13 @@ static void on_reopen(void *context, unsigned attempt)
         assert_int_equal(zsock_send(end->sock, NULL, end->hello, strlen(end->hello), NULL), ERR_OK);
 }
 
-static void bind_server(World *world, const char *endpoint)
+static void bind_server(World *world, const char *endpoint, const char *domain)
 {
     ZRouterSettings settings = {
         .loop = &world->loop,
         .zmq = world->zmq,
         .endpoint = endpoint,
-        .zap_domain = "test",
+        .zap_domain = domain,
         .secret = world->server_keys.secret,
         .message_bytes_max = MESSAGE_BYTES_MAX,
         .on_message = on_message,
@@ -166,7 +166,7 @@ static int make_world(void **state)
     world->server.echo = true;
     assert_int_equal(zap_start(&world->loop, world->zmq, "test", &world->zap, NULL), ERR_OK);
     zap_on_refused(world->zap, on_refused, world);
-    bind_server(world, "tcp://127.0.0.1:*");
+    bind_server(world, "tcp://127.0.0.1:*", "test");
     *state = world;
     return 0;
 }
@@ -260,6 +260,21 @@ static void test_a_removed_key_does_not_come_back(void **state)
     send_text(&client, "3");
     RUN_UNTIL(world, world->refused >= 1);
     assert_int_equal(world->server.received, 2);
+    close_end(&client);
+}
+
+static void test_another_domain_is_refused(void **state)
+{
+    World *world = *state;
+    zsock_free(world->server.sock);
+    bind_server(world, "tcp://127.0.0.1:*", "another");
+    Pair keys = new_pair();
+    assert_int_equal(zap_allow(world->zap, keys.public, "agent:a", NULL), ERR_OK);
+    End client = {0};
+    connect_end(world, &keys, &client);
+    send_text(&client, "hello");
+    RUN_UNTIL(world, world->refused == 1);
+    assert_int_equal(world->server.received, 0);
     close_end(&client);
 }
 
@@ -539,6 +554,7 @@ int main(void)
         WITH_WORLD(test_an_admitted_peer_is_known_by_its_key),
         WITH_WORLD(test_an_unknown_key_waits_outside_until_admitted),
         WITH_WORLD(test_a_removed_key_does_not_come_back),
+        WITH_WORLD(test_another_domain_is_refused),
         WITH_WORLD(test_the_list),
         WITH_WORLD(test_the_list_has_an_end),
         WITH_WORLD(test_without_curve_nothing_gets_in),
