@@ -1,0 +1,158 @@
+#include "child.h"
+
+#include "arena.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Child {
+    uv_process_t process;
+    uv_pipe_t out;
+    uv_pipe_t err;
+    char output[CHILD_OUTPUT_BYTES];
+    size_t output_length;
+    char errors[CHILD_STDERR_BYTES];
+    size_t errors_length;
+    char buffer[CHILD_OUTPUT_BYTES];
+    ChildCb *cb; /* NULL: killed */
+    void *data;
+    bool exited;
+    int64_t exit_status;
+    int term_signal;
+    int open_pipes;
+    int open_handles;
+};
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    Child *child = handle->data;
+    if (--child->open_handles == 0)
+        free(child);
+}
+
+/* Told when the process has ended and both pipes are empty, so that nothing it said is missed. */
+static void finish_when_all_is_read(Child *child)
+{
+    if (!child->exited || child->open_pipes > 0)
+        return;
+    child->output[child->output_length] = '\0';
+    child->errors[child->errors_length] = '\0';
+    ChildResult result = {
+        .exit_status = child->exit_status,
+        .term_signal = child->term_signal,
+        .output = child->output,
+        .errors = child->errors,
+    };
+    ChildCb *cb = child->cb;
+    child->cb = NULL;
+    if (cb != NULL)
+        cb(&result, child->data);
+    uv_close((uv_handle_t *)&child->process, on_handle_closed);
+}
+
+static void on_exit_seen(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+    Child *child = process->data;
+    child->exited = true;
+    child->exit_status = exit_status;
+    child->term_signal = term_signal;
+    finish_when_all_is_read(child);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    (void)suggested;
+    Child *child = handle->data;
+    *buffer = uv_buf_init(child->buffer, sizeof child->buffer);
+}
+
+static void keep_first(Child *child, const char *bytes, size_t length)
+{
+    size_t room = sizeof child->output - 1 - child->output_length;
+    if (length > room)
+        length = room;
+    memcpy(child->output + child->output_length, bytes, length);
+    child->output_length += length;
+}
+
+static void keep_last(Child *child, const char *bytes, size_t length)
+{
+    size_t size = sizeof child->errors - 1;
+    if (length > size) {
+        bytes += length - size;
+        length = size;
+    }
+    size_t drop = child->errors_length + length > size ? child->errors_length + length - size : 0;
+    memmove(child->errors, child->errors + drop, child->errors_length - drop);
+    child->errors_length -= drop;
+    memcpy(child->errors + child->errors_length, bytes, length);
+    child->errors_length += length;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    Child *child = stream->data;
+    if (count > 0) {
+        if (stream == (uv_stream_t *)&child->out)
+            keep_first(child, buffer->base, (size_t)count);
+        else
+            keep_last(child, buffer->base, (size_t)count);
+    } else if (count < 0) {
+        uv_close((uv_handle_t *)stream, on_handle_closed);
+        child->open_pipes--;
+        finish_when_all_is_read(child);
+    }
+}
+
+static void open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *pipe)
+{
+    uv_pipe_init(loop, pipe, 0);
+    pipe->data = child;
+    child->open_handles++;
+    child->open_pipes++;
+}
+
+ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *data,
+                    Child **ret_child, Error *err)
+{
+    Child *child = xcalloc(1, sizeof(*child));
+    child->cb = cb;
+    child->data = data;
+    open_pipe(loop, child, &child->out);
+    open_pipe(loop, child, &child->err);
+    child->process.data = child;
+    child->open_handles++;
+    uv_stdio_container_t stdio[3] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->out},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->err},
+    };
+    uv_process_options_t options = {
+        .exit_cb = on_exit_seen,
+        .file = args->program,
+        .args = (char **)args->argv,
+        .env = (char **)args->env,
+        .flags = UV_PROCESS_DETACHED, /* a group of its own, so that all of it can be ended */
+        .stdio = stdio,
+        .stdio_count = 3,
+    };
+    int result = uv_spawn(loop, &child->process, &options);
+    if (result != 0) {
+        uv_close((uv_handle_t *)&child->process, on_handle_closed);
+        uv_close((uv_handle_t *)&child->out, on_handle_closed);
+        uv_close((uv_handle_t *)&child->err, on_handle_closed);
+        return err_set(err, ERR_IO, "can't start %s: %s", args->program, uv_strerror(result));
+    }
+    uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
+    uv_read_start((uv_stream_t *)&child->err, on_alloc, on_read);
+    *ret_child = child;
+    return ERR_OK;
+}
+
+void child_kill(Child *child)
+{
+    child->cb = NULL;
+    if (!child->exited)
+        kill(-child->process.pid, SIGTERM);
+}
