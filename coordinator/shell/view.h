@@ -128,3 +128,6 @@ ErrCode view_revision(const Coordinator *coordinator, const ViewRequest *request
 
 void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *entry,
                           JsonWriter *json);
+/* view_rollout.c: the whole of kind ROLLOUT. */
+void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
+                  const ViewRequest *request, JsonWriter *json);

@@ -1,0 +1,306 @@
+#include "coordinator.h"
+
+#include "clock.h"
+#include "file.h"
+#include "limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the fold ----------------------------------------------------------------------------------
+ */
+
+/* An admission by somebody who is no admin any more does not hold: the agent stays outside until
+ * it is admitted anew. */
+static ErrCode replay_admission(Coordinator *coordinator, Arena *arena, ByteSpan payload,
+                                Error *err)
+{
+    ByteSpan envelope;
+    Admission admission;
+    RosterAgent *agent;
+    ErrCode code = journal_envelope_decode(arena, JOURNAL_AGENT_ADMITTED, payload, &envelope, err);
+    if (code != ERR_OK)
+        return code;
+    code =
+        admission_open(arena, coordinator->trust, envelope.bytes, envelope.length, &admission, err);
+    if (code == ERR_OK)
+        code = roster_admit(coordinator->roster, &admission, &agent, err);
+    if (code != ERR_OK)
+        log_failure(LOG_WARN, "journal.admission_refused", err, NULL);
+    return ERR_OK;
+}
+
+static ErrCode replay_plan(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
+{
+    PlanSubmitted submitted;
+    RolloutEntry *entry;
+    ErrCode code = plan_submitted_decode(arena, payload, &submitted, err);
+    if (code == ERR_OK)
+        code = rollouts_add_plan(coordinator->rollouts, &submitted, &entry, err);
+    return code;
+}
+
+/* Signers are judged by the trust file of the day when the rollout starts; who it was is told by
+ * the signature alone, so it is verified against the operators known now. */
+static ErrCode replay_approval(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
+{
+    ByteSpan envelope;
+    const uint8_t *bytes;
+    size_t length;
+    Signers signers;
+    Approval approval;
+    ErrCode code =
+        journal_envelope_decode(arena, JOURNAL_APPROVAL_RECORDED, payload, &envelope, err);
+    if (code != ERR_OK)
+        return code;
+    code = envelope_open(arena, envelope.bytes, envelope.length, MESSAGE_APPROVAL,
+                         trust_lookup_operator, coordinator->trust, &bytes, &length, &signers, err);
+    if (code != ERR_OK) {
+        log_failure(LOG_WARN, "journal.approval_refused", err, NULL);
+        return ERR_OK;
+    }
+    code = approval_decode(arena, bytes, length, &approval, err);
+    if (code != ERR_OK)
+        return code;
+    RolloutEntry *entry = rollouts_find_digest(coordinator->rollouts, &approval.plan_digest);
+    if (entry == NULL)
+        return err_set(err, ERR_JOURNAL, "an approval of a plan that was never submitted");
+    rollouts_add_approval(coordinator->rollouts, entry, envelope, signers.items[0].keyid,
+                          &approval);
+    return ERR_OK;
+}
+
+static ErrCode replay_request(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
+{
+    RequestDone done;
+    ErrCode code = request_done_decode(arena, payload, &done, err);
+    if (code != ERR_OK)
+        return code;
+    return request_memory_add(coordinator->requests, &done.request_id, done.created_unix_ms,
+                              coordinator->unix_ms, err);
+}
+
+static ErrCode replay_rollout(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
+{
+    Uuid rollout_id;
+    RolloutRecord record;
+    ErrCode code = rollout_record_decode(arena, payload, &rollout_id, &record, err);
+    if (code == ERR_OK)
+        code = rollouts_replay(coordinator->rollouts, &rollout_id, &record, err);
+    return code;
+}
+
+static ErrCode replay_record(void *context, const JournalRecord *record, Error *err)
+{
+    Coordinator *coordinator = context;
+    AUTO_ARENA Arena *arena = arena_new();
+    ByteSpan payload = {record->payload, record->length};
+    switch ((JournalKind)record->kind) {
+    case JOURNAL_AGENT_ADMITTED:
+        return replay_admission(coordinator, arena, payload, err);
+    case JOURNAL_PLAN_SUBMITTED:
+        return replay_plan(coordinator, arena, payload, err);
+    case JOURNAL_APPROVAL_RECORDED:
+        return replay_approval(coordinator, arena, payload, err);
+    case JOURNAL_REQUEST_DONE:
+        return replay_request(coordinator, arena, payload, err);
+    case JOURNAL_ROLLOUT_RECORD:
+        return replay_rollout(coordinator, arena, payload, err);
+    case JOURNAL_UNSPECIFIED:
+        break;
+    }
+    return err_set(err, ERR_JOURNAL, "a kind of record this version does not know: %u",
+                   record->kind);
+}
+
+static ErrCode visit_record(void *context, const JournalRecord *record, Error *err)
+{
+    ErrCode code = replay_record(context, record, err);
+    if (code == ERR_OK)
+        return ERR_OK;
+    return err_wrap(err, "journal record %llu", (unsigned long long)record->seq);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static ErrCode load_keys(Coordinator *coordinator, Error *err)
+{
+    const Settings *settings = &coordinator->settings;
+    ErrCode code = trust_load(settings->trust_path, clock_unix_ms(), &coordinator->trust, err);
+    if (code == ERR_OK)
+        code = key_load(settings->key_path, NULL, &coordinator->key, err);
+    if (code != ERR_OK)
+        return code;
+    const PublicKeyInfo *public = key_public(coordinator->key);
+    if (!trust_is_coordinator(coordinator->trust, public->keyid)) {
+        err_set(err, ERR_KEY_UNKNOWN, "the trust file does not name %s as a coordinator",
+                public->keyid);
+        err_detail(err, "%s, %s", settings->key_path, settings->trust_path);
+        return ERR_KEY_UNKNOWN;
+    }
+    if (key_curve_secret(coordinator->key) == NULL)
+        return err_set(err, ERR_CONFIG, "the key has no connection half (CURVE): %s",
+                       settings->key_path);
+    return ERR_OK;
+}
+
+static ErrCode open_state(Coordinator *coordinator, uint64_t epoch_min, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const char *directory = coordinator->settings.state_path;
+    ErrCode code = dir_make(directory, 0700, err);
+    if (code == ERR_OK)
+        code = blob_store_open(path_join(arena, directory, "blobs"), LIMIT_BUNDLE_BYTES,
+                               &coordinator->blobs, err);
+    if (code == ERR_OK)
+        code =
+            journal_open(path_join(arena, directory, "journal.sqlite"), &coordinator->journal, err);
+    if (code != ERR_OK)
+        return code;
+    if (epoch_min != 0)
+        journal_raise_epoch(coordinator->journal, epoch_min);
+    return journal_replay(coordinator->journal, 1, visit_record, coordinator, err);
+}
+
+ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
+                         Coordinator **ret_coordinator, Error *err)
+{
+    Coordinator *coordinator = xcalloc(1, sizeof *coordinator);
+    coordinator->settings = *settings;
+    coordinator->now_ms = clock_monotonic_ms();
+    coordinator->unix_ms = clock_unix_ms();
+    coordinator->started_unix_ms = coordinator->unix_ms;
+    coordinator->revision = coordinator->unix_ms; /* above what the process before has given out */
+    ErrCode code = load_keys(coordinator, err);
+    if (code == ERR_OK) {
+        coordinator->roster = roster_new(coordinator->trust);
+        coordinator->inventory = inventory_new(trust_fleet_id(coordinator->trust));
+        coordinator->quarantine = quarantine_new();
+        coordinator->rollouts = rollouts_new(coordinator);
+        coordinator->requests = request_memory_new();
+        code = open_state(coordinator, epoch_min, err);
+    }
+    if (code != ERR_OK) {
+        coordinator_free(coordinator);
+        return code;
+    }
+    *ret_coordinator = coordinator;
+    return ERR_OK;
+}
+
+ErrCode coordinator_check(const Settings *settings, Error *err)
+{
+    Coordinator *coordinator = xcalloc(1, sizeof *coordinator);
+    coordinator->settings = *settings;
+    ErrCode code = load_keys(coordinator, err);
+    coordinator_free(coordinator);
+    return code;
+}
+
+ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
+                          JournalOnPersisted on_persisted, void *context, Error *err)
+{
+    ErrCode code = journal_start(coordinator->journal, loop, on_persisted, context, err);
+    if (code == ERR_OK)
+        code = rollouts_recover(coordinator->rollouts, err);
+    return code;
+}
+
+void coordinator_free(Coordinator *coordinator)
+{
+    if (coordinator == NULL)
+        return;
+    journal_close(coordinator->journal);
+    rollouts_free(coordinator->rollouts);
+    request_memory_free(coordinator->requests);
+    quarantine_free(coordinator->quarantine);
+    inventory_free(coordinator->inventory);
+    roster_free(coordinator->roster);
+    blob_store_close(coordinator->blobs);
+    trust_free(coordinator->trust);
+    key_free(coordinator->key);
+    free(coordinator);
+}
+
+/* --- what the modules share ------------------------------------------------------------------- */
+
+uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan payload)
+{
+    Error err;
+    uint64_t seq;
+    if (journal_append(coordinator->journal, (uint32_t)kind, payload.bytes, payload.length, &seq,
+                       &err) != ERR_OK) {
+        /* A decision that can't be kept must not be acted on. */
+        log_failure(LOG_ERROR, "journal.append_failed", &err, NULL);
+        abort();
+    }
+    return seq;
+}
+
+void coordinator_changed(Coordinator *coordinator)
+{
+    coordinator->revision++;
+}
+
+const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator)
+{
+    uint64_t epoch = journal_epoch(coordinator->journal);
+    for (size_t i = 0; i < roster_count(coordinator->roster); i++) {
+        const RosterAgent *agent = roster_at(coordinator->roster, i);
+        if (!agent->revoked && agent->epoch_seen > epoch)
+            return agent;
+    }
+    return NULL;
+}
+
+/* What a rollout has left behind is shown until the shard is moved by something else. */
+static bool rollout_still_tells(const RolloutEntry *entry, const RolloutShardView *view,
+                                const FleetShard *shard)
+{
+    if (rollout_entry_is_open(entry))
+        return true;
+    switch (view->state) {
+    case SHARD_FAILED:
+    case SHARD_UNKNOWN:
+    case SHARD_DIVERGED:
+    case SHARD_ROLLBACK_FAILED:
+        return view->rows->count == 0 || strlist_equal(view->rows, &shard->rows);
+    default:
+        return false;
+    }
+}
+
+ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetShard *shard,
+                                   const char **ret_message, const RolloutEntry **ret_open)
+{
+    uint32_t index = 0;
+    const RolloutEntry *holder = rollouts_holder(coordinator->rollouts, &shard->uuid, &index);
+    const Quarantined *quarantined = quarantine_find(coordinator->quarantine, &shard->uuid);
+    const RosterAgent *agent = roster_find(coordinator->roster, shard->agent);
+    if (ret_open != NULL)
+        *ret_open = holder != NULL && rollout_entry_is_open(holder) ? holder : NULL;
+    *ret_message = "";
+    if (quarantined != NULL) {
+        *ret_message = quarantined->reason;
+        return quarantined->state;
+    }
+    if (shard->fault != SHARD_FAULT_NONE) {
+        *ret_message = shard_fault_text(shard->fault);
+        return SHARD_QUARANTINED;
+    }
+    if (agent == NULL || !agent->connected || !shard->reachable) {
+        *ret_message =
+            agent == NULL || !agent->connected ? "its agent is not connected" : shard->message;
+        return SHARD_UNREACHABLE;
+    }
+    if (holder != NULL) {
+        RolloutShardView view;
+        rollout_shard(holder->core, index, &view);
+        if (rollout_still_tells(holder, &view, shard)) {
+            *ret_message = view.message;
+            return view.state;
+        }
+    }
+    *ret_message = shard->message;
+    return !shard->adopted && shard->rows.count == 0 ? SHARD_NEW : SHARD_CURRENT;
+}

@@ -1,0 +1,84 @@
+/*
+ * All that a coordinator knows and holds. Its state is the fold of the journal and of what agents
+ * have said since; who may change what is in the modules' headers:
+ *
+ *   roster      which agents are admitted, and who is there
+ *   inventory   what the agents have found
+ *   rollouts    plans, approvals, rollouts
+ *   quarantine  shards that no rollout touches
+ *   requests    what operators asked for, once each
+ *
+ * loop.c owns the sockets and the turn; nothing here knows them: what goes out to agents goes
+ * through `sink`.
+ */
+#pragma once
+
+#include "blob.h"
+#include "inventory.h"
+#include "journal.h"
+#include "quarantine.h"
+#include "record_codec.h"
+#include "request_memory.h"
+#include "rollouts.h"
+#include "roster.h"
+#include "settings.h"
+#include "view.h"
+
+/* Sends a command to an agent, if it is there. The sink fills in everything but kind and body. */
+typedef struct CommandSink {
+    void *context;
+    void (*send)(void *context, const char *agent, Command *command);
+} CommandSink;
+
+/* A plan on its way to its author: its bundle is not in the plan's header. */
+typedef struct MadePlan {
+    Digest plan_blob;
+    Digest bundle_blob;
+} MadePlan;
+
+enum { COORDINATOR_MADE_PLANS = 64 };
+
+struct Coordinator {
+    Settings settings;
+    SecretKey *key;
+    Trust *trust;
+    Journal *journal;
+    BlobStore *blobs;
+    Roster *roster;
+    FleetInventory *inventory;
+    Quarantine *quarantine;
+    Rollouts *rollouts;
+    RequestMemory *requests;
+    CommandSink sink; /* send NULL: nowhere */
+    MadePlan made[COORDINATOR_MADE_PLANS];
+    size_t made_count; /* ever */
+
+    /* Of this turn: nobody below the loop reads a clock. */
+    uint64_t now_ms;
+    uint64_t unix_ms;
+    uint64_t started_unix_ms;
+    uint64_t revision; /* rises with every change of a view */
+};
+
+/* Loads key and trust, opens journal and blobs below `settings->state_path` and folds the journal.
+ * `epoch_min`: take over from a lost journal (0 = no). Copies the settings, borrows their texts. */
+ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
+                         Coordinator **ret_coordinator, Error *err) MUST_CHECK;
+/* Key and trust only, for --check. */
+ErrCode coordinator_check(const Settings *settings, Error *err) MUST_CHECK;
+/* The journal's writer thread, then what the fold left to do. */
+ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
+                          JournalOnPersisted on_persisted, void *context, Error *err) MUST_CHECK;
+void coordinator_free(Coordinator *coordinator); /* NULL-safe */
+
+/* Appends to the journal; the number of the record. Stops the process if it can't. */
+uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan payload);
+/* Something that a view shows has changed. */
+void coordinator_changed(Coordinator *coordinator);
+/* The admitted agent that has served a coordinator of a higher epoch, or NULL. While there is one,
+ * this coordinator's journal is not the fleet's newest: it decides and sends nothing. */
+const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator);
+/* The state that the fleet view gives a shard, and why. `ret_open` (may be NULL) gets the rollout
+ * in progress that holds it, or NULL. */
+ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetShard *shard,
+                                   const char **ret_message, const RolloutEntry **ret_open);

@@ -1,0 +1,181 @@
+/*
+ * What must hold when a rollout starts, and what its commands are made of.
+ */
+#include "coordinator.h"
+
+#include "limits.h"
+
+#include <string.h>
+
+enum {
+    ORDER_OVERHEAD_BYTES = 64,
+    COMMAND_OVERHEAD_BYTES = 4096, /* everything of a command but its orders, and its envelope */
+};
+
+/* --- approvals -------------------------------------------------------------------------------- */
+
+static bool counts_now(const Coordinator *coordinator, const RolloutEntry *entry,
+                       const PlanApproval *given)
+{
+    const TrustOperator *signer = trust_find_operator(coordinator->trust, given->keyid);
+    return signer != NULL && operator_role_covers(signer->role, OPERATOR_ROLE_APPROVER) &&
+           strcmp(given->keyid, entry->header.author) != 0 &&
+           given->approval.verdict == VERDICT_APPROVED &&
+           (given->approval.expires_unix_ms == 0 ||
+            given->approval.expires_unix_ms > coordinator->unix_ms);
+}
+
+static ErrCode check_approvals(const Coordinator *coordinator, const RolloutEntry *entry,
+                               Error *err)
+{
+    uint32_t needed = entry->header.policy.approvals;
+    uint32_t given = 0;
+    if (rollout_entry_rejected(entry) > 0)
+        return err_set(err, ERR_APPROVAL, "rollout %s was rejected; one rejection vetoes",
+                       entry->header.name);
+    for (size_t i = 0; i < entry->approval_count; i++)
+        given += counts_now(coordinator, entry, &entry->approvals[i]) ? 1 : 0;
+    if (given >= needed)
+        return ERR_OK;
+    err_set(err, ERR_APPROVAL, "rollout %s has %u of %u approvals", entry->header.name, given,
+            needed);
+    err_hint(err, "Have another operator with role approver run `pgtide rollout approve`.");
+    return ERR_APPROVAL;
+}
+
+/* --- shards ----------------------------------------------------------------------------------- */
+
+static ErrCode refuse_shard(const PlanShard *shard, ErrCode code, const char *why, Error *err)
+{
+    err_set(err, code, "shard %s/%s%s%s %s", shard->cluster, shard->database,
+            shard->schema[0] != '\0' ? "/" : "", shard->schema, why);
+    err_hint(err, "Make a new plan.");
+    return code;
+}
+
+static ErrCode check_shard(const Coordinator *coordinator, const PlanShard *shard, Error *err)
+{
+    uint32_t index;
+    const RolloutEntry *holder = rollouts_holder(coordinator->rollouts, &shard->uuid, &index);
+    if (holder != NULL && rollout_entry_is_open(holder)) {
+        refuse_shard(shard, ERR_STATE, "is held by a rollout that is not over", err);
+        err_detail(err, "rollout %s is %s", holder->header.name,
+                   rollout_state_name(rollout_entry_state(holder)));
+        err_hint(err, "Wait until that rollout is over, or abort it.");
+        return ERR_STATE;
+    }
+    const Quarantined *quarantined = quarantine_find(coordinator->quarantine, &shard->uuid);
+    if (quarantined != NULL)
+        return refuse_shard(shard, ERR_REFUSED, "has been quarantined since", err);
+    const FleetShard *now = inventory_find(coordinator->inventory, &shard->uuid);
+    if (now == NULL)
+        return refuse_shard(shard, ERR_REFUSED, "is not listed by any agent now", err);
+    if (now->fault != SHARD_FAULT_NONE) {
+        refuse_shard(shard, ERR_REFUSED, "can't be told from another one", err);
+        err_detail(err, "%s", shard_fault_text(now->fault));
+        return ERR_REFUSED;
+    }
+    if (strcmp(now->agent, shard->agent) != 0)
+        return refuse_shard(shard, ERR_REFUSED, "is another agent's now", err);
+    if (now->reachable && !strlist_equal(&now->rows, &shard->rows_before))
+        return refuse_shard(shard, ERR_OVERTAKEN, "has moved since the plan was made", err);
+    return ERR_OK;
+}
+
+ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error *err)
+{
+    if (entry->header.expires_unix_ms <= coordinator->unix_ms) {
+        err_set(err, ERR_STALE, "the plan of rollout %s has expired", entry->header.name);
+        err_hint(err, "Make a new plan.");
+        return ERR_STALE;
+    }
+    ErrCode code = check_approvals(coordinator, entry, err);
+    for (uint32_t i = 0; code == ERR_OK && i < entry->header.shard_count; i++)
+        code = check_shard(coordinator, &entry->shards[i], err);
+    if (code == ERR_OK && !blob_has(coordinator->blobs, &entry->bundle_blob))
+        code = err_set(err, ERR_NOT_FOUND, "the bundle of rollout %s is gone", entry->header.name);
+    return code;
+}
+
+/* The same bytes after a restart: approvals come before the start and in the journal's order. */
+static ErrCode put_dossier(Coordinator *coordinator, RolloutEntry *entry, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    PlanDossier dossier = {
+        .header_envelope = entry->header_envelope,
+        .approvals = ARENA_ARRAY(arena, ByteSpan, entry->approval_count + 1),
+        .approval_count = entry->approval_count,
+    };
+    for (size_t i = 0; i < entry->approval_count; i++)
+        dossier.approvals[i] = entry->approvals[i].envelope;
+    uint8_t *bytes;
+    size_t length;
+    ErrCode code = plan_dossier_encode(arena, &dossier, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = blob_put(coordinator->blobs, bytes, length, &entry->dossier, err);
+    return code;
+}
+
+ErrCode rollout_start_prepare(Coordinator *coordinator, RolloutEntry *entry, Error *err)
+{
+    uint32_t count = entry->header.shard_count;
+    if (entry->tree == NULL) {
+        AUTO_ARENA Arena *arena = arena_new();
+        Digest *leaves = ARENA_ARRAY(arena, Digest, count);
+        for (uint32_t i = 0; i < count; i++)
+            leaves[i] = merkle_leaf(entry->shard_bytes[i].bytes, entry->shard_bytes[i].length);
+        entry->tree = merkle_tree_new(leaves, count);
+    }
+    return put_dossier(coordinator, entry, err);
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+static ShardOrder make_order(const RolloutEntry *entry, uint32_t index, Arena *arena)
+{
+    RolloutShardView view;
+    rollout_shard(entry->core, index, &view);
+    Digest *path = ARENA_ARRAY(arena, Digest, LIMIT_MERKLE_DEPTH);
+    return (ShardOrder){
+        .plan_shard = entry->shard_bytes[index],
+        .audit_path = path,
+        .audit_path_count = merkle_tree_path(entry->tree, index, path),
+        .generation = view.generation,
+        .direction = view.direction,
+        .attempt = view.attempt,
+    };
+}
+
+static size_t order_bytes(const ShardOrder *order)
+{
+    return order->plan_shard.length + order->audit_path_count * (sizeof(Digest) + 4) +
+           ORDER_OVERHEAD_BYTES;
+}
+
+void rollout_send_orders(Coordinator *coordinator, const RolloutEntry *entry, const char *agent,
+                         const uint32_t *shards, size_t count, Arena *arena)
+{
+    ShardOrder *orders = ARENA_ARRAY(arena, ShardOrder, count);
+    for (size_t i = 0; i < count; i++)
+        orders[i] = make_order(entry, shards[i], arena);
+    size_t first = 0;
+    while (first < count && coordinator->sink.send != NULL) {
+        size_t bytes = COMMAND_OVERHEAD_BYTES;
+        size_t end = first;
+        while (end < count && end - first < LIMIT_SHARD_ORDERS_PER_COMMAND &&
+               (end == first || bytes + order_bytes(&orders[end]) <= LIMIT_COMMAND_BYTES))
+            bytes += order_bytes(&orders[end++]);
+        Command command = {
+            .kind = COMMAND_RUN,
+            .run = {.rollout_id = entry->header.rollout_id,
+                    .plan_digest = entry->plan_digest,
+                    .dossier_digest = entry->dossier,
+                    .bundle_digest = entry->header.bundle_digest,
+                    .bundle_blob_digest = entry->bundle_blob,
+                    .orders = &orders[first],
+                    .order_count = end - first},
+        };
+        coordinator->sink.send(coordinator->sink.context, agent, &command);
+        first = end;
+    }
+}

@@ -1,0 +1,106 @@
+/*
+ * Plans, their approvals, and the rollouts they become.
+ *
+ * An entry is made when its author has signed the plan (draft), is approved when enough operators
+ * have signed its digest, and is driven by coordinator/core once it has been started. Decisions
+ * come from the core as effects; here they are journalled, sent, and told back when durable.
+ */
+#pragma once
+
+#include "merkle.h"
+#include "plan_codec.h"
+#include "record_codec.h"
+#include "rollout.h"
+
+typedef struct Coordinator Coordinator;
+
+typedef struct PlanApproval {
+    ByteSpan envelope;
+    char keyid[48];
+    Approval approval;
+} PlanApproval;
+
+typedef struct RolloutEntry RolloutEntry;
+struct RolloutEntry {
+    Arena *arena; /* owns everything below */
+    PlanHeader header;
+    Digest plan_digest;
+    Digest plan_blob;
+    Digest bundle_blob;
+    ByteSpan header_envelope;
+    PlanShard *shards;     /* in plan order */
+    ByteSpan *shard_bytes; /* the Merkle leaves are over these */
+    MerkleTree *tree;      /* made when it is started; NULL before */
+    Digest dossier;        /* of its blob, once started */
+    PlanApproval *approvals;
+    size_t approval_count;
+    size_t approval_capacity;
+    Rollout *core;
+    bool started; /* START has been taken; perhaps not durable yet */
+    uint64_t started_unix_ms;
+    uint64_t finished_unix_ms;
+    uint64_t timer_ms; /* the core's TIMER; 0 = none */
+    uint64_t revision;
+};
+
+typedef struct Rollouts Rollouts;
+
+Rollouts *rollouts_new(Coordinator *coordinator); /* borrows; returns owned */
+void rollouts_free(Rollouts *rollouts);
+
+size_t rollouts_count(const Rollouts *rollouts);
+RolloutEntry *rollouts_at(const Rollouts *rollouts, size_t index); /* in order of submission */
+RolloutEntry *rollouts_find_id(const Rollouts *rollouts, const Uuid *id);
+RolloutEntry *rollouts_find_digest(const Rollouts *rollouts, const Digest *plan_digest);
+/* By id or name; of several with the name the newest. ERR_NOT_FOUND. */
+ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutEntry **ret_entry,
+                      Error *err) MUST_CHECK;
+/* The rollout started last that has the shard, and its place there; NULL: none. */
+RolloutEntry *rollouts_holder(const Rollouts *rollouts, const Uuid *shard, uint32_t *ret_index);
+
+RolloutState rollout_entry_state(const RolloutEntry *entry);
+bool rollout_entry_is_open(const RolloutEntry *entry); /* started and not over */
+uint32_t rollout_entry_approved(const RolloutEntry *entry);
+uint32_t rollout_entry_rejected(const RolloutEntry *entry);
+
+/* --- changes that are journalled. `now` and the journal are the coordinator's. ---------------- */
+
+/* The fold of PLAN_SUBMITTED: reads the plan's blob and checks it against the signed header, whose
+ * signature the caller has verified. ERR_EXISTS: that rollout is there already. */
+ErrCode rollouts_add_plan(Rollouts *rollouts, const PlanSubmitted *submitted,
+                          RolloutEntry **ret_entry, Error *err) MUST_CHECK;
+/* The fold of APPROVAL_RECORDED; the caller has verified it. Copies. */
+void rollouts_add_approval(Rollouts *rollouts, RolloutEntry *entry, ByteSpan envelope,
+                           const char *keyid, const Approval *approval);
+/* Whether this operator may say this about the plan now. ERR_APPROVAL, ERR_STATE, ERR_STALE. */
+ErrCode rollouts_check_approval(const Rollouts *rollouts, const RolloutEntry *entry,
+                                const char *keyid, const Approval *approval, Error *err) MUST_CHECK;
+/* The fold of ROLLOUT_RECORD. */
+ErrCode rollouts_replay(Rollouts *rollouts, const Uuid *rollout_id, const RolloutRecord *record,
+                        Error *err) MUST_CHECK;
+/* After the replay, with the journal's writer running. */
+ErrCode rollouts_recover(Rollouts *rollouts, Error *err) MUST_CHECK;
+
+/* An operator's word. ERR_APPROVAL, ERR_STALE, ERR_REFUSED, ERR_OVERTAKEN, ERR_STATE: nothing has
+ * changed. */
+ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind command,
+                         const char *who, const char *reason, Error *err) MUST_CHECK;
+
+/* --- what happens ----------------------------------------------------------------------------- */
+
+void rollouts_agent_up(Rollouts *rollouts, const char *agent);
+void rollouts_agent_down(Rollouts *rollouts, const char *agent);
+void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report);
+void rollouts_persisted(Rollouts *rollouts, uint64_t seq);
+void rollouts_tick(Rollouts *rollouts);
+uint64_t rollouts_next_timer(const Rollouts *rollouts); /* monotonic; 0 = none */
+
+/* --- for this module's files ------------------------------------------------------------------ */
+
+/* rollout_start.c: may it be started now? Makes the dossier and the tree. */
+ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error *err) MUST_CHECK;
+/* The tree and the dossier blob that its commands need. */
+ErrCode rollout_start_prepare(Coordinator *coordinator, RolloutEntry *entry, Error *err) MUST_CHECK;
+/* rollout_start.c: RUN commands for these shards, as many as their size asks for. */
+void rollout_send_orders(Coordinator *coordinator, const RolloutEntry *entry, const char *agent,
+                         const uint32_t *shards, size_t count, Arena *arena);

@@ -1,0 +1,317 @@
+#include "coordinator.h"
+
+#include <string.h>
+
+static const char *on_shard_failure_name(OnShardFailure value)
+{
+    return value == ON_SHARD_FAILURE_ROLLBACK ? "rollback" : "stay";
+}
+
+static const char *on_failure_name(OnFailure value)
+{
+    switch (value) {
+    case ON_FAILURE_ROLLBACK_WAVE:
+        return "rollback-wave";
+    case ON_FAILURE_ROLLBACK_ROLLOUT:
+        return "rollback-rollout";
+    default:
+        return "pause";
+    }
+}
+
+static const char *wave_state_name(WaveState state)
+{
+    static const char *const names[] = {"waiting", "open", "baking", "done"};
+    return names[state];
+}
+
+static void write_digest(JsonWriter *json, const char *key, const Digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_format(digest, text);
+    json_field_string(json, key, text);
+}
+
+static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_format(uuid, text);
+    json_field_string(json, key, uuid_is_nil(uuid) ? NULL : text);
+}
+
+static const char *operator_name(const Coordinator *coordinator, const char *keyid)
+{
+    const TrustOperator *found = trust_find_operator(coordinator->trust, keyid);
+    return found != NULL ? found->key.name : keyid;
+}
+
+/* --- summary ---------------------------------------------------------------------------------- */
+
+/* Each shard in one of these. A shard that was taken back waits for nothing. */
+typedef struct Progress {
+    uint32_t done;
+    uint32_t running;
+    uint32_t waiting;
+    uint32_t failed;
+    uint32_t unknown;
+} Progress;
+
+static Progress progress_of(const RolloutCounts *counts)
+{
+    uint32_t waiting = counts->by_state[SHARD_NEW] + counts->by_state[SHARD_PENDING];
+    Progress progress = {
+        .done = counts->by_state[SHARD_CURRENT],
+        .running = counts->by_state[SHARD_RUNNING],
+        .waiting = waiting - (counts->rolled_back < waiting ? counts->rolled_back : waiting),
+        .unknown = counts->by_state[SHARD_UNKNOWN],
+    };
+    progress.failed = counts->total - waiting - progress.done - progress.running - progress.unknown;
+    return progress;
+}
+
+static void write_progress(const RolloutEntry *entry, JsonWriter *json)
+{
+    RolloutCounts counts;
+    rollout_counts(entry->core, &counts);
+    Progress progress = progress_of(&counts);
+    json_field_object(json, "progress");
+    json_field_uint(json, "total", counts.total);
+    json_field_uint(json, "done", progress.done);
+    json_field_uint(json, "running", progress.running);
+    json_field_uint(json, "waiting", progress.waiting);
+    json_field_uint(json, "failed", progress.failed);
+    json_field_uint(json, "unknown", progress.unknown);
+    json_field_uint(json, "rolled_back", counts.rolled_back);
+    json_field_uint(json, "failures", counts.failures);
+    json_field_uint(json, "budget", entry->header.policy.budget_fleet);
+    json_object_end(json);
+}
+
+static uint32_t opened_waves(const RolloutEntry *entry)
+{
+    RolloutWaveView wave;
+    rollout_wave_view(entry->core, 0, &wave);
+    return wave.state == WAVE_WAITING ? 0 : rollout_wave(entry->core) + 1;
+}
+
+static void write_plan_facts(const Coordinator *coordinator, const RolloutEntry *entry,
+                             JsonWriter *json)
+{
+    const PlanHeader *header = &entry->header;
+    write_digest(json, "plan_digest", &entry->plan_digest);
+    write_digest(json, "plan_blob_digest", &entry->plan_blob);
+    json_field_string(json, "bundle", header->bundle_name);
+    write_digest(json, "bundle_digest", &header->bundle_digest);
+    json_field_string(json, "direction", direction_name(header->direction));
+    json_field_string(json, "target", header->target);
+    write_uuid(json, "rollback_of", &header->rollback_of);
+    json_field_string(json, "author", operator_name(coordinator, header->author));
+    json_field_string(json, "author_keyid", header->author);
+    json_field_time(json, "created", header->created_unix_ms);
+    json_field_time(json, "expires", header->expires_unix_ms);
+}
+
+static void write_summary_fields(const Coordinator *coordinator, const RolloutEntry *entry,
+                                 JsonWriter *json)
+{
+    RolloutState state = rollout_entry_state(entry);
+    write_uuid(json, "id", &entry->header.rollout_id);
+    json_field_string(json, "name", entry->header.name);
+    json_field_string(json, "state", rollout_state_name(state));
+    json_field_string(json, "reason", entry->started ? rollout_reason(entry->core) : "");
+    json_field_string(json, "who", entry->started ? rollout_who(entry->core) : "");
+    json_field_bool(json, "stopping", entry->started && rollout_is_stopping(entry->core));
+    json_field_bool(json, "terminal", rollout_state_is_terminal(state));
+    json_field_bool(json, "vetoed", rollout_entry_rejected(entry) > 0);
+    write_plan_facts(coordinator, entry, json);
+    json_field_time(json, "started", entry->started_unix_ms);
+    json_field_time(json, "finished", entry->finished_unix_ms);
+    json_field_object(json, "approvals");
+    json_field_uint(json, "needed", entry->header.policy.approvals);
+    json_field_uint(json, "given", rollout_entry_approved(entry));
+    json_field_uint(json, "rejected", rollout_entry_rejected(entry));
+    json_object_end(json);
+    json_field_uint(json, "wave", opened_waves(entry));
+    json_field_uint(json, "waves", entry->header.wave_count);
+    write_progress(entry, json);
+}
+
+void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *entry,
+                          JsonWriter *json)
+{
+    json_object_begin(json);
+    write_summary_fields(coordinator, entry, json);
+    json_object_end(json);
+}
+
+/* --- detail ----------------------------------------------------------------------------------- */
+
+static void write_policy(const Policy *policy, JsonWriter *json)
+{
+    json_field_object(json, "policy");
+    json_field_object(json, "concurrency");
+    json_field_uint(json, "fleet", policy->concurrency.fleet);
+    json_field_uint(json, "host", policy->concurrency.host);
+    json_field_uint(json, "cluster", policy->concurrency.cluster);
+    json_field_uint(json, "database", policy->concurrency.database);
+    json_object_end(json);
+    json_field_uint(json, "budget_fleet", policy->budget_fleet);
+    json_field_string(json, "on_shard_failure", on_shard_failure_name(policy->on_shard_failure));
+    json_field_string(json, "on_failure", on_failure_name(policy->on_failure));
+    json_field_object(json, "backup");
+    json_field_string(json, "method",
+                      policy->backup.method == BACKUP_METHOD_DUMP ? "dump" : "none");
+    json_field_uint(json, "compress", policy->backup.compress);
+    json_field_bool(json, "verify", policy->backup.verify);
+    json_field_uint(json, "keep", policy->backup.keep);
+    json_object_end(json);
+    json_field_uint(json, "lock_timeout_ms", policy->lock_timeout_ms);
+    json_field_uint(json, "lock_attempts", policy->lock_attempts);
+    json_field_uint(json, "statement_timeout_ms", policy->statement_timeout_ms);
+    json_field_uint(json, "approvals", policy->approvals);
+    json_field_uint(json, "rollback_until_ms", policy->rollback_until_ms);
+    json_object_end(json);
+}
+
+/* Budget plus the jobs in flight when it is exceeded. */
+static uint64_t worst_case(const RolloutEntry *entry)
+{
+    const Policy *policy = &entry->header.policy;
+    uint64_t count = entry->header.shard_count;
+    uint64_t flying = policy->concurrency.fleet != 0 ? policy->concurrency.fleet : count;
+    uint64_t worst = policy->budget_fleet + flying;
+    return worst < count ? worst : count;
+}
+
+static void write_counts(const RolloutCounts *counts, JsonWriter *json)
+{
+    json_field_object(json, "counts");
+    json_field_uint(json, "total", counts->total);
+    for (int state = SHARD_UNSPECIFIED + 1; state < SHARD_STATE_COUNT; state++)
+        json_field_uint(json, shard_state_name((ShardState)state), counts->by_state[state]);
+    json_object_end(json);
+}
+
+static void write_waves(const RolloutEntry *entry, uint64_t now_ms, JsonWriter *json)
+{
+    json_field_array(json, "waves");
+    for (uint32_t i = 0; i < entry->header.wave_count; i++) {
+        RolloutWaveView wave;
+        rollout_wave_view(entry->core, i, &wave);
+        bool baking = wave.state == WAVE_BAKING && wave.bake_until_ms > now_ms;
+        json_object_begin(json);
+        json_field_uint(json, "number", i + 1);
+        json_field_string(json, "name", wave.plan->name);
+        json_field_string(json, "state", wave_state_name(wave.state));
+        json_field_uint(json, "shards", wave.plan->shard_count);
+        json_field_uint(json, "bake_ms", wave.plan->bake_ms);
+        json_field_uint(json, "bake_left_ms", baking ? wave.bake_until_ms - now_ms : 0);
+        json_field_uint(json, "budget", wave.plan->budget);
+        json_field_uint(json, "failures", wave.counts.failures);
+        json_field_uint(json, "rolled_back", wave.counts.rolled_back);
+        json_field_uint(json, "in_flight", wave.counts.in_flight);
+        json_field_uint(json, "done", progress_of(&wave.counts).done);
+        write_counts(&wave.counts, json);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void write_approvals(const Coordinator *coordinator, const RolloutEntry *entry,
+                            JsonWriter *json)
+{
+    json_field_array(json, "approval_list");
+    for (size_t i = 0; i < entry->approval_count; i++) {
+        const PlanApproval *given = &entry->approvals[i];
+        bool approved = given->approval.verdict == VERDICT_APPROVED;
+        json_object_begin(json);
+        json_field_string(json, "operator", operator_name(coordinator, given->keyid));
+        json_field_string(json, "keyid", given->keyid);
+        json_field_string(json, "verdict", approved ? "approved" : "rejected");
+        json_field_time(json, "created", given->approval.created_unix_ms);
+        json_field_time(json, "expires", given->approval.expires_unix_ms);
+        json_field_string(json, "reason", given->approval.reason);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void write_backup(const BackupInfo *backup, JsonWriter *json)
+{
+    if (backup == NULL) {
+        json_field_null(json, "backup");
+        return;
+    }
+    json_field_object(json, "backup");
+    json_field_string(json, "path", backup->path);
+    write_digest(json, "sha256", &backup->sha256);
+    json_field_uint(json, "size_bytes", backup->size_bytes);
+    json_field_uint(json, "duration_ms", backup->duration_ms);
+    json_object_end(json);
+}
+
+static void write_shard_progress(const RolloutShardView *view, JsonWriter *json)
+{
+    bool began = view->generation > 0;
+    json_field_string(json, "state", shard_state_name(view->state));
+    json_field_string(json, "phase",
+                      view->in_flight && view->phase != PHASE_UNSPECIFIED ? phase_name(view->phase)
+                                                                          : NULL);
+    json_field_string(json, "direction", began ? direction_name(view->direction) : NULL);
+    json_field_uint(json, "generation", view->generation);
+    json_field_uint(json, "attempt", view->attempt);
+    json_field_bool(json, "in_flight", view->in_flight);
+    json_field_bool(json, "rolled_back", view->rolled_back);
+    json_field_bool(json, "overdue", view->overdue);
+    json_field_uint(json, "steps_done", view->steps_done);
+    json_field_uint(json, "steps_total", view->plan->steps.count);
+    json_field_string(json, "revision", view->revision);
+    json_field_string(json, "outcome",
+                      view->outcome != OUTCOME_UNSPECIFIED ? outcome_name(view->outcome) : NULL);
+    json_field_strings(json, "rows", view->rows);
+}
+
+static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json)
+{
+    RolloutShardView view;
+    rollout_shard(entry->core, index, &view);
+    const PlanShard *plan = view.plan;
+    json_object_begin(json);
+    json_field_uint(json, "index", index);
+    json_field_string(json, "name",
+                      shard_display_name(arena, plan->cluster, plan->database, plan->schema));
+    write_uuid(json, "uuid", &plan->uuid);
+    json_field_string(json, "host", plan->host);
+    json_field_string(json, "cluster", plan->cluster);
+    json_field_string(json, "agent", plan->agent);
+    json_field_uint(json, "wave", plan->wave + 1);
+    write_shard_progress(&view, json);
+    json_field_strings(json, "rows_before", &plan->rows_before);
+    json_field_strings(json, "rows_after", &plan->rows_after);
+    json_field_string(json, "code", view.code);
+    json_field_string(json, "sqlstate", view.sqlstate);
+    json_field_string(json, "message", view.message);
+    json_field_uint(json, "duration_ms", view.duration_ms);
+    write_backup(view.backup, json);
+    json_object_end(json);
+    arena_reset(arena);
+}
+
+void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
+                  const ViewRequest *request, JsonWriter *json)
+{
+    json_object_begin(json);
+    write_summary_fields(coordinator, entry, json);
+    write_policy(&entry->header.policy, json);
+    json_field_uint(json, "worst_case", worst_case(entry));
+    write_waves(entry, request->now_ms, json);
+    write_approvals(coordinator, entry, json);
+    if (request->with_shards) {
+        AUTO_ARENA Arena *arena = arena_new();
+        json_field_array(json, "shards");
+        for (uint32_t i = 0; i < entry->header.shard_count; i++)
+            write_shard(entry, i, arena, json);
+        json_array_end(json);
+    }
+    json_object_end(json);
+}
