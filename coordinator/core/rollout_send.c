@@ -28,7 +28,8 @@ void rollout_send_later(Rollout *r, uint32_t shard, uint64_t after)
         r->due_capacity = r->due_capacity == 0 ? 64 : r->due_capacity * 2;
         r->due = xrealloc(r->due, r->due_capacity * sizeof *r->due);
     }
-    r->due[r->due_count++] = (DueSend){after, shard};
+    r->due[r->due_count++] =
+        (DueSend){after, shard, r->shards[shard].generation, r->shards[shard].attempt};
 }
 
 typedef struct Order {
@@ -55,11 +56,12 @@ static size_t take_due(RolloutStep *step, Order **ret_orders)
     Order *orders = ARENA_ARRAY(step->effects->arena, Order, end - r->due_head);
     size_t count = 0;
     for (; r->due_head < end; r->due_head++) {
-        uint32_t index = r->due[r->due_head].shard;
-        const RolloutShard *shard = &r->shards[index];
-        /* One that ended since, or whose agent is away: AGENT_UP sends again. */
-        if (shard->in_flight && r->agents[shard->agent].up)
-            orders[count++] = (Order){shard->agent, index};
+        const DueSend *due = &r->due[r->due_head];
+        const RolloutShard *shard = &r->shards[due->shard];
+        bool current = shard->in_flight && shard->generation == due->generation &&
+                       shard->attempt == due->attempt;
+        if (current && r->agents[shard->agent].up) /* else AGENT_UP sends again */
+            orders[count++] = (Order){shard->agent, due->shard};
     }
     qsort(orders, count, sizeof *orders, compare_orders);
     *ret_orders = orders;

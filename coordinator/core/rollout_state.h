@@ -80,10 +80,13 @@ typedef struct RolloutAgent {
     uint32_t in_flight;
 } RolloutAgent;
 
-/* A send that waits for its record to be durable. Numbers rise along the queue. */
+/* A send that waits for its record to be durable. Numbers rise along the queue. The shard may have
+ * ended and been dispatched anew meanwhile: that order waits for a record of its own. */
 typedef struct DueSend {
     uint64_t after;
     uint32_t shard;
+    uint32_t generation;
+    uint32_t attempt;
 } DueSend;
 
 struct Rollout {

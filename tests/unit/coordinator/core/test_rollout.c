@@ -332,6 +332,27 @@ static void test_an_agent_that_comes_back_is_told_again(void **state)
     world_free(&world);
 }
 
+/* Sent again is allowed by an older record than the next order: that one must not slip out with it.
+ */
+static void test_an_old_permission_does_not_let_a_new_order_out(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 1, 1, 0);
+    world_start(&world);
+    world_hush(&world);
+    world.slow_disk = true;
+    world_agent(&world, "a", true);
+    world_end(&world, 0, OUTCOME_STOPPED, 1);
+    world_told(&world, "persist resent 0; persist shard-ended 0; persist dispatched 0");
+    RolloutEvent resent = {.kind = ROLLOUT_EVENT_PERSISTED, .persisted = world.asked - 2};
+    assert_int_equal(world_give(&world, resent), ERR_OK);
+    world_told(&world, "");
+    world_persist(&world);
+    world_told(&world, "run a: 0");
+    world_free(&world);
+}
+
 static void test_silence_is_answered_with_the_same_order(void **state)
 {
     (void)state;
@@ -474,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_commands_that_make_no_sense),
         cmocka_unit_test(test_late_stale_and_foreign_reports_do_nothing),
         cmocka_unit_test(test_an_agent_that_comes_back_is_told_again),
+        cmocka_unit_test(test_an_old_permission_does_not_let_a_new_order_out),
         cmocka_unit_test(test_silence_is_answered_with_the_same_order),
         cmocka_unit_test(test_a_restart_goes_on_where_the_journal_ends),
         cmocka_unit_test(test_a_restart_after_every_record),
