@@ -178,7 +178,7 @@ static int end_world(void **state)
 {
     World *world = *state;
     if (world->open_ends > 0)
-        abort(); /* the test failed and has said so; the context would wait for its sockets */
+        return 0; /* the test failed; the context would wait for its sockets */
     zsock_free(world->server.sock);
     str_free(&world->server.last);
     zap_free(world->zap);
