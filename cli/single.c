@@ -17,6 +17,7 @@ static void on_signal(uv_signal_t *handle, int number)
     Single *single = handle->data;
     interrupted_by = number;
     single->signals++;
+    uv_stop(&single->loop);
     if (single->session != NULL)
         shard_cancel(single->session);
 }
@@ -26,7 +27,7 @@ static ErrCode wait_done(Single *single, Error *err)
 {
     int before = single->signals;
     while (!single->done && single->signals - before < 2)
-        uv_run(&single->loop, UV_RUN_ONCE);
+        uv_run(&single->loop, UV_RUN_DEFAULT);
     if (!single->done) {
         /* The answer may still come, but nobody waits for it any more. */
         shard_close(single->session);
@@ -42,6 +43,7 @@ static ErrCode wait_done(Single *single, Error *err)
 static void settle(Single *single, const Error *err)
 {
     single->done = true;
+    uv_stop(&single->loop);
     single->code = err == NULL ? ERR_OK : err->code;
     if (err != NULL)
         single->error = *err;
