@@ -231,6 +231,7 @@ struct Sim {
     uint32_t journal_count;   /* asked for */
     uint32_t journal_durable; /* survive a crash */
     bool flushing;
+    bool recovering;
     uint32_t stop_in_flight; /* forward, as the step began that decided to stop */
     uint64_t step_count;
 };

@@ -104,7 +104,8 @@ void sim_check_record(Sim *sim, const RolloutRecord *record, uint32_t in_flight_
         break;
     case ROLLOUT_RECORD_STOP_DECIDED:
     case ROLLOUT_RECORD_ABORT_DECIDED:
-        if (find_stop(sim) == 0)
+        /* A stop that a crash forgot is decided again at once, one failure later. */
+        if (find_stop(sim) == 0 && (!sim->recovering || in_flight_forward > sim->stop_in_flight))
             sim->stop_in_flight = in_flight_forward;
         break;
     default:

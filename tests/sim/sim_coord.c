@@ -310,7 +310,9 @@ void sim_coord_start(Sim *sim)
     AUTO_ARENA Arena *arena = arena_new();
     RolloutEffects effects = {.arena = arena};
     uint32_t forward = forward_in_flight(sim);
+    sim->recovering = true;
     rollout_recover(sim->rollout, sim->now_ms, unix_ms(sim), &effects);
     execute(sim, &effects, forward);
+    sim->recovering = false;
     sim_later(sim, BEAT_MS, sim_coord_beat, (SimArgs){.token = sim->life});
 }
