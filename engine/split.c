@@ -196,8 +196,6 @@ static ErrCode scan(Splitter *splitter, PsqlScanState state, PQExpBuffer buffer,
         ErrCode code = statement_add(splitter, end, err);
         if (code != ERR_OK)
             return code;
-        size_t semicolon = skip_blank(splitter->sql, splitter->at, splitter->length);
-        splitter->at = semicolon < splitter->length ? semicolon + 1 : splitter->length;
         resetPQExpBuffer(buffer);
         psql_scan_reset(state);
     }
