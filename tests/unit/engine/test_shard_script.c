@@ -1,0 +1,115 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "shard_script.h"
+
+#include <string.h>
+
+static Script *parse(Arena *arena, const char *text)
+{
+    Script *script;
+    Error err;
+    ErrCode code = script_parse(arena, "versions/001_x.sql", (const uint8_t *)text, strlen(text),
+                                &script, &err);
+    if (code != ERR_OK)
+        fail_msg("%s", err.message);
+    return script;
+}
+
+static ErrCode choose(const char *text, Direction direction, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    return shard_step_check(parse(arena, text), direction, true, err);
+}
+
+#define HEAD "-- revision: 001_x\n"
+
+static void test_plain_sections(void **state)
+{
+    (void)state;
+    Error err;
+    const char *text = HEAD "-- +upgrade\nSELECT 1;\n-- +downgrade\nSELECT 2;\n";
+    assert_int_equal(choose(text, DIRECTION_UPGRADE, &err), ERR_OK);
+    assert_int_equal(choose(text, DIRECTION_DOWNGRADE, &err), ERR_OK);
+}
+
+static void test_refusals_name_the_line(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"COMMIT",
+                                      "ROLLBACK",
+                                      "SAVEPOINT a",
+                                      "VACUUM",
+                                      "CREATE INDEX CONCURRENTLY i ON t (a)",
+                                      "COPY t TO STDOUT"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        Error err;
+        const char *text = arena_printf(
+            arena, HEAD "-- +upgrade\nSELECT 1;\n%s;\n-- +downgrade\nSELECT 2;\n", bad[i]);
+        assert_int_equal(choose(text, DIRECTION_UPGRADE, &err), ERR_SCRIPT);
+        assert_int_equal(err.line, 4);
+        assert_string_equal(err.file, "versions/001_x.sql");
+        assert_int_equal(choose(text, DIRECTION_DOWNGRADE, &err), ERR_OK);
+    }
+}
+
+static void test_verify_is_checked_too(void **state)
+{
+    (void)state;
+    Error err;
+    const char *text =
+        HEAD "-- +upgrade\nSELECT 1;\n-- +downgrade\nSELECT 2;\n-- +verify\nROLLBACK;\n";
+    assert_int_equal(choose(text, DIRECTION_UPGRADE, &err), ERR_SCRIPT);
+    assert_int_equal(err.line, 7);
+}
+
+static void test_irreversible_says_why(void **state)
+{
+    (void)state;
+    Error err;
+    const char *text = HEAD "-- irreversible: the data is gone\n\n-- +upgrade\nSELECT 1;\n";
+    assert_int_equal(choose(text, DIRECTION_UPGRADE, &err), ERR_OK);
+    assert_int_equal(choose(text, DIRECTION_DOWNGRADE, &err), ERR_SCRIPT);
+    assert_non_null(strstr(err.message, "the data is gone"));
+}
+
+static void test_line_of_a_position(void **state)
+{
+    (void)state;
+    const Statement statement = {.text = "SELECT 'é'\n, x\n, y", .line = 10};
+    assert_int_equal(shard_script_line(&statement, 0), 10);
+    assert_int_equal(shard_script_line(&statement, 1), 10);
+    assert_int_equal(shard_script_line(&statement, 11), 10); /* the line feed itself */
+    assert_int_equal(shard_script_line(&statement, 12), 11); /* é is one character */
+    assert_int_equal(shard_script_line(&statement, 16), 12);
+    assert_int_equal(shard_script_line(&statement, 1000), 12);
+}
+
+static void test_path_of_a_whole_database(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    ShardTarget target = {.schema = ""};
+    assert_string_equal(shard_script_path(arena, NULL, &target, "\"$user\", public"),
+                        "\"$user\", public, pg_temp");
+    assert_string_equal(shard_script_path(arena, NULL, &target, ""), "pg_temp");
+    assert_string_equal(shard_script_path(arena, NULL, &target, "a, pg_temp"), "a, pg_temp");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_sections),
+        cmocka_unit_test(test_refusals_name_the_line),
+        cmocka_unit_test(test_verify_is_checked_too),
+        cmocka_unit_test(test_irreversible_says_why),
+        cmocka_unit_test(test_line_of_a_position),
+        cmocka_unit_test(test_path_of_a_whole_database),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
