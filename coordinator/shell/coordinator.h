@@ -51,7 +51,8 @@ struct Coordinator {
     RequestMemory *requests;
     CommandSink sink; /* send NULL: nowhere */
     MadePlan made[COORDINATOR_MADE_PLANS];
-    size_t made_count; /* ever */
+    size_t made_count;       /* ever */
+    bool admissions_changed; /* the loop has to renew who may connect */
 
     /* Of this turn: nobody below the loop reads a clock. */
     uint64_t now_ms;

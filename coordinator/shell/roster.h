@@ -21,6 +21,7 @@ typedef struct RosterAgent {
 
     /* As it said itself, since this process started. */
     bool connected;
+    bool lost; /* sending found it gone; the next turn says so */
     ZRoute route;
     BootNonce boot; /* nil: not heard of */
     BootNonce old_boots[ROSTER_OLD_BOOTS];
