@@ -435,5 +435,8 @@ void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, Rollou
         uint64_t gone_ms = unix_ms > wave->baking_unix_ms ? unix_ms - wave->baking_unix_ms : 0;
         wave->bake_until_ms = now_ms + (gone_ms < bake_ms ? bake_ms - gone_ms : 0);
     }
+    /* The crash may have come between an end and what follows from it. */
+    for (uint32_t i = 0; i < r->shard_count && r->wave_opened && r->plan[i].wave <= r->wave; i++)
+        rollout_after_end(&step, i);
     finish_step(&step);
 }

@@ -258,6 +258,16 @@ static void answer_done(Sim *sim, const SimSession *session)
     answer(sim, session, event);
 }
 
+/* Planted: an outcome that is not known is told as "nothing happened". */
+static void answer_not_done(Sim *sim, const SimSession *session)
+{
+    Error error;
+    err_set(&error, ERR_BUSY, "simulated");
+    JobEvent event = failed(JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, false, &error);
+    event.failed.rows = &session->step.rows_before;
+    answer(sim, session, event);
+}
+
 static void commit(Sim *sim, const SimArgs *args)
 {
     SimSession *session = &sim->sessions[args->a];
@@ -295,7 +305,7 @@ static void commit(Sim *sim, const SimArgs *args)
         end_backend(sim, args->a);
     } else if (!sim->healed && sim_chance(sim, sim->options.ack_lost_percent)) {
         if (sim->plant == PLANT_BLIND_RETRY)
-            answer_failed(sim, session, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_BUSY);
+            answer_not_done(sim, session);
         else
             sim_db_cut(sim, args->a);
     } else {

@@ -19,6 +19,8 @@ static void send_once(Sim *sim, SimMessage *message)
     uint64_t delay_ms = 1 + sim_random(sim, 5);
     if (!sim->healed)
         delay_ms += sim_random(sim, sim->options.delay_ms);
+    if (!sim->healed && sim->options.delay_ms > 1 && sim_chance(sim, 2))
+        delay_ms *= 1 + sim_random(sim, 20); /* one that everybody has forgotten */
     sim_later(sim, delay_ms, deliver, (SimArgs){.data = message});
 }
 

@@ -180,7 +180,8 @@ static void cut_link(Sim *sim)
 static void crash_coordinator(Sim *sim)
 {
     sim_coord_crash(sim);
-    sim_later(sim, range(sim, 1, 20000), start_coordinator, (SimArgs){0});
+    sim_later(sim, range(sim, 1, sim_chance(sim, 50) ? 500 : 20000), start_coordinator,
+              (SimArgs){0});
 }
 
 static void crash_agent(Sim *sim)

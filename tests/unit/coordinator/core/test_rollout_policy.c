@@ -446,6 +446,28 @@ static void test_a_restart_between_taking_back_and_rolling_back(void **state)
     }
 }
 
+/* The crash kept a shard's end and lost what followed from it. */
+static void test_a_restart_between_an_end_and_taking_back(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 1, 1, 1, 0);
+    world.waves[0].budget = 1;
+    world.header.policy.on_shard_failure = ON_SHARD_FAILURE_ROLLBACK;
+    world_start(&world);
+    world.slow_disk = true;
+    world_end(&world, 0, OUTCOME_FAILED, 1);
+    while (world.records[world.record_count - 1].kind != ROLLOUT_RECORD_SHARD_ENDED)
+        world.record_count--;
+    world.slow_disk = false;
+    world_hush(&world);
+    world_restart(&world);
+    world_told(&world, "persist take-back 0");
+    world_agent(&world, "a", true);
+    world_told(&world, "persist dispatched 0; run a: 0");
+    world_free(&world);
+}
+
 static void test_a_backup_is_not_forgotten_by_a_later_job(void **state)
 {
     (void)state;
@@ -487,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_abort_does_not_wait_for_what_nobody_can_read),
         cmocka_unit_test(test_a_downgrade_plan_is_the_same_machine),
         cmocka_unit_test(test_a_restart_between_taking_back_and_rolling_back),
+        cmocka_unit_test(test_a_restart_between_an_end_and_taking_back),
         cmocka_unit_test(test_a_backup_is_not_forgotten_by_a_later_job),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
