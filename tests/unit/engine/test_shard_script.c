@@ -37,6 +37,21 @@ static void test_plain_sections(void **state)
     assert_int_equal(choose(text, DIRECTION_DOWNGRADE, &err), ERR_OK);
 }
 
+/* A script as a reader that checks nothing would give it. */
+static Script unchecked(Arena *arena, const char *upgrade, const char *verify)
+{
+    Script script = {.file = "versions/001_x.sql", .id = "001_x", .transactional = true};
+    Error err;
+    assert_int_equal(sql_split(arena, script.file, upgrade, strlen(upgrade), 3,
+                               &script.upgrade.statements, &err),
+                     ERR_OK);
+    assert_int_equal(
+        sql_split(arena, script.file, verify, strlen(verify), 9, &script.verify.statements, &err),
+        ERR_OK);
+    script.verify.present = *verify != '\0';
+    return script;
+}
+
 static void test_refusals_name_the_line(void **state)
 {
     (void)state;
@@ -49,23 +64,34 @@ static void test_refusals_name_the_line(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         AUTO_ARENA Arena *arena = arena_new();
         Error err;
-        const char *text = arena_printf(
-            arena, HEAD "-- +upgrade\nSELECT 1;\n%s;\n-- +downgrade\nSELECT 2;\n", bad[i]);
-        assert_int_equal(choose(text, DIRECTION_UPGRADE, &err), ERR_SCRIPT);
+        Script script = unchecked(arena, arena_printf(arena, "SELECT 1;\n%s;\n", bad[i]), "");
+        assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_SCRIPT);
         assert_int_equal(err.line, 4);
         assert_string_equal(err.file, "versions/001_x.sql");
-        assert_int_equal(choose(text, DIRECTION_DOWNGRADE, &err), ERR_OK);
+        assert_int_equal(shard_step_check(&script, DIRECTION_DOWNGRADE, true, &err), ERR_OK);
     }
 }
 
-static void test_verify_is_checked_too(void **state)
+static void test_verify_is_checked_when_it_runs(void **state)
 {
     (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
     Error err;
-    const char *text =
-        HEAD "-- +upgrade\nSELECT 1;\n-- +downgrade\nSELECT 2;\n-- +verify\nROLLBACK;\n";
-    assert_int_equal(choose(text, DIRECTION_UPGRADE, &err), ERR_SCRIPT);
-    assert_int_equal(err.line, 7);
+    Script script = unchecked(arena, "SELECT 1;", "ROLLBACK;");
+    assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_SCRIPT);
+    assert_int_equal(err.line, 9);
+    assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, false, &err), ERR_OK);
+}
+
+static void test_transaction_none_is_refused(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Error err;
+    Script script = unchecked(arena, "\nSELECT 1;", "");
+    script.transactional = false;
+    assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_SCRIPT);
+    assert_int_equal(err.line, 4);
 }
 
 static void test_irreversible_says_why(void **state)
@@ -106,7 +132,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_sections),
         cmocka_unit_test(test_refusals_name_the_line),
-        cmocka_unit_test(test_verify_is_checked_too),
+        cmocka_unit_test(test_verify_is_checked_when_it_runs),
+        cmocka_unit_test(test_transaction_none_is_refused),
         cmocka_unit_test(test_irreversible_says_why),
         cmocka_unit_test(test_line_of_a_position),
         cmocka_unit_test(test_path_of_a_whole_database),
