@@ -122,8 +122,8 @@ static size_t long_options(const CliCommand *command, struct option *table, char
     return count;
 }
 
-static ErrCode option_unknown(const CliCommand *command, const char *given, const CommandOption **rows,
-                              size_t count, Error *err)
+static ErrCode option_unknown(const CliCommand *command, const char *given,
+                              const CommandOption **rows, size_t count, Error *err)
 {
     const char *names[OPTIONS_MAX];
     for (size_t i = 0; i < count; i++)
@@ -139,10 +139,17 @@ static ErrCode option_unknown(const CliCommand *command, const char *given, cons
     return ERR_USAGE;
 }
 
-/* "-1" and "+2" are targets, not options: they are set aside before getopt sees them. */
+/* "-1" is a target, not an option: getopt sees it behind a byte that begins no option. */
+enum { TARGET_MARK = '\x01' };
+
 static bool is_relative_target(const char *text)
 {
-    return text[0] == '-' && text[1] >= '0' && text[1] <= '9';
+    return text[0] == '-' && text[1] != '\0' && text[1 + strspn(text + 1, "0123456789")] == '\0';
+}
+
+static const char *unmarked(const char *text)
+{
+    return text != NULL && text[0] == TARGET_MARK ? text + 1 : text;
 }
 
 static void option_add(CommandContext *context, const char *name, const char *value)
@@ -160,30 +167,27 @@ static ErrCode options_read(CommandContext *context, int argc, char **argv, Erro
     size_t count = long_options(context->command, table, letters, rows);
     context->option_names = ARENA_ARRAY(context->arena, const char *, argc + 1);
     context->option_values = ARENA_ARRAY(context->arena, const char *, argc + 1);
-    char **kept = ARENA_ARRAY(context->arena, char *, argc + 2);
-    int kept_count = 0;
-    for (int i = 0; i < argc; i++) {
-        if (i > 0 && is_relative_target(argv[i]))
-            strlist_add(context->arena, &context->arguments, argv[i]);
-        else
-            kept[kept_count++] = argv[i];
-    }
+    char **marked = ARENA_ARRAY(context->arena, char *, argc + 1);
+    for (int i = 0; i < argc; i++)
+        marked[i] = i > 0 && is_relative_target(argv[i])
+                        ? arena_printf(context->arena, "%c%s", TARGET_MARK, argv[i])
+                        : argv[i];
     opterr = 0;
     int value;
-    while ((value = getopt_long(kept_count, kept, letters, table, NULL)) != -1) {
+    while ((value = getopt_long(argc, marked, letters, table, NULL)) != -1) {
         const CommandOption *row = value >= 256 ? rows[value - 256] : NULL;
         for (size_t i = 0; row == NULL && value != '?' && value != ':' && i < count; i++) {
             if (rows[i]->letter == value)
                 row = rows[i];
         }
         if (row == NULL && value == ':')
-            return err_set(err, ERR_USAGE, "option '%s' needs a value", kept[optind - 1]);
+            return err_set(err, ERR_USAGE, "option '%s' needs a value", marked[optind - 1]);
         if (row == NULL)
-            return option_unknown(context->command, kept[optind - 1], rows, count, err);
-        option_add(context, row->name, row->argument != NULL ? optarg : NULL);
+            return option_unknown(context->command, marked[optind - 1], rows, count, err);
+        option_add(context, row->name, row->argument != NULL ? unmarked(optarg) : NULL);
     }
-    for (int i = optind; i < kept_count; i++)
-        strlist_add(context->arena, &context->arguments, kept[i]);
+    for (int i = optind; i < argc; i++)
+        strlist_add(context->arena, &context->arguments, unmarked(marked[i]));
     return ERR_OK;
 }
 

@@ -48,7 +48,8 @@ void graph_newest_first(Arena *arena, const RevisionMap *map, const Script ***re
 /* Every ancestor-or-self of the rows. ERR_REVISION_UNKNOWN names a row that no file has. */
 ErrCode graph_applied(Arena *arena, const RevisionMap *map, const StrList *rows,
                       StrList *ret_applied, Error *err) MUST_CHECK;
-/* One revision by id, unique prefix, label, `head`, or `label@head`. */
+/* One revision by id, unique prefix, label, `head`, `label@head`, or counted: id+N, id-N, -N (from
+ * the head, which is -1), +N (from base). */
 ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
                           const char **ret_id, Error *err) MUST_CHECK;
 

@@ -224,23 +224,32 @@ static ErrCode walk_short(const Resolver *resolver)
     return ERR_TARGET;
 }
 
-/* `place` is a node, or NO_NODE for base; walks `steps` from there. */
+/* All heads, or all bases. */
+static NodeList ends_of(const Resolver *resolver, bool heads)
+{
+    NodeList ends = {0};
+    for (size_t i = 0; i < resolver->map->count; i++) {
+        const Node *node = &resolver->map->nodes[i];
+        if ((heads ? node->children.count : node->parents.count) == 0)
+            node_list_add(resolver->arena, &ends, i);
+    }
+    return ends;
+}
+
+/* Walks from `place`, a node or NO_NODE for base. Below base come the heads: so `-2` without a
+ * place to start from is the last revision but one, as in Alembic. */
 static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within, long *ret_place)
 {
     const RevisionMap *map = resolver->map;
     int steps = resolver->identifier.steps;
     for (int i = 0; i < abs(steps); i++) {
         NodeList next = {0};
-        if (steps < 0 && place == NO_NODE)
+        if (steps < 0 && place == NO_NODE && i > 0)
             return walk_short(resolver);
-        if (steps < 0)
-            next = map->nodes[place].parents;
-        else if (place != NO_NODE)
-            next = map->nodes[place].children;
-        for (size_t node = 0; steps > 0 && place == NO_NODE && node < map->count; node++) {
-            if (map->nodes[node].parents.count == 0)
-                node_list_add(resolver->arena, &next, node);
-        }
+        if (place != NO_NODE)
+            next = steps < 0 ? map->nodes[place].parents : map->nodes[place].children;
+        else
+            next = ends_of(resolver, steps < 0);
         if (steps > 0)
             next = filtered(resolver->arena, &next, within);
         if (next.count > 1) {
@@ -250,7 +259,7 @@ static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within,
             err_hint(resolver->err, "Name the revision, or a branch as in `BRANCH@+1`.");
             return ERR_TARGET;
         }
-        if (next.count == 0 && steps > 0)
+        if (next.count == 0 && (steps > 0 || place == NO_NODE))
             return walk_short(resolver);
         place = next.count == 0 ? NO_NODE : (long)next.items[0];
     }
@@ -270,6 +279,25 @@ static ErrCode walk_from_symbol(const Resolver *resolver, const NodeSet *within,
         return several_heads(resolver, &start);
     long place = start.count == 0 ? NO_NODE : (long)start.items[0];
     return walk(resolver, place, within, ret_place);
+}
+
+/* The ends of all applied lines that lie on the branch: rows, and what has no row only because
+ * something applied depends on it. */
+static NodeList applied_ends(const Resolver *resolver, const NodeList *rows, NodeSet lineage)
+{
+    const RevisionMap *map = resolver->map;
+    NodeSet applied = node_set(resolver->arena, map);
+    graph_reach(resolver->arena, map, rows, EDGES_BELOW, applied);
+    NodeList ends = {0};
+    for (size_t i = 0; i < map->count; i++) {
+        bool end = node_set_has(applied, i) && node_set_has(lineage, i);
+        const NodeList *children = &map->nodes[i].children;
+        for (size_t j = 0; end && j < children->count; j++)
+            end = !node_set_has(applied, children->items[j]);
+        if (end)
+            node_list_add(resolver->arena, &ends, i);
+    }
+    return ends;
 }
 
 /* Those of the branch's applied revisions that no other of them builds on. */
@@ -398,7 +426,13 @@ static ErrCode downgrade_start(const Resolver *resolver, const NodeList *rows, N
     if (target->branch != NO_NODE) {
         starts = filtered(resolver->arena, rows, &lineage);
         if (starts.count == 0)
-            starts = applied_tips(resolver, rows, lineage);
+            starts = applied_ends(resolver, rows, lineage);
+        if (starts.count == 0) {
+            err_set(resolver->err, ERR_TARGET, "nothing of branch '%.80s' is applied",
+                    resolver->identifier.branch);
+            err_hint(resolver->err, "`pgtide current` shows where it stands.");
+            return ERR_TARGET;
+        }
         if (starts.count > 1) {
             err_set(resolver->err, ERR_TARGET,
                     "ambiguous downgrade from multiple current "
@@ -432,7 +466,8 @@ ErrCode graph_target_downgrade(Arena *arena, const RevisionMap *map, const NodeL
     const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
     long place = NO_NODE;
     if (!resolver.identifier.relative) {
-        code = symbol_resolve(&resolver, resolver.identifier.symbol, within, &target.nodes);
+        /* the branch chooses among what stands on the target, not the target */
+        code = symbol_resolve(&resolver, resolver.identifier.symbol, NULL, &target.nodes);
         if (code == ERR_OK && target.nodes.count > 1)
             code = several_heads(&resolver, &target.nodes);
         if (code == ERR_OK)
@@ -458,15 +493,26 @@ ErrCode graph_target_downgrade(Arena *arena, const RevisionMap *map, const NodeL
 ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
                           const char **ret_id, Error *err)
 {
-    Target target;
-    ErrCode code = graph_target_absolute(arena, map, text, &target, err);
+    Resolver resolver;
+    NodeSet lineage;
+    Target target = {0};
+    ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
     if (code != ERR_OK)
         return code;
-    if (target.nodes.count > 1) {
-        const Resolver resolver = {
-            .arena = arena, .map = map, .identifier = {.text = text}, .err = err};
-        return several_heads(&resolver, &target.nodes);
+    const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
+    const char *symbol = resolver.identifier.symbol;
+    if (resolver.identifier.relative) {
+        long place = NO_NODE;
+        code = symbol[0] == '\0' ? walk(&resolver, NO_NODE, within, &place)
+                                 : walk_from_symbol(&resolver, within, &place);
+        target_place(arena, place, &target);
+    } else {
+        code = symbol_resolve(&resolver, symbol, within, &target.nodes);
     }
+    if (code == ERR_OK && target.nodes.count > 1)
+        code = several_heads(&resolver, &target.nodes);
+    if (code != ERR_OK)
+        return code;
     if (target.nodes.count == 0) {
         err_set(err, ERR_REVISION_UNKNOWN, "'%.160s' is no revision", text);
         err_hint(err, "%s",
