@@ -25,7 +25,7 @@
  *   I12  state is the fold of the records: what is decided can be replayed
  *   I15  each shard is counted in exactly one state of its wave
  */
-#include "limits.h"
+#include "named_limits.h"
 #include "rollout_state.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * The way out. Orders wait in one queue, in the order of the records that allow them, and leave it
  * when their record is durable; nothing else makes a SEND.
  */
-#include "limits.h"
+#include "named_limits.h"
 #include "rollout_state.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  */
 #include "select.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <string.h>
 
