@@ -62,11 +62,12 @@ typedef struct HistoryEntry {
 /* --- claim ------------------------------------------------------------------------------------ */
 
 typedef struct ClaimArgs {
-    uint64_t epoch;       /* the coordinator's; 0 for the command line, which keeps the row's */
-    const char *rollout;  /* uuid text; NULL or '' = none */
-    const char *who;      /* user@host, or the agent's name */
-    bool adopt;           /* create what is missing, take over an unmanaged shard */
-    bool accept_identity; /* `fleet adopt`: a clone or restore becomes the shard */
+    uint64_t epoch;      /* the coordinator's; 0 for the command line, which keeps the row's */
+    const char *rollout; /* uuid text; NULL or '' = none */
+    const char *source_rollout;   /* whose steps `rollout` takes back: its history comes first */
+    const char *who;              /* user@host, or the agent's name */
+    bool adopt;                   /* create what is missing, take over an unmanaged shard */
+    bool accept_identity;         /* `fleet adopt`: a clone or restore becomes the shard */
     const char *unmanaged_reason; /* the command line on a fleet's shard; NULL = refuse */
     BackendId orphan;             /* pid 0 = none; terminated before the row is locked */
     uint32_t lock_timeout_ms;     /* 0 = 500 */

@@ -10,7 +10,7 @@
  * what a transaction in flight had done is seen. When the row refuses us the fourth statement
  * fails, so nothing is committed, and the row just read says why.
  */
-#include "limits.h"
+#include "named_limits.h"
 #include "shard_queries.h"
 #include "shard_session.h"
 #include "shard_sql.h"
@@ -39,6 +39,7 @@ typedef struct ClaimOp {
     int at_rows;
     int at_note;
     int at_history;
+    int at_source; /* 0 = not asked */
     int at_commit;
 } ClaimOp;
 
@@ -129,6 +130,27 @@ static void take_row(ClaimOp *op, const PgReply *reply)
     result->adopted_now = pg_bool(&reply->results[op->at_claim], 0, 1);
 }
 
+/* Of the rollout that is taken back, then of the one that does it. */
+static void take_history(ClaimOp *op, const PgReply *reply)
+{
+    ShardSession *session = op->session;
+    ClaimResult *result = &op->result;
+    shard_history_read(session, &reply->results[op->at_history], &result->history,
+                       &result->history_count);
+    if (op->at_source == 0)
+        return;
+    const HistoryEntry *source;
+    size_t count;
+    shard_history_read(session, &reply->results[op->at_source], &source, &count);
+    HistoryEntry *both = ARENA_ARRAY(session->arena, HistoryEntry, count + result->history_count);
+    for (size_t i = 0; i < count; i++)
+        both[i] = source[i];
+    for (size_t i = 0; i < result->history_count; i++)
+        both[count + i] = result->history[i];
+    result->history = both;
+    result->history_count += count;
+}
+
 static void take_result(ClaimOp *op, const PgReply *reply)
 {
     ShardSession *session = op->session;
@@ -136,8 +158,7 @@ static void take_result(ClaimOp *op, const PgReply *reply)
     take_row(op, reply);
     const PgResult *note = &reply->results[op->at_note];
     result->moved_outside = pg_rows(note) == 1 && strcmp(pg_text(note, 0, 0), "external") == 0;
-    shard_history_read(session, &reply->results[op->at_history], &result->history,
-                       &result->history_count);
+    take_history(op, reply);
     result->version_column_width = op->made_version ? 255 : op->look.version->width;
     result->system_identifier = op->look.system_identifier;
     result->database_oid = op->look.database_oid;
@@ -226,6 +247,8 @@ static void send_claim(ClaimOp *op)
     const char *own[] = {schema, rollout};
     op->at_history = rollout == NULL ? add(&batch, shard_sql_history_last, 2, tail)
                                      : add(&batch, shard_sql_history_of_rollout, 2, own);
+    const char *source[] = {schema, shard_text_or_null(op->args.source_rollout)};
+    op->at_source = source[1] == NULL ? 0 : add(&batch, shard_sql_history_of_rollout, 2, source);
     op->at_commit = add(&batch, "COMMIT", 0, NULL);
     shard_send(session, &batch, on_claimed, op);
 }
@@ -292,6 +315,34 @@ static ErrCode check_identity(ClaimOp *op)
     return shard_look_check_ledger(session, look);
 }
 
+static void go_on(ClaimOp *op)
+{
+    ShardSession *session = op->session;
+    if (session->cancelled)
+        err_set(&session->error, ERR_INTERRUPTED, "interrupted; nothing changed");
+    else
+        check_identity(op);
+    if (session->error.code != ERR_OK)
+        fail(op);
+    else if (op->look.has_ledger)
+        send_claim(op);
+    else
+        create_ledger(op);
+}
+
+static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ClaimOp *op = data;
+    if (reply->error != NULL) {
+        shard_reply_error(op->session, reply);
+        fail(op);
+        return;
+    }
+    shard_look_exactly_read(op->session, reply->results, &op->look);
+    go_on(op);
+}
+
 static void on_looked(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -303,16 +354,13 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
         return;
     }
     shard_look_read(session, &reply->results[op->at_look], &op->look);
-    if (session->cancelled)
-        err_set(&session->error, ERR_INTERRUPTED, "interrupted; nothing changed");
-    else
-        check_identity(op);
-    if (session->error.code != ERR_OK)
-        fail(op);
-    else if (op->look.has_ledger)
-        send_claim(op);
-    else
-        create_ledger(op);
+    if (!op->look.suspect) {
+        go_on(op);
+        return;
+    }
+    PgBatch batch = pg_batch(session->arena);
+    shard_look_exactly_add(session, &batch, NULL);
+    shard_send(session, &batch, on_looked_exactly, op);
 }
 
 static void start(ClaimOp *op)
@@ -339,6 +387,7 @@ void shard_claim(ShardSession *session, const ClaimArgs *args, ShardClaimCb *cb,
     op->session = session;
     op->args = *args;
     op->args.rollout = arena_strdup(session->arena, args->rollout);
+    op->args.source_rollout = arena_strdup(session->arena, args->source_rollout);
     op->args.who = arena_strdup(session->arena, args->who);
     op->args.unmanaged_reason = arena_strdup(session->arena, args->unmanaged_reason);
     op->cb = cb;
