@@ -2,7 +2,7 @@
 
 #include "file.h"
 #include "journal.pb-c.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

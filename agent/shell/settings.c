@@ -1,6 +1,6 @@
 #include "settings.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "shards_discover.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <jansson.h>
 #include <stdlib.h>

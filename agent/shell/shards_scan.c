@@ -1,7 +1,7 @@
 #include "shards_scan.h"
 
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "shards_discover.h"
 
 #include <libpq-fe.h>

@@ -1,0 +1,579 @@
+#include "exec.h"
+
+#include "clock.h"
+#include "digest.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONNECT_TIMEOUT_MS = 10000 };
+
+struct Exec {
+    const ExecWorld *world;
+    Arena *arena;
+    SharedPlan *plan;
+    OrderShard order;
+    const ClusterSettings *cluster;
+    Job *job;
+    ShardSession *session;
+    ClaimResult claim; /* of the session; history is not kept */
+    Backup *backup;
+    BackupInfo backup_info;
+    uv_timer_t timer;
+    char rollout[UUID_TEXT_SIZE];
+    char source[UUID_TEXT_SIZE]; /* of the rollout that is taken back; '' = its own */
+    bool started;
+    bool was_in_doubt;
+};
+
+static void run_effects(Exec *exec, const JobEffects *effects);
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static void tell(Exec *exec, JobEvent event)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    JobEffects effects = {.arena = arena};
+    Error err;
+    event.now_ms = clock_monotonic_ms();
+    event.unix_ms = clock_unix_ms();
+    if (job_step(exec->job, &event, &effects, &err) != ERR_OK) {
+        log_failure(LOG_ERROR, "job.defect", &err, NULL);
+        return;
+    }
+    run_effects(exec, &effects);
+    bool done = job_is_done(exec->job);
+    bool in_doubt = job_is_in_doubt(exec->job);
+    if (done || in_doubt != exec->was_in_doubt) {
+        exec->was_in_doubt = in_doubt;
+        exec->world->changed(exec->world->jobs, exec);
+    }
+}
+
+static void tell_kind(Exec *exec, JobEventKind kind)
+{
+    tell(exec, (JobEvent){.kind = kind});
+}
+
+static void tell_failed(Exec *exec, JobEventKind kind, JobFailureClass failure_class, bool dead,
+                        const Error *err, const StrList *rows)
+{
+    JobEvent event = {.kind = kind};
+    event.failed = (JobFailure){
+        .failure_class = failure_class, .session_dead = dead, .error = err, .rows = rows};
+    tell(exec, event);
+}
+
+/* Resources of the server that others will give back. */
+static bool is_exhaustion(const Error *err)
+{
+    return strncmp(err->sqlstate, "53", 2) == 0;
+}
+
+static JobFailureClass connect_class(const Error *err)
+{
+    if (strcmp(err->sqlstate, "3D000") == 0)
+        return JOB_FAILURE_FINAL;
+    bool retry = err->code == ERR_CONNECT || err->code == ERR_BUSY || err->code == ERR_TIMEOUT ||
+                 err->code == ERR_INTERRUPTED || is_exhaustion(err);
+    return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
+}
+
+static bool is_transport(const Error *err)
+{
+    return err->code == ERR_CONNECT || err->code == ERR_TIMEOUT || err->code == ERR_UNKNOWN;
+}
+
+static JobFailureClass claim_class(const Error *err)
+{
+    bool retry = is_transport(err) || err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY ||
+                 err->code == ERR_INTERRUPTED || is_exhaustion(err);
+    return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
+}
+
+static JobFailureClass step_class(const StepResult *result, const Error *err)
+{
+    if (err->code == ERR_UNKNOWN)
+        return JOB_FAILURE_UNKNOWN;
+    if (err->code == ERR_CONNECT)
+        return result->not_committed ? JOB_FAILURE_RETRY : JOB_FAILURE_UNKNOWN;
+    bool retry = err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY ||
+                 err->code == ERR_INTERRUPTED || is_exhaustion(err);
+    return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
+}
+
+/* --- session ---------------------------------------------------------------------------------- */
+
+static void on_opened(ShardSession *session, const Error *err, void *data)
+{
+    (void)session;
+    Exec *exec = data;
+    if (err == NULL)
+        tell_kind(exec, JOB_EVENT_CONNECTED);
+    else
+        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(err), true, err, NULL);
+}
+
+static void open_session(Exec *exec)
+{
+    const PlanShard *shard = &exec->order.shard;
+    ShardTarget target = {
+        .conninfo = exec->cluster->conninfo,
+        .conninfo_count = exec->cluster->conninfo_count,
+        .database = shard->database,
+        .schema = shard->schema,
+        .shared_schemas = exec->cluster->shared_schemas,
+        .system_identifier = shard->system_identifier,
+        .database_oid = shard->database_oid,
+        .fleet_id = exec->world->fleet_id,
+        .shard_uuid = shard->uuid,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+    };
+    exec->session = shard_open(exec->world->loop, &target, on_opened, exec);
+}
+
+static void close_session(Exec *exec)
+{
+    shard_close(exec->session);
+    exec->session = NULL;
+    if (exec->backup != NULL)
+        backup_abandon(exec->backup);
+    exec->backup = NULL;
+    ledger_forget(exec->world->ledger, exec);
+}
+
+/* --- claim ------------------------------------------------------------------------------------ */
+
+static JobHistory *convert_history(Arena *arena, const ClaimResult *result)
+{
+    JobHistory *rows = ARENA_ARRAY(arena, JobHistory, result->history_count + 1);
+    for (size_t i = 0; i < result->history_count; i++) {
+        const HistoryEntry *entry = &result->history[i];
+        rows[i] = (JobHistory){
+            .generation = entry->generation,
+            .direction = direction_from_name(entry->direction),
+            .revision = entry->revision,
+            .rows_before = entry->rows_before,
+            .rows_after = entry->rows_after,
+            .succeeded = strcmp(entry->outcome, "succeeded") == 0,
+            .started_unix_ms = entry->started_unix_ms,
+        };
+        if (!uuid_parse(entry->rollout, &rows[i].rollout))
+            rows[i].direction = DIRECTION_UNSPECIFIED;
+    }
+    return rows;
+}
+
+static void on_claimed(ShardSession *session, const ClaimResult *result, const Error *err,
+                       void *data)
+{
+    (void)session;
+    Exec *exec = data;
+    if (err != NULL) {
+        tell_failed(exec, JOB_EVENT_CLAIM_FAILED, claim_class(err), is_transport(err), err, NULL);
+        return;
+    }
+    AUTO_ARENA Arena *arena = arena_new();
+    exec->claim = *result;
+    JobEvent event = {.kind = JOB_EVENT_CLAIMED};
+    event.claimed = (JobClaimed){
+        .fence = result->fence,
+        .rows = result->rows,
+        .history = convert_history(arena, result),
+        .history_count = result->history_count,
+    };
+    tell(exec, event);
+}
+
+static void claim(Exec *exec)
+{
+    const ExecWorld *world = exec->world;
+    const LedgerJob *left = ledger_find_job(world->ledger, &exec->order.shard.uuid);
+    ClaimArgs args = {
+        .epoch = ledger_epoch(world->ledger),
+        .rollout = exec->rollout,
+        .source_rollout = exec->source,
+        .who = world->settings->name,
+        .adopt = true,
+        .lock_timeout_ms = exec->plan->order.header.policy.lock_timeout_ms,
+    };
+    if (left != NULL)
+        args.orphan = left->backend;
+    shard_claim(exec->session, &args, on_claimed, exec);
+}
+
+/* --- ledger ----------------------------------------------------------------------------------- */
+
+static void on_recorded(void *context)
+{
+    tell_kind(context, JOB_EVENT_RECORDED);
+}
+
+static void record_opened(Exec *exec)
+{
+    const PlanShard *shard = &exec->order.shard;
+    const JobSpec *spec = job_spec(exec->job);
+    LedgerJob job = {
+        .plan_digest = exec->plan->order.digest,
+        .rollout_id = spec->rollout_id,
+        .shard = shard->uuid,
+        .generation = spec->generation,
+        .cluster = shard->cluster,
+        .database = shard->database,
+        .backend = shard_backend(exec->session),
+    };
+    Error err;
+    if (ledger_job_opened(exec->world->ledger, &job, on_recorded, exec, &err) != ERR_OK)
+        log_failure(LOG_ERROR, "ledger.defect", &err, NULL);
+}
+
+static void record_closed(Exec *exec)
+{
+    const JobSpec *spec = job_spec(exec->job);
+    Error err;
+    if (ledger_job_closed(exec->world->ledger, &exec->plan->order.digest, &spec->shard,
+                          spec->generation, job_outcome(exec->job), &err) != ERR_OK)
+        log_failure(LOG_ERROR, "ledger.defect", &err, NULL);
+}
+
+/* --- backup ----------------------------------------------------------------------------------- */
+
+static void on_backup_recorded(void *context)
+{
+    Exec *exec = context;
+    JobEvent event = {.kind = JOB_EVENT_BACKUP_DONE};
+    event.backup = exec->backup_info;
+    tell(exec, event);
+}
+
+static void on_backup(const BackupInfo *info, const Error *err, void *data)
+{
+    Exec *exec = data;
+    exec->backup = NULL;
+    if (err != NULL) {
+        tell_failed(exec, JOB_EVENT_BACKUP_FAILED, JOB_FAILURE_FINAL, false, err, NULL);
+        return;
+    }
+    exec->backup_info = *info;
+    exec->backup_info.path = arena_strdup(exec->arena, info->path);
+    Error defect;
+    if (ledger_backup_taken(exec->world->ledger, &exec->plan->order.digest, &exec->order.shard.uuid,
+                            &exec->backup_info, on_backup_recorded, exec, &defect) != ERR_OK)
+        tell_failed(exec, JOB_EVENT_BACKUP_FAILED, JOB_FAILURE_FINAL, false, &defect, NULL);
+}
+
+static void start_backup(Exec *exec)
+{
+    const ExecWorld *world = exec->world;
+    const PlanShard *shard = &exec->order.shard;
+    const JobSpec *spec = job_spec(exec->job);
+    const Policy *policy = &exec->plan->order.header.policy;
+    const ShardInfo *info =
+        shards_find(world->shards, shard->cluster, shard->database, shard->schema);
+    const ClusterInfo *cluster = shards_find_cluster(world->shards, shard->cluster);
+    BackupArgs args = {
+        .directory = world->backup_directory,
+        .cluster = exec->cluster,
+        .database = shard->database,
+        .schema = shard->schema,
+        .shard = shard->uuid,
+        .rollout = spec->rollout_id,
+        .operation = operation_id(&exec->plan->order.digest, &spec->shard, spec->generation, 0,
+                                  spec->direction),
+        .rows = spec->plan_rows_before,
+        .server_version = exec->claim.server_version,
+        .pg_dump_version = cluster == NULL ? 0 : cluster->pg_dump_version,
+        .database_bytes = info == NULL ? 0 : info->size_bytes,
+        .policy = policy->backup,
+        .lock_timeout_ms = policy->lock_timeout_ms,
+    };
+    exec->backup = backup_start(world->loop, &args, on_backup, exec);
+}
+
+/* --- step ------------------------------------------------------------------------------------- */
+
+static void on_step(ShardSession *session, const StepResult *result, const Error *err, void *data)
+{
+    (void)session;
+    Exec *exec = data;
+    if (err == NULL) {
+        JobEvent event = {.kind = JOB_EVENT_STEP_DONE};
+        event.step_done.rows = result->rows;
+        tell(exec, event);
+        return;
+    }
+    bool read = err->code == ERR_OVERTAKEN || err->code == ERR_DIVERGED;
+    tell_failed(exec, JOB_EVENT_STEP_FAILED, step_class(result, err), result->needs_claim, err,
+                read ? &result->rows : NULL);
+}
+
+static void refuse_step(Exec *exec, const char *revision)
+{
+    Error err;
+    err_set(&err, ERR_REVISION_UNKNOWN, "the bundle has no revision '%s'", revision);
+    tell_failed(exec, JOB_EVENT_STEP_FAILED, JOB_FAILURE_FINAL, false, &err, NULL);
+}
+
+static void start_step(Exec *exec, const JobStepEffect *step)
+{
+    const JobSpec *spec = job_spec(exec->job);
+    const OrderPlan *plan = &exec->plan->order;
+    const Script *script = graph_find(plan->bundle.map, step->revision);
+    if (script == NULL) {
+        refuse_step(exec, step->revision);
+        return;
+    }
+    StepArgs args = {
+        .operation = operation_id(&plan->digest, &spec->shard, spec->generation, step->number,
+                                  step->direction),
+        .rollout = exec->rollout,
+        .generation = spec->generation,
+        .attempt = spec->attempt,
+        .revision = step->revision,
+        .direction = step->direction,
+        .script = script,
+        .rows_before = step->rows_before,
+        .rows_after = step->rows_after,
+        .fence = exec->claim.fence,
+        .epoch = exec->claim.epoch,
+        .fleet_id = exec->claim.fleet_id,
+        .who = exec->world->settings->name,
+        .lock_timeout_ms = plan->header.policy.lock_timeout_ms,
+        .statement_timeout_ms = plan->header.policy.statement_timeout_ms,
+        .run_verify = step->direction == DIRECTION_UPGRADE,
+    };
+    shard_step(exec->session, &args, on_step, exec);
+}
+
+/* --- effects ---------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    tell_kind(timer->data, JOB_EVENT_TIMER);
+}
+
+static void set_timer(Exec *exec, uint64_t at_ms)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    uv_timer_stop(&exec->timer);
+    if (at_ms != 0)
+        uv_timer_start(&exec->timer, on_timer, at_ms > now_ms ? at_ms - now_ms + 1 : 1, 0);
+}
+
+static void log_end(const Exec *exec, const JobReport *report)
+{
+    const PlanShard *shard = &exec->order.shard;
+    LogLevel level = report->outcome == OUTCOME_SUCCEEDED || report->outcome == OUTCOME_STOPPED
+                         ? LOG_INFO
+                         : LOG_WARN;
+    log_event(level, "job.ended", "rollout", exec->rollout, "cluster", shard->cluster, "database",
+              shard->database, "schema", shard->schema[0] == '\0' ? NULL : shard->schema,
+              "direction", direction_name(report->direction), "outcome",
+              outcome_name(report->outcome), "steps", LOG_UINT(report->steps_done), "revision",
+              report->revision[0] == '\0' ? NULL : report->revision, "code",
+              report->code[0] == '\0' ? NULL : report->code, "sqlstate",
+              report->sqlstate[0] == '\0' ? NULL : report->sqlstate, "message",
+              report->message[0] == '\0' ? NULL : report->message, "ms",
+              LOG_UINT(report->duration_ms), NULL);
+}
+
+static void send_report(Exec *exec, const JobReport *report)
+{
+    if (report->phase == PHASE_DONE)
+        log_end(exec, report);
+    exec->world->report(exec->world->context, report);
+}
+
+static void run_effect(Exec *exec, const JobEffect *effect)
+{
+    switch (effect->kind) {
+    case JOB_EFFECT_CONNECT:
+        open_session(exec);
+        break;
+    case JOB_EFFECT_CLAIM:
+        claim(exec);
+        break;
+    case JOB_EFFECT_LEDGER_OPENED:
+        record_opened(exec);
+        break;
+    case JOB_EFFECT_LEDGER_CLOSED:
+        record_closed(exec);
+        break;
+    case JOB_EFFECT_BACKUP:
+        start_backup(exec);
+        break;
+    case JOB_EFFECT_STEP:
+        start_step(exec, &effect->step);
+        break;
+    case JOB_EFFECT_CLOSE:
+        close_session(exec);
+        break;
+    case JOB_EFFECT_REPORT:
+        send_report(exec, effect->report);
+        break;
+    case JOB_EFFECT_TIMER:
+        set_timer(exec, effect->at_ms);
+        break;
+    case JOB_EFFECT_UNSPECIFIED:
+    case JOB_EFFECT_COUNT:
+        break;
+    }
+}
+
+static void run_effects(Exec *exec, const JobEffects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++)
+        run_effect(exec, &effects->items[i]);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static JobSpec make_spec(const Exec *exec, const ExecOrder *order)
+{
+    const PlanShard *shard = &exec->order.shard;
+    const PlanHeader *header = &exec->plan->order.header;
+    const LedgerJob *left = ledger_find_job(exec->world->ledger, &shard->uuid);
+    const BackupInfo *backup =
+        ledger_find_backup(exec->world->ledger, &exec->plan->order.digest, &shard->uuid);
+    JobSpec spec = {
+        .rollout_id = header->rollout_id,
+        .shard = shard->uuid,
+        .index = shard->index,
+        .generation = order->generation,
+        .attempt = order->attempt,
+        .direction = order->direction,
+        .kind = exec->order.kind,
+        .plan_rows_before = shard->rows_before,
+        .plan_rows_after = shard->rows_after,
+        .steps = exec->order.steps,
+        .step_count = exec->order.step_count,
+        .source_rollout = exec->order.source_rollout,
+        .take_back_allowed = exec->order.take_back_allowed,
+        .take_back_within_ms = exec->order.take_back_within_ms,
+        .backup_wanted = header->policy.backup.method == BACKUP_METHOD_DUMP,
+        .has_backup = backup != NULL,
+        .in_doubt = left != NULL && digest_equal(&left->plan_digest, &exec->plan->order.digest) &&
+                    left->generation == order->generation,
+        .lock_attempts = header->policy.lock_attempts,
+    };
+    if (backup != NULL)
+        spec.backup = *backup;
+    memcpy(&spec.seed, shard->uuid.bytes, sizeof spec.seed);
+    spec.seed ^= clock_monotonic_ms();
+    return spec;
+}
+
+/* The order was verified in an arena that goes away. */
+static OrderShard copy_order(Arena *arena, const OrderShard *from)
+{
+    OrderShard order = *from;
+    PlanShard *shard = &order.shard;
+    shard->agent = arena_strdup(arena, shard->agent);
+    shard->host = arena_strdup(arena, shard->host);
+    shard->cluster = arena_strdup(arena, shard->cluster);
+    shard->database = arena_strdup(arena, shard->database);
+    shard->schema = arena_strdup(arena, shard->schema);
+    shard->rows_before = strlist_copy(arena, &from->shard.rows_before);
+    shard->rows_after = strlist_copy(arena, &from->shard.rows_after);
+    shard->steps = strlist_copy(arena, &from->shard.steps);
+    shard->labels = (LabelList){0};
+    return order;
+}
+
+Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard,
+               const ExecOrder *order)
+{
+    Exec *exec = xcalloc(1, sizeof(*exec));
+    exec->world = world;
+    exec->arena = arena_new();
+    exec->plan = plan;
+    plan->users++;
+    exec->order = copy_order(exec->arena, shard);
+    exec->cluster = agent_settings_find_cluster(world->settings, shard->shard.cluster);
+    uuid_format(&plan->order.header.rollout_id, exec->rollout);
+    if (!uuid_equal(&shard->source_rollout, &plan->order.header.rollout_id))
+        uuid_format(&shard->source_rollout, exec->source);
+    JobSpec spec = make_spec(exec, order);
+    exec->job = job_new(&spec);
+    exec->order.steps = NULL; /* the job has its copy */
+    exec->was_in_doubt = spec.in_doubt;
+    uv_timer_init(world->loop, &exec->timer);
+    exec->timer.data = exec;
+    return exec;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    Exec *exec = handle->data;
+    arena_free(exec->arena);
+    free(exec);
+}
+
+void exec_free(Exec *exec)
+{
+    if (exec == NULL)
+        return;
+    close_session(exec);
+    job_free(exec->job);
+    exec->plan->users--;
+    uv_close((uv_handle_t *)&exec->timer, on_timer_closed);
+}
+
+void exec_start(Exec *exec)
+{
+    exec->started = true;
+    tell_kind(exec, JOB_EVENT_START);
+}
+
+void exec_stop(Exec *exec)
+{
+    if (!job_is_done(exec->job) && !job_is_stopping(exec->job))
+        tell_kind(exec, JOB_EVENT_STOP);
+}
+
+void exec_query(Exec *exec)
+{
+    tell_kind(exec, JOB_EVENT_QUERY);
+}
+
+void exec_cancel(Exec *exec)
+{
+    if (exec->session != NULL && !job_is_done(exec->job))
+        shard_cancel(exec->session);
+}
+
+const Job *exec_job(const Exec *exec)
+{
+    return exec->job;
+}
+
+const char *exec_cluster(const Exec *exec)
+{
+    return exec->order.shard.cluster;
+}
+
+const PlanShard *exec_shard(const Exec *exec)
+{
+    return &exec->order.shard;
+}
+
+const SharedPlan *exec_plan(const Exec *exec)
+{
+    return exec->plan;
+}
+
+bool exec_is_started(const Exec *exec)
+{
+    return exec->started;
+}
+
+bool exec_is_done(const Exec *exec)
+{
+    return job_is_done(exec->job);
+}
+
+bool exec_is_at_work(const Exec *exec)
+{
+    return exec->started && !job_is_done(exec->job) && !job_is_in_doubt(exec->job);
+}

@@ -1,0 +1,30 @@
+/*
+ * From a RunShards command to jobs: fetch what it names, verify it once, then each of its orders;
+ * what does not hold is reported as refused and touches nothing.
+ */
+#pragma once
+
+#include "fetch.h"
+#include "jobs.h"
+
+typedef struct Orders Orders;
+
+typedef struct OrdersSettings {
+    ExecWorld *world;
+    const Trust *trust;
+    BlobStore *blobs;
+    Fetch *fetch;
+    Jobs *jobs;
+} OrdersSettings;
+
+/* Borrows everything. Returns owned. */
+Orders *orders_new(const OrdersSettings *settings);
+void orders_free(Orders *orders); /* NULL-safe; after the jobs */
+/* Another trust file: what was verified by the former one is verified again. */
+void orders_set_trust(Orders *orders, const Trust *trust);
+
+void orders_run(Orders *orders, const RunShards *run);
+/* A blob has arrived, or can't be had. */
+void orders_blob(Orders *orders, const Digest *digest, const Error *err);
+/* Forgets orders that wait for blobs: of one rollout, or all (nil). */
+void orders_stop(Orders *orders, const Uuid *rollout);
