@@ -3,7 +3,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "envelope.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "proto_read.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 
 #include "digest.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "plan_codec.h"
 #include "proto_read.h"
 

@@ -2,7 +2,7 @@
 
 #include "clock.h"
 #include "config.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "proto_read.h"
 
 #include <stdlib.h>

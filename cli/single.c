@@ -1,7 +1,7 @@
 #include "single.h"
 
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <pwd.h>
 #include <stdlib.h>

@@ -1,16 +1,16 @@
 # pgtide_module(name DIR dir LINK ...): a box of the layer diagram. Its headers are visible only to targets that
-# link it, so an include across layers does not compile.
+# link it, so an include across layers does not compile. -iquote and not -I: our limits.h must not hide the system's.
 function(pgtide_module name)
   cmake_parse_arguments(M "" "DIR" "LINK;PRIVATE_LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}/*.c)
   if(NOT sources)
     add_library(${name} INTERFACE)
-    target_include_directories(${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR})
+    target_compile_options(${name} INTERFACE "SHELL:-iquote ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}")
     target_link_libraries(${name} INTERFACE ${M_LINK} ${M_PRIVATE_LINK})
     return()
   endif()
   add_library(${name} STATIC ${sources})
-  target_include_directories(${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR})
+  target_compile_options(${name} PUBLIC "SHELL:-iquote ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}")
   target_link_libraries(${name} PUBLIC ${M_LINK} PRIVATE pgtide_flags ${M_PRIVATE_LINK})
 endfunction()
 

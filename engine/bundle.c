@@ -2,7 +2,7 @@
 
 #include "bundle.pb-c.h"
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "proto_read.h"
 
 #include <stdlib.h>

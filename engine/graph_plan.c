@@ -7,7 +7,7 @@
  */
 #include "graph_map.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <string.h>
 

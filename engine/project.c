@@ -2,7 +2,7 @@
 
 #include "config.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <dirent.h>
 #include <errno.h>

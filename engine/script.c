@@ -3,7 +3,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -250,7 +250,7 @@ void shard_look_add(ShardSession *session, PgBatch *batch, const char *schema_li
     const char *identity[] = {schema, with_size ? "t" : "f"};
     pg_batch_add_params(batch, shard_sql_identity, 2, identity);
     const char *relations[] = {schema, schema_like};
-    pg_batch_add_params(batch, shard_sql_relations, 2, relations);
+    pg_batch_add_params(batch, shard_sql_quick_relations, 2, relations);
 }
 
 ShardRelation shard_relation_read(ShardSession *session, const PgResult *result, size_t row)
@@ -263,6 +263,42 @@ ShardRelation shard_relation_read(ShardSession *session, const PgResult *result,
         .width = (uint32_t)pg_u64(result, row, 4),
         .verdict = copy_text(session, result, row, 5),
     };
+}
+
+bool shard_relation_is_suspect(const ShardRelation *relation)
+{
+    return strcmp(relation->verdict, "suspect") == 0;
+}
+
+static void read_relations(ShardSession *session, const PgResult *relations, ShardLook *look)
+{
+    look->relation_count = pg_rows(relations);
+    look->relations = ARENA_ARRAY(session->arena, ShardRelation, look->relation_count + 1);
+    const char *own = shard_schema(session);
+    for (size_t row = 0; row < look->relation_count; row++) {
+        ShardRelation *relation = &look->relations[row];
+        *relation = shard_relation_read(session, relations, row);
+        /* Rows of a whole database come in the order of its search path. */
+        bool is_version = strcmp(relation->name, "alembic_version") == 0;
+        bool is_own = *own == '\0' ? row == 0 : strcmp(relation->schema, own) == 0;
+        if (look->version == NULL && is_version && is_own)
+            look->version = relation;
+    }
+}
+
+void shard_look_exactly_add(ShardSession *session, PgBatch *batch, const char *schema_like)
+{
+    const char *params[] = {shard_schema(session), schema_like};
+    pg_batch_add_params(batch, shard_sql_relations, 2, params);
+    pg_batch_add(batch, shard_sql_ledger);
+}
+
+void shard_look_exactly_read(ShardSession *session, const PgResult *results, ShardLook *look)
+{
+    look->version = NULL;
+    read_relations(session, &results[0], look);
+    look->ledger_verdict = copy_text(session, &results[1], 0, 0);
+    look->suspect = false;
 }
 
 void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *look)
@@ -279,23 +315,15 @@ void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *
         .schema_oid = (uint32_t)pg_u64(identity, 0, 7),
         .home = copy_text(session, identity, 0, 8),
         .has_ledger = pg_bool(identity, 0, 10),
-        .ledger_verdict = copy_text(session, identity, 0, 11),
+        .ledger_verdict = "",
+        .suspect = pg_bool(identity, 0, 11),
         .size_bytes = pg_u64(identity, 0, 12),
     };
     snprintf(session->backend.start, sizeof session->backend.start, "%s", pg_text(identity, 0, 4));
     session->path = arena_strdup(session->own, pg_text(identity, 0, 9));
-    look->relation_count = pg_rows(&results[2]);
-    look->relations = ARENA_ARRAY(session->arena, ShardRelation, look->relation_count + 1);
-    const char *own = shard_schema(session);
-    for (size_t row = 0; row < look->relation_count; row++) {
-        ShardRelation *relation = &look->relations[row];
-        *relation = shard_relation_read(session, &results[2], row);
-        /* Rows of a whole database come in the order of its search path. */
-        bool is_version = strcmp(relation->name, "alembic_version") == 0;
-        bool is_own = *own == '\0' ? row == 0 : strcmp(relation->schema, own) == 0;
-        if (look->version == NULL && is_version && is_own)
-            look->version = relation;
-    }
+    read_relations(session, &results[2], look);
+    for (size_t i = 0; i < look->relation_count; i++)
+        look->suspect = look->suspect || shard_relation_is_suspect(&look->relations[i]);
     shard_set_version_schema(session, look->version != NULL ? look->version->schema : look->home);
 }
 

@@ -20,16 +20,34 @@ const char shard_sql_identity[] =
     "  (SELECT oid::bigint FROM pg_namespace WHERE nspname = $1::name) END,"
     " CASE WHEN $1 = '' THEN (current_setting('pgtide.schemas')::name[])[1] ELSE $1::name END,"
     " current_setting('pgtide.path'),"
-    " p.oid IS NOT NULL,"
-    " CASE WHEN p.nspowner NOT IN (SELECT oid FROM pg_roles"
-    "   WHERE rolname = current_user OR rolsuper) THEN 'belongs to another role'"
-    "  WHEN EXISTS (SELECT FROM aclexplode(p.nspacl) a WHERE a.grantee <> p.nspowner"
-    "   AND a.privilege_type = 'CREATE') THEN 'lets other roles create objects' END,"
+    " p.oid IS NOT NULL, p.nspowner NOT IN (10, quote_ident(current_user)::regrole)"
+    " OR EXISTS (SELECT FROM aclexplode(p.nspacl) a WHERE a.grantee <> p.nspowner"
+    "  AND a.privilege_type = 'CREATE'),"
     " CASE WHEN $2 THEN pg_database_size(d.oid) ELSE 0 END"
     " FROM pg_database d LEFT JOIN pg_namespace p ON p.nspname = 'pgtide'"
     " WHERE d.datname = current_database()";
 
-/* Anything that would run another role's code as us, or let it write what we believe. */
+/* Every new backend pays for each catalog a query names, so the usual case is decided from few of
+ * them: what this calls suspect is looked at again, and exactly, by shard_sql_relations. It may
+ * suspect too much, never too little. 10 is the bootstrap superuser. */
+#define QUICK_COLUMNS                                                                              \
+    "SELECT n.nspname, c.relname, n.oid::bigint, has_table_privilege(c.oid, 'SELECT'),"            \
+    " CASE WHEN n.nspname <> 'pgtide' THEN coalesce((SELECT greatest(a.atttypmod - 4, 0)"          \
+    "  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'version_num'), 0) END,"       \
+    " CASE WHEN c.relkind <> 'r' OR c.relispartition OR c.relpersistence <> 'p'"                   \
+    "  OR c.relrowsecurity OR c.relforcerowsecurity OR c.relhastriggers OR c.relhasrules"          \
+    "  OR c.relhassubclass THEN 'suspect'"                                                         \
+    " WHEN n.nspname = 'pgtide' THEN CASE WHEN c.relacl IS NOT NULL"                               \
+    "  OR c.relowner NOT IN (10, quote_ident(current_user)::regrole) THEN 'suspect' END"           \
+    " WHEN c.relchecks > 0 OR (c.relowner NOT IN (10, quote_ident(current_user)::regrole,"         \
+    "   n.nspowner) AND c.relowner <> (SELECT datdba FROM pg_database"                             \
+    "   WHERE datname = current_database()))"                                                      \
+    "  OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"            \
+    "   AND (a.atthasdef OR a.attinhcount > 0 OR a.atttypid >= 16384))"                            \
+    "  OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"                                 \
+    "   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)) THEN 'suspect' END"                 \
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+
 #define RELATION_COLUMNS                                                                           \
     "SELECT n.nspname, c.relname, n.oid::bigint,"                                                  \
     " c.relkind = 'r' AND NOT c.relrowsecurity AND has_table_privilege(c.oid, 'SELECT'),"          \
@@ -61,15 +79,27 @@ const char shard_sql_identity[] =
     "  THEN 'has checks, defaults, expressions or types of its own' END"                           \
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 
-const char shard_sql_relations[] = RELATION_COLUMNS
-    " WHERE c.relname IN ('alembic_version', 'meta', 'shard', 'history', 'progress')"
-    " AND CASE WHEN n.nspname = 'pgtide' THEN c.relname <> 'alembic_version'"
-    "  ELSE c.relname = 'alembic_version' AND (n.nspname LIKE $2 OR n.nspname = ANY("
-    "   CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"
-    "    ELSE ARRAY[$1::name] END)) END"
-    " ORDER BY array_position(CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"
-    "  ELSE ARRAY[$1::name] END, n.nspname), n.nspname COLLATE \"C\", c.relname COLLATE \"C\"";
+#define RELATIONS_WHERE                                                                            \
+    " WHERE c.relname IN ('alembic_version', 'meta', 'shard', 'history', 'progress')"              \
+    " AND CASE WHEN n.nspname = 'pgtide' THEN c.relname <> 'alembic_version'"                      \
+    "  ELSE c.relname = 'alembic_version' AND (n.nspname LIKE $2 OR n.nspname = ANY("              \
+    "   CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"                          \
+    "    ELSE ARRAY[$1::name] END)) END"                                                           \
+    " ORDER BY array_position(CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"    \
+    "  ELSE ARRAY[$1::name] END, n.nspname), n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
 
+const char shard_sql_quick_relations[] = QUICK_COLUMNS RELATIONS_WHERE;
+const char shard_sql_relations[] = RELATION_COLUMNS RELATIONS_WHERE;
+
+const char shard_sql_ledger[] =
+    "SELECT CASE WHEN p.nspowner NOT IN (SELECT oid FROM pg_roles"
+    "   WHERE rolname = current_user OR rolsuper) THEN 'belongs to another role'"
+    "  WHEN EXISTS (SELECT FROM aclexplode(p.nspacl) a WHERE a.grantee <> p.nspowner"
+    "   AND a.privilege_type = 'CREATE') THEN 'lets other roles create objects' END"
+    " FROM pg_namespace p WHERE p.nspname = 'pgtide'";
+
+const char shard_sql_quick_relation[] =
+    QUICK_COLUMNS " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
 const char shard_sql_relation[] =
     RELATION_COLUMNS " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
 

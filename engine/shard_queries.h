@@ -12,6 +12,8 @@ extern const char shard_sql_enter[];
 extern const char shard_sql_identity[];
 /* 1 schema, 2 LIKE pattern or NULL: the ledger's relations and whether they may be trusted. */
 extern const char shard_sql_relations[];
+extern const char shard_sql_quick_relations[]; /* the same; verdict 'suspect' means look exactly */
+extern const char shard_sql_ledger[]; /* schema pgtide's exact verdict; a row if it exists */
 /* 1 LIKE pattern: schemas, sorted bytewise. */
 extern const char shard_sql_schemas[];
 /* 1 pid, 2 start. */
@@ -32,6 +34,7 @@ extern const char shard_sql_history_last[];       /* 1 schema, 2 limit */
 
 /* 1 lock_timeout */
 extern const char shard_sql_enter_step[];
+extern const char shard_sql_quick_relation[];
 extern const char shard_sql_relation[]; /* 1 schema of the version table: its verdict alone */
 /* 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet */
 extern const char shard_sql_fence[];

@@ -3,7 +3,7 @@
  * whether it may be believed, then the rows; a relation that is not a plain table is not read, as
  * reading it could run its owner's code as us.
  */
-#include "limits.h"
+#include "named_limits.h"
 #include "shard_queries.h"
 #include "shard_session.h"
 
@@ -182,29 +182,59 @@ static void judge(ReadOp *op, size_t shard, bool trusted, const char *why)
 }
 
 /* The session's own shard, then the schemas that match, each with its version table. */
-static void list_shards(ReadOp *op, const PgResult *schemas, bool trusted, const char *why)
+static void list_shards(ReadOp *op, bool trusted, const char *why)
 {
     Arena *arena = op->session->arena;
-    size_t matching = schemas == NULL ? 0 : pg_rows(schemas);
-    op->result.shards = ARENA_ARRAY(arena, ShardReading, matching + 1);
-    op->versions = ARENA_ARRAY(arena, const ShardRelation *, matching + 1);
-    op->row_answers = ARENA_ARRAY(arena, size_t, matching + 1);
-    op->result.shard_count = matching + 1;
-    op->result.shards[0].schema = shard_schema(op->session);
-    op->result.shards[0].schema_oid = op->look.schema_oid;
+    size_t count = op->result.shard_count;
+    op->versions = ARENA_ARRAY(arena, const ShardRelation *, count);
+    op->row_answers = ARENA_ARRAY(arena, size_t, count);
     op->versions[0] = op->look.version;
-    for (size_t i = 0; i < matching; i++) {
-        op->result.shards[i + 1].schema = arena_strdup(arena, pg_text(schemas, i, 0));
-        op->result.shards[i + 1].schema_oid = (uint32_t)pg_u64(schemas, i, 1);
-    }
     for (size_t i = 0; i < op->look.relation_count; i++) {
         const ShardRelation *relation = &op->look.relations[i];
         ShardReading *shard = find_shard(op, relation->schema);
         if (shard != NULL && strcmp(relation->name, "alembic_version") == 0)
             op->versions[shard - op->result.shards] = relation;
     }
-    for (size_t i = 0; i <= matching; i++)
+    for (size_t i = 0; i < count; i++)
         judge(op, i, trusted, why);
+}
+
+static void go_on(ReadOp *op)
+{
+    const ShardLook *look = &op->look;
+    const char *why = "";
+    bool trusted = ledger_is_trusted(op, &why);
+    op->ledger_asked = trusted && look->has_ledger;
+    list_shards(op, trusted, why);
+    send_reads(op);
+}
+
+static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ReadOp *op = data;
+    if (reply->error != NULL) {
+        shard_reply_error(op->session, reply);
+        fail(op);
+        return;
+    }
+    shard_look_exactly_read(op->session, reply->results, &op->look);
+    go_on(op);
+}
+
+/* The schemas outlive their reply: the exact look may come between. */
+static void keep_schemas(ReadOp *op, const PgResult *schemas)
+{
+    Arena *arena = op->session->arena;
+    size_t matching = schemas == NULL ? 0 : pg_rows(schemas);
+    op->result.shards = ARENA_ARRAY(arena, ShardReading, matching + 1);
+    op->result.shard_count = matching + 1;
+    op->result.shards[0].schema = shard_schema(op->session);
+    op->result.shards[0].schema_oid = op->look.schema_oid;
+    for (size_t i = 0; i < matching; i++) {
+        op->result.shards[i + 1].schema = arena_strdup(arena, pg_text(schemas, i, 0));
+        op->result.shards[i + 1].schema_oid = (uint32_t)pg_u64(schemas, i, 1);
+    }
 }
 
 static void on_looked(PgConn *conn, const PgReply *reply, void *data)
@@ -234,11 +264,14 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
         .in_recovery = look->in_recovery,
         .pooled = look->backend_pid != pg_backend_pid(session->conn),
     };
-    const char *why = "";
-    bool trusted = ledger_is_trusted(op, &why);
-    op->ledger_asked = trusted && look->has_ledger;
-    list_shards(op, op->args.schema_like == NULL ? NULL : &reply->results[4], trusted, why);
-    send_reads(op);
+    keep_schemas(op, op->args.schema_like == NULL ? NULL : &reply->results[4]);
+    if (!look->suspect) {
+        go_on(op);
+        return;
+    }
+    PgBatch batch = pg_batch(session->arena);
+    shard_look_exactly_add(session, &batch, op->args.schema_like);
+    shard_send(session, &batch, on_looked_exactly, op);
 }
 
 void shard_read(ShardSession *session, const ReadArgs *args, ShardReadCb *cb, void *data)

@@ -56,6 +56,7 @@ typedef struct ShardLook {
     ShardRelation *relations; /* the shard's own version table first, when there is one */
     size_t relation_count;
     const ShardRelation *version; /* NULL = no version table */
+    bool suspect;                 /* shard_look_exactly_add() must have the last word */
 } ShardLook;
 
 /* A fresh arena; the deadline counts from now. Returns the old arena, for arena_free() once the
@@ -82,6 +83,10 @@ void shard_history_read(ShardSession *session, const PgResult *result, const His
 void shard_look_add(ShardSession *session, PgBatch *batch, const char *schema_like, bool with_size,
                     uint32_t lock_timeout_ms);
 void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *look);
+/* For a suspect look: two more statements, and what they answered. */
+void shard_look_exactly_add(ShardSession *session, PgBatch *batch, const char *schema_like);
+void shard_look_exactly_read(ShardSession *session, const PgResult *results, ShardLook *look);
+bool shard_relation_is_suspect(const ShardRelation *relation);
 /* One relation from a row of shard_sql_relations or shard_sql_relation. */
 ShardRelation shard_relation_read(ShardSession *session, const PgResult *result, size_t row);
 /* Refuses relations that may not be trusted; fills the session's error. */

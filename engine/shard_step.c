@@ -12,7 +12,7 @@
  * A failure before COMMIT rolls back and is recorded by a transaction of its own, while the fence
  * is still ours. A stamp is a step without author statements.
  */
-#include "limits.h"
+#include "named_limits.h"
 #include "shard_queries.h"
 #include "shard_script.h"
 #include "shard_session.h"
@@ -43,6 +43,7 @@ typedef struct StepOp {
     const char *rows_before;
     const char *rows_after;
     const char *xid;
+    ShardRelation relation; /* the version table, as found under its lock */
     StrList gone;
     StrList come;
     /* Where in the body each answer is. */
@@ -431,10 +432,11 @@ static void check_preamble(StepOp *op, const PgReply *reply)
         err_set(err, ERR_STATE, "the version table is gone");
         return;
     }
-    ShardRelation relation = shard_relation_read(session, &results[PRE_RELATION], 0);
+    op->relation = shard_relation_read(session, &results[PRE_RELATION], 0);
     if (!shard_rows_parse(session, pg_text(&results[PRE_ROWS], 0, 0), &op->result.rows))
         err_set(err, ERR_STATE, "the version rows can't be read");
-    else if (shard_look_check_relation(session, &relation) != ERR_OK)
+    else if (!shard_relation_is_suspect(&op->relation) &&
+             shard_look_check_relation(session, &op->relation) != ERR_OK)
         return;
     else if (pg_affected(&results[PRE_FENCE]) != 1)
         err_set(err, ERR_FENCED, "somebody else has claimed the shard since");
@@ -447,7 +449,22 @@ static void check_preamble(StepOp *op, const PgReply *reply)
     else if (session->cancelled)
         err_set(err, ERR_INTERRUPTED, "interrupted; nothing changed");
     else
-        check_width(op, relation.width);
+        check_width(op, op->relation.width);
+}
+
+static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    if (reply->error != NULL) {
+        fail_reply(op, reply);
+        return;
+    }
+    op->relation = shard_relation_read(op->session, &reply->results[0], 0);
+    if (shard_look_check_relation(op->session, &op->relation) != ERR_OK)
+        fail(op);
+    else
+        send_body(op);
 }
 
 static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
@@ -466,7 +483,13 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
     }
     op->ours = true;
     op->xid = arena_strdup(session->arena, pg_text(&reply->results[PRE_XID], 0, 0));
-    send_body(op);
+    if (!shard_relation_is_suspect(&op->relation)) {
+        send_body(op);
+        return;
+    }
+    PgBatch batch = pg_batch(session->arena);
+    pg_batch_add_params(&batch, shard_sql_relation, 1, &session->version_schema);
+    shard_send(session, &batch, on_looked_exactly, op);
 }
 
 static void send_preamble(StepOp *op)
@@ -478,7 +501,7 @@ static void send_preamble(StepOp *op)
     pg_batch_add_params(&batch, shard_sql_enter_step, 1, &lock);
     pg_batch_add(&batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
                                       session->version_table));
-    pg_batch_add_params(&batch, shard_sql_relation, 1, &session->version_schema);
+    pg_batch_add_params(&batch, shard_sql_quick_relation, 1, &session->version_schema);
     const char *params[] = {shard_schema(session), op->operation,
                             shard_u64_param(session, op->args.fence),
                             shard_u64_param(session, op->args.epoch), op->fleet};

@@ -30,3 +30,6 @@ bool statement_is_transaction_control(const Statement *statement);
 /* Forms that PostgreSQL refuses inside a transaction block (CONCURRENTLY, VACUUM, CREATE DATABASE,
  * …). */
 bool statement_needs_no_transaction(const Statement *statement);
+/* Those of them whose outcome can be read from the catalog afterwards: CREATE INDEX, DROP INDEX,
+ * REINDEX and DETACH PARTITION with CONCURRENTLY. */
+bool statement_is_concurrent(const Statement *statement);

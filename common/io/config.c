@@ -1,7 +1,7 @@
 #include "clock.h"
 #include "config_internal.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <errno.h>
 #include <inttypes.h>

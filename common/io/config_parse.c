@@ -4,7 +4,7 @@
  */
 #include "config_internal.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <string.h>
 #include <yaml.h>

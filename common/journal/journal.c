@@ -6,7 +6,7 @@
 #include "journal.h"
 
 #include "journal_store.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <inttypes.h>
 #include <pthread.h>

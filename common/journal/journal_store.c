@@ -2,7 +2,7 @@
 
 #include "digest.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "str.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "zap.h"
 
 #include "arena.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "zwatch.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "codec_common.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "codec_common.h"
 #include "message_codec.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include "command.pb-c.h"
 

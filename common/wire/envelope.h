@@ -10,7 +10,7 @@
 
 #include "key.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 typedef enum MessageType {
     MESSAGE_UNSPECIFIED,

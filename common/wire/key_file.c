@@ -8,7 +8,7 @@
 #include "file.h"
 #include "key_internal.h"
 #include "libcrypto.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

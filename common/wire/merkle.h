@@ -6,7 +6,7 @@
 
 #include "arena.h"
 #include "ids.h"
-#include "limits.h"
+#include "named_limits.h"
 
 Digest merkle_leaf(const void *bytes, size_t length);
 /* Of leaf hashes; the root of no leaves is SHA-256 of nothing. */

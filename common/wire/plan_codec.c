@@ -2,7 +2,7 @@
 
 #include "codec_common.h"
 
-#include "limits.h"
+#include "named_limits.h"
 #include "merkle.h"
 
 #include <stdlib.h>

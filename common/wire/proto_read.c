@@ -1,6 +1,6 @@
 #include "proto_read.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <string.h>
 

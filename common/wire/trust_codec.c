@@ -3,7 +3,7 @@
 #include "codec_common.h"
 #include "key_codec.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

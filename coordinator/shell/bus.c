@@ -1,7 +1,7 @@
 #include "bus.h"
 
 #include "clock.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "message_codec.h"
 #include "zap.h"
 

@@ -2,7 +2,7 @@
 
 #include "clock.h"
 #include "file.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

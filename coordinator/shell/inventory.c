@@ -1,6 +1,6 @@
 #include "inventory.h"
 
-#include "limits.h"
+#include "named_limits.h"
 #include "uuid_map.h"
 
 #include <stdlib.h>

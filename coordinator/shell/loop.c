@@ -2,7 +2,7 @@
 
 #include "bus.h"
 #include "clock.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "requests.h"
 
 #include <signal.h>

@@ -3,7 +3,7 @@
 #include "bundle.h"
 #include "codec_common.h"
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "select.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "record_codec.h"
 
 #include "codec_common.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include "journal.pb-c.h"
 

@@ -1,7 +1,7 @@
 #include "request_memory.h"
 
 #include "arena.h"
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "clock.h"
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "planning.h"
 #include "proto_read.h"
 

@@ -3,7 +3,7 @@
  */
 #include "coordinator.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include "coordinator.h"
 
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "uuid_map.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "roster.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "settings.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 typedef struct LogSettings {
     LogFormat format;

@@ -7,7 +7,7 @@
 
 #include "config.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

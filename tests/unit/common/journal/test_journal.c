@@ -7,7 +7,7 @@
 
 #include "journal.h"
 
-#include "limits.h"
+#include "named_limits.h"
 #include "str.h"
 
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #include "zsock.h"
 
 #include "arena.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "str.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "named_limits.h"
 #include "message_codec.h"
 #include "wire_test.h"
 

@@ -1,5 +1,5 @@
 #include "digest.h"
-#include "limits.h"
+#include "named_limits.h"
 #include "merkle.h"
 #include "plan_codec.h"
 #include "wire_test.h"

@@ -1,18 +1,9 @@
 /*
  * Every size, count and time that comes from outside has its limit here, with the reason where it
- * is not obvious. Units are the last word of a name.
+ * is not obvious. Units are the last word of a name. (Not limits.h: that name is the C library's,
+ * and its headers would find ours.)
  */
 #pragma once
-
-/* System headers that ask for <limits.h> find this file first on the include path. */
-#ifdef __clang__
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Winclude-next-absolute-path" /* from a source beside this file */
-#endif
-#include_next <limits.h>
-#ifdef __clang__
-#pragma clang diagnostic pop
-#endif
 
 enum {
     /* Files a person writes. */
