@@ -46,7 +46,8 @@ void help_all(void)
 {
     printf("pgtide %s: PostgreSQL migrations for one database and for a fleet\n\n"
            "Usage: pgtide COMMAND [OPTIONS] [ARGUMENTS]; `pgtide COMMAND --help` explains "
-           "one.\n\nOne database:\n",
+           "one.\n`pgtide help --markdown` and `pgtide help --errors` print the reference pages."
+           "\n\nOne database:\n",
            PGTIDE_VERSION);
     const char *group = "";
     for (const CliCommand *const *at = commands_all(); *at != NULL; at++) {
@@ -128,4 +129,30 @@ void help_markdown(const CommandOption *globals)
             markdown_options((*at)->options);
         }
     }
+}
+
+static const char *retry_words(RetryClass retry)
+{
+    switch (retry) {
+    case RETRY_SAFE:
+        return "yes";
+    case RETRY_PROBE_FIRST:
+        return "read the shard first";
+    case RETRY_NEVER:
+        break;
+    }
+    return "no";
+}
+
+void help_errors(void)
+{
+    printf("# Errors\n\nMade by `pgtide help --errors` from the table of errors in the code.\n\n"
+           "The code stands in `error.code` with `--json`, in reports, logs and the coordinator's "
+           "answers. \"Again\" says whether\nthe same command may be given again as it is. A "
+           "message may come with a better hint than the one shown here.\n\n"
+           "| code | exit status | again | meaning | hint |\n|---|---|---|---|---|\n");
+    for (int code = ERR_OK + 1; code < ERR_COUNT; code++)
+        printf("| `%s` | %d | %s | %s | %s |\n", err_code_name((ErrCode)code),
+               err_exit_status((ErrCode)code), retry_words(err_retry_class((ErrCode)code)),
+               err_code_text((ErrCode)code), err_default_hint((ErrCode)code));
 }

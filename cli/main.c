@@ -242,6 +242,8 @@ static ErrCode run(CommandContext *context, int argc, char **argv, Error *err)
         strcmp(argv[1], "help") == 0) {
         if (argc > 2 && strcmp(argv[2], "--markdown") == 0)
             help_markdown(global_options);
+        else if (argc > 2 && strcmp(argv[2], "--errors") == 0)
+            help_errors();
         else
             help_all();
         return argc < 2 ? err_set(err, ERR_USAGE, "no command given") : ERR_OK;
