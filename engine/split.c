@@ -1,6 +1,6 @@
 #include "split.h"
 
-#include "limits.h"
+#include "named_limits.h"
 
 #include "postgres_fe.h"
 
