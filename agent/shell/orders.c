@@ -19,6 +19,7 @@ typedef struct Pending {
 
 struct Orders {
     OrdersSettings settings;
+    bool listed; /* which shards are ours is known */
     Pending *pending;
     size_t pending_count;
     SharedPlan **plans; /* the last used one last */
@@ -280,7 +281,7 @@ static bool is_pending(const Orders *orders, const RunShards *run)
 
 void orders_run(Orders *orders, const RunShards *run)
 {
-    if (is_ready(orders, run)) {
+    if (is_ready(orders, run) && orders->listed) {
         run_now(orders, run);
         return;
     }
@@ -295,17 +296,18 @@ static bool needs(const RunShards *run, const Digest *digest)
            digest_equal(&run->bundle_blob_digest, digest);
 }
 
-void orders_blob(Orders *orders, const Digest *digest, const Error *err)
+/* Runs or refuses what waits for this blob (NULL: for nothing but the first listing). */
+static void run_pending(Orders *orders, const Digest *digest, const Error *err)
 {
     size_t count = orders->pending_count;
     Pending *pending = xcalloc(ORDERS_PENDING_MAX, sizeof(*pending));
     memcpy(pending, orders->pending, count * sizeof(*pending));
     orders->pending_count = 0;
     for (size_t i = 0; i < count; i++) {
-        bool concerned = needs(&pending[i].run, digest);
+        bool concerned = digest == NULL || needs(&pending[i].run, digest);
         if (concerned && err != NULL) {
             refuse_all(orders, &pending[i].run, err);
-        } else if (concerned && is_ready(orders, &pending[i].run)) {
+        } else if (concerned && orders->listed && is_ready(orders, &pending[i].run)) {
             run_now(orders, &pending[i].run);
         } else {
             orders->pending[orders->pending_count++] = pending[i];
@@ -314,6 +316,19 @@ void orders_blob(Orders *orders, const Digest *digest, const Error *err)
         arena_free(pending[i].arena);
     }
     free(pending);
+}
+
+void orders_blob(Orders *orders, const Digest *digest, const Error *err)
+{
+    run_pending(orders, digest, err);
+}
+
+void orders_listed(Orders *orders)
+{
+    if (orders->listed)
+        return;
+    orders->listed = true;
+    run_pending(orders, NULL, NULL);
 }
 
 void orders_stop(Orders *orders, const Uuid *rollout)

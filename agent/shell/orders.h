@@ -26,5 +26,7 @@ void orders_set_trust(Orders *orders, const Trust *trust);
 void orders_run(Orders *orders, const RunShards *run);
 /* A blob has arrived, or can't be had. */
 void orders_blob(Orders *orders, const Digest *digest, const Error *err);
+/* The first listing is there: which shards are this agent's is known, so orders can be judged. */
+void orders_listed(Orders *orders);
 /* Forgets orders that wait for blobs: of one rollout, or all (nil). */
 void orders_stop(Orders *orders, const Uuid *rollout);

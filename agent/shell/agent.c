@@ -1,0 +1,444 @@
+#include "agent.h"
+
+#include "bus.h"
+#include "clock.h"
+#include "file.h"
+#include "inventory_parts.h"
+#include "log.h"
+#include "named_limits.h"
+#include "orders.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum {
+    AGENT_TICK_MS = 100,
+    AGENT_SILENCE_MS = 30000, /* until the coordinator says another */
+    AGENT_LINGER_MS = 300,    /* for the last reports to leave */
+    AGENT_SIGNALS = 3,
+};
+
+struct Agent {
+    const AgentSettings *settings;
+    Arena *arena;
+    uv_loop_t loop;
+    void *zmq;
+    SecretKey *key;
+    Trust *trust;
+    Trust *former_trust; /* jobs may still point into it */
+    Ledger *ledger;
+    BlobStore *blobs;
+    Bus *bus;
+    Fetch *fetch;
+    Shards *shards;
+    ExecWorld world;
+    Jobs *jobs;
+    Orders *orders;
+    uv_timer_t tick;
+    uv_timer_t inventory;
+    uv_signal_t signals[AGENT_SIGNALS];
+    uint64_t snapshot;
+    bool listed; /* once */
+    bool silent;
+    int stop_signal; /* 0 = running */
+    unsigned stop_count;
+    uint64_t leave_ms; /* when the loop ends; 0 = not yet */
+    int exit_status;
+};
+
+/* --- inventory -------------------------------------------------------------------------------- */
+
+static void send_inventory(Agent *agent)
+{
+    if (!agent->listed || !bus_is_welcome(agent->bus))
+        return;
+    AUTO_ARENA Arena *arena = arena_new();
+    size_t count;
+    Inventory *parts =
+        inventory_parts(arena, agent->shards, agent->settings->host, ++agent->snapshot, &count);
+    for (size_t i = 0; i < count; i++) {
+        Report report = {.kind = REPORT_INVENTORY, .inventory = parts[i]};
+        Error err;
+        if (bus_send(agent->bus, &report, &err) != ERR_OK) {
+            log_failure(LOG_WARN, "inventory.not-sent", &err, NULL);
+            return;
+        }
+    }
+}
+
+static void on_listed(void *context)
+{
+    Agent *agent = context;
+    if (!agent->listed)
+        log_event(LOG_INFO, "inventory.ready", "shards", LOG_UINT(shards_count(agent->shards)),
+                  NULL);
+    agent->listed = true;
+    send_inventory(agent);
+    orders_listed(agent->orders);
+}
+
+static void on_inventory_due(uv_timer_t *timer)
+{
+    Agent *agent = timer->data;
+    shards_refresh(agent->shards);
+}
+
+/* --- the bus ---------------------------------------------------------------------------------- */
+
+static const ClusterInfo *hello_clusters(void *context, size_t *ret_count)
+{
+    Agent *agent = context;
+    return shards_clusters(agent->shards, ret_count);
+}
+
+static uint32_t count_running(void *context)
+{
+    Agent *agent = context;
+    return jobs_running(agent->jobs);
+}
+
+static void send_job_report(void *context, const JobReport *report)
+{
+    Agent *agent = context;
+    bus_report_job(agent->bus, report);
+}
+
+static void ask_for_blob(void *context, const BlobFetch *fetch)
+{
+    Agent *agent = context;
+    Report report = {.kind = REPORT_FETCH, .fetch = *fetch};
+    if (bus_send(agent->bus, &report, NULL) != ERR_OK)
+        log_event(LOG_DEBUG, "fetch.not-sent", NULL); /* it is asked again */
+}
+
+static void on_blob(void *context, const Digest *digest, const Error *err)
+{
+    Agent *agent = context;
+    if (err != NULL)
+        log_failure(LOG_WARN, "fetch.failed", err, NULL);
+    orders_blob(agent->orders, digest, err);
+}
+
+static void take_run(Agent *agent, const RunShards *run)
+{
+    if (agent->stop_signal == 0) /* else the next life is asked again */
+        orders_run(agent->orders, run);
+}
+
+static void on_command(void *context, const Command *command)
+{
+    Agent *agent = context;
+    agent->silent = false;
+    switch (command->kind) {
+    case COMMAND_WELCOME:
+        send_inventory(agent);
+        jobs_report(agent->jobs);
+        fetch_resume(agent->fetch);
+        break;
+    case COMMAND_RUN:
+        take_run(agent, &command->run);
+        break;
+    case COMMAND_STOP:
+        log_event(LOG_INFO, "rollout.stop", "reason", command->stop.reason, NULL);
+        orders_stop(agent->orders, &command->stop.rollout_id);
+        jobs_stop(agent->jobs, &command->stop.rollout_id);
+        break;
+    case COMMAND_CHUNK:
+        fetch_chunk(agent->fetch, &command->chunk);
+        break;
+    case COMMAND_REFRESH:
+        shards_refresh(agent->shards);
+        break;
+    case COMMAND_UNSPECIFIED:
+    case COMMAND_HEARTBEAT:
+    case COMMAND_KIND_COUNT:
+        break;
+    }
+}
+
+/* --- time and signals ------------------------------------------------------------------------- */
+
+static void check_silence(Agent *agent)
+{
+    uint64_t deadline = agent->settings->silence_deadline_ms;
+    if (deadline == 0)
+        deadline = bus_silence_deadline_ms(agent->bus);
+    if (deadline == 0)
+        deadline = AGENT_SILENCE_MS;
+    uint64_t silent_ms = bus_silent_ms(agent->bus);
+    if (silent_ms < deadline) {
+        agent->silent = false;
+        return;
+    }
+    Uuid all = {0};
+    if (!agent->silent)
+        log_event(LOG_WARN, "coordinator.lost", "silent-ms", LOG_UINT(silent_ms), "jobs",
+                  LOG_UINT(jobs_running(agent->jobs)), NULL);
+    agent->silent = true;
+    orders_stop(agent->orders, &all);
+    jobs_stop(agent->jobs, &all);
+}
+
+static void check_leaving(Agent *agent)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (agent->leave_ms == 0 && jobs_unfinished(agent->jobs) == 0)
+        agent->leave_ms = now_ms + AGENT_LINGER_MS;
+    if (agent->leave_ms != 0 && now_ms >= agent->leave_ms)
+        uv_stop(&agent->loop);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    Agent *agent = timer->data;
+    check_silence(agent);
+    if (jobs_running(agent->jobs) == 0 && jobs_take_ended(agent->jobs))
+        shards_refresh(agent->shards); /* what the jobs have changed */
+    if (agent->stop_signal != 0)
+        check_leaving(agent);
+}
+
+static void stop(Agent *agent, int signum)
+{
+    Uuid all = {0};
+    agent->stop_signal = signum;
+    agent->stop_count++;
+    log_event(LOG_INFO, "agent.stopping", "jobs", LOG_UINT(jobs_running(agent->jobs)), "signals",
+              LOG_UINT(agent->stop_count), NULL);
+    uv_timer_stop(&agent->inventory);
+    orders_stop(agent->orders, &all);
+    jobs_stop(agent->jobs, &all);
+    if (agent->stop_count == 2)
+        jobs_cancel(agent->jobs);
+    if (agent->stop_count >= 2)
+        agent->exit_status = 128 + signum;
+    if (agent->stop_count >= 3)
+        uv_stop(&agent->loop);
+}
+
+static void reload_trust(Agent *agent)
+{
+    Error err;
+    Trust *trust;
+    ErrCode code = trust_load(agent->settings->trust_path, clock_unix_ms(), &trust, &err);
+    if (code != ERR_OK) {
+        log_failure(LOG_ERROR, "trust.not-reloaded", &err, NULL);
+        return;
+    }
+    if (!uuid_equal(trust_fleet_id(trust), trust_fleet_id(agent->trust)) ||
+        trust_version(trust) < trust_version(agent->trust)) {
+        log_event(LOG_ERROR, "trust.not-reloaded", "reason", "another fleet's, or an older one",
+                  NULL);
+        trust_free(trust);
+        return;
+    }
+    trust_free(agent->former_trust);
+    agent->former_trust = agent->trust;
+    agent->trust = trust;
+    bus_set_trust(agent->bus, trust);
+    orders_set_trust(agent->orders, trust);
+    log_event(LOG_INFO, "trust.reloaded", "version", LOG_UINT(trust_version(trust)), NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    Agent *agent = handle->data;
+    if (signum == SIGHUP)
+        reload_trust(agent);
+    else
+        stop(agent, signum);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static ErrCode read_server_key(const AgentSettings *settings, const Trust *trust,
+                               PublicKeyInfo *ret_key, Error *err)
+{
+    const CoordinatorSettings *coordinator = &settings->coordinator;
+    if (coordinator->key_path != NULL)
+        return public_key_load(coordinator->key_path, ret_key, err);
+    const TrustParts *parts = trust_parts(trust);
+    const PublicKeyInfo *found = NULL;
+    for (size_t i = 0; i < parts->coordinator_count; i++) {
+        const PublicKeyInfo *key = &parts->coordinators[i];
+        if (coordinator->name != NULL && strcmp(key->name, coordinator->name) != 0)
+            continue;
+        if (found != NULL) {
+            err_set(err, ERR_CONFIG, "the trust file names several coordinators");
+            err_hint(err, "Say which one with 'coordinator.name'.");
+            return ERR_CONFIG;
+        }
+        found = key;
+    }
+    if (found == NULL)
+        return err_set(err, ERR_CONFIG, "the trust file names no such coordinator");
+    *ret_key = *found;
+    return ERR_OK;
+}
+
+static ErrCode open_identity(Agent *agent, PublicKeyInfo *ret_server, Error *err)
+{
+    const AgentSettings *settings = agent->settings;
+    ErrCode code = key_load(settings->key_path, NULL, &agent->key, err);
+    if (code == ERR_OK)
+        code = trust_load(settings->trust_path, clock_unix_ms(), &agent->trust, err);
+    if (code == ERR_OK)
+        code = read_server_key(settings, agent->trust, ret_server, err);
+    if (code != ERR_OK)
+        return code;
+    if (!ret_server->has_curve || key_curve_secret(agent->key) == NULL)
+        return err_set(err, ERR_CONFIG, "a key has no half that opens connections");
+    return ERR_OK;
+}
+
+static ErrCode open_state(Agent *agent, Error *err)
+{
+    const char *state = agent->settings->state_path;
+    agent->world.backup_directory = path_join(agent->arena, state, "backups");
+    ErrCode code = dir_make(state, 0700, err);
+    if (code == ERR_OK)
+        code = dir_make(agent->world.backup_directory, 0700, err);
+    if (code == ERR_OK)
+        code = ledger_open(state, &agent->ledger, err);
+    if (code == ERR_OK)
+        code = ledger_start(agent->ledger, &agent->loop, err);
+    if (code == ERR_OK)
+        code = blob_store_open(path_join(agent->arena, state, "blobs"), LIMIT_BUNDLE_BYTES,
+                               &agent->blobs, err);
+    return code;
+}
+
+static ErrCode open_bus(Agent *agent, const PublicKeyInfo *server, Error *err)
+{
+    agent->zmq = zmq_ctx_new();
+    BusSettings settings = {
+        .loop = &agent->loop,
+        .zmq = agent->zmq,
+        .endpoint = agent->settings->coordinator.endpoint,
+        .server_public = server->curve,
+        .key = agent->key,
+        .trust = agent->trust,
+        .ledger = agent->ledger,
+        .agent = agent->settings->name,
+        .host = agent->settings->host,
+        .on_command = on_command,
+        .clusters = hello_clusters,
+        .jobs_running = count_running,
+        .context = agent,
+    };
+    return bus_open(&settings, &agent->bus, err);
+}
+
+static void open_parts(Agent *agent)
+{
+    const Uuid *fleet = trust_fleet_id(agent->trust);
+    agent->shards = shards_new(&agent->loop, agent->settings, fleet, on_listed, agent);
+    agent->world.loop = &agent->loop;
+    agent->world.settings = agent->settings;
+    agent->world.ledger = agent->ledger;
+    agent->world.shards = agent->shards;
+    agent->world.fleet_id = *fleet;
+    agent->world.report = send_job_report;
+    agent->world.context = agent;
+    agent->jobs = jobs_new(&agent->world);
+    FetchSettings fetch = {.loop = &agent->loop,
+                           .blobs = agent->blobs,
+                           .ask = ask_for_blob,
+                           .done = on_blob,
+                           .context = agent};
+    agent->fetch = fetch_new(&fetch);
+    OrdersSettings orders = {.world = &agent->world,
+                             .trust = agent->trust,
+                             .blobs = agent->blobs,
+                             .fetch = agent->fetch,
+                             .jobs = agent->jobs};
+    agent->orders = orders_new(&orders);
+}
+
+static void start_handles(Agent *agent)
+{
+    static const int numbers[AGENT_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < AGENT_SIGNALS; i++) {
+        uv_signal_init(&agent->loop, &agent->signals[i]);
+        agent->signals[i].data = agent;
+        uv_signal_start(&agent->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(&agent->loop, &agent->tick);
+    uv_timer_init(&agent->loop, &agent->inventory);
+    agent->tick.data = agent;
+    agent->inventory.data = agent;
+    uv_timer_start(&agent->tick, on_tick, AGENT_TICK_MS, AGENT_TICK_MS);
+    uv_timer_start(&agent->inventory, on_inventory_due, 0, agent->settings->inventory_ms);
+}
+
+ErrCode agent_open(const AgentSettings *settings, Agent **ret_agent, Error *err)
+{
+    Agent *agent = xcalloc(1, sizeof(*agent));
+    agent->settings = settings;
+    agent->arena = arena_new();
+    agent->snapshot = clock_unix_ms(); /* rises over restarts too */
+    uv_loop_init(&agent->loop);
+    PublicKeyInfo server;
+    ErrCode code = open_identity(agent, &server, err);
+    if (code == ERR_OK)
+        code = open_state(agent, err);
+    if (code == ERR_OK)
+        open_parts(agent);
+    if (code == ERR_OK)
+        code = open_bus(agent, &server, err);
+    if (code != ERR_OK) {
+        agent_free(agent);
+        return code;
+    }
+    shards_find_pg_dump(agent->shards);
+    start_handles(agent);
+    *ret_agent = agent;
+    return ERR_OK;
+}
+
+int agent_run(Agent *agent)
+{
+    char fleet[UUID_TEXT_SIZE];
+    uuid_format(trust_fleet_id(agent->trust), fleet);
+    log_event(LOG_INFO, "agent.started", "name", agent->settings->name, "version", PGTIDE_VERSION,
+              "fleet", fleet, "coordinator", agent->settings->coordinator.endpoint, "key",
+              key_public(agent->key)->keyid, "open-jobs", LOG_UINT(ledger_job_count(agent->ledger)),
+              NULL);
+    uv_run(&agent->loop, UV_RUN_DEFAULT);
+    log_event(LOG_INFO, "agent.stopped", NULL);
+    return agent->exit_status;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void agent_free(Agent *agent)
+{
+    if (agent == NULL)
+        return;
+    bus_close(agent->bus);
+    jobs_free(agent->jobs);
+    orders_free(agent->orders);
+    fetch_free(agent->fetch);
+    shards_free(agent->shards);
+    ledger_close(agent->ledger);
+    uv_run(&agent->loop, UV_RUN_NOWAIT);
+    uv_walk(&agent->loop, close_handle, NULL);
+    uv_run(&agent->loop, UV_RUN_NOWAIT);
+    uv_loop_close(&agent->loop);
+    if (agent->zmq != NULL)
+        zmq_ctx_term(agent->zmq);
+    blob_store_close(agent->blobs);
+    trust_free(agent->former_trust);
+    trust_free(agent->trust);
+    key_free(agent->key);
+    arena_free(agent->arena);
+    free(agent);
+}
