@@ -34,10 +34,11 @@ typedef struct ShardTarget {
     uint32_t connect_timeout_ms; /* 0 = 10 s */
 } ShardTarget;
 
-/* A backend that may outlive its client: pid and start identify it. For the agent's ledger. */
+/* A backend that may outlive its client, for the agent's ledger: its pid, and a moment of the
+ * server's clock at which it had that pid, which tell it from a later one. */
 typedef struct BackendId {
     int pid;
-    char start[40]; /* backend_start as text, UTC; '' when not known yet */
+    char start[40]; /* seconds since 1970, as text; '' before the first claim or read */
 } BackendId;
 
 typedef struct HistoryEntry {

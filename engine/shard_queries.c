@@ -11,8 +11,7 @@ const char shard_sql_enter[] =
 const char shard_sql_identity[] =
     "SELECT (SELECT system_identifier FROM pg_control_system()), d.oid::bigint, d.datname,"
     " pg_backend_pid(),"
-    " (SELECT to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-    "    FROM pg_stat_get_activity(pg_backend_pid())),"
+    " extract(epoch FROM clock_timestamp()),"
     " pg_is_in_recovery(),"
     " CASE WHEN pg_is_in_recovery() THEN 0"
     "  ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,"
@@ -108,9 +107,10 @@ const char shard_sql_schemas[] =
     " AND nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('pgtide', 'information_schema')"
     " ORDER BY nspname COLLATE \"C\"";
 
+/* The orphan held its pid at that moment: a process of that pid which started later is another. */
 const char shard_sql_terminate[] =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int"
-    " AND backend_start = $2::timestamptz AND pid <> pg_backend_pid()";
+    " AND backend_start <= to_timestamp($2::float8) AND pid <> pg_backend_pid()";
 
 /* --- claim ------------------------------------------------------------------------------------ */
 

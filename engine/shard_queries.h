@@ -16,7 +16,7 @@ extern const char shard_sql_quick_relations[]; /* the same; verdict 'suspect' me
 extern const char shard_sql_ledger[]; /* schema pgtide's exact verdict; a row if it exists */
 /* 1 LIKE pattern: schemas, sorted bytewise. */
 extern const char shard_sql_schemas[];
-/* 1 pid, 2 start. */
+/* 1 pid, 2 a moment at which that backend lived, in seconds since 1970. */
 extern const char shard_sql_terminate[];
 
 /* 1 schema, 2 uuid, 3 fleet, 4 epoch, 5 sysid, 6 database oid, 7 schema oid, 8 accept identity,
