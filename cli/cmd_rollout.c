@@ -260,7 +260,7 @@ static void watch_line(CommandContext *context, const json_t *rollout, WatchScre
              "%s: wave %lld of %lld, %lld of %lld shards done, %lld running, %lld failed, %lld "
              "rolled back",
              answer_text(rollout, "state"), (long long)answer_int(rollout, "wave"),
-             (long long)answer_int(rollout, "waves"), (long long)answer_int(progress, "done"),
+             (long long)answer_int(rollout, "wave_count"), (long long)answer_int(progress, "done"),
              (long long)answer_int(progress, "total"), (long long)answer_int(progress, "running"),
              (long long)answer_int(progress, "failures"),
              (long long)answer_int(progress, "rolled_back"));

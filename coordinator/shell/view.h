@@ -42,7 +42,7 @@
  *    "direction":"upgrade","target","rollback_of":UUID|null,"author":NAME,"author_keyid",
  *    "created":TIME,"expires":TIME,"started":TIME|null,"finished":TIME|null,
  *    "approvals":{"needed":1,"given":1,"rejected":0},
- *    "wave":2,"waves":3,                                            opened last (0: none), of
+ *    "wave":2,"wave_count":3,                                           opened last (0: none), of
  *    "progress":{"total":24,"done":6,"running":4,"waiting":14,"failed":0,"unknown":0,
  *                "rolled_back":0,"failures":0,"budget":1}}
  *   done + running + waiting + failed + unknown + rolled_back = total; `failures` is what counts

@@ -132,7 +132,7 @@ static void write_summary_fields(const Coordinator *coordinator, const RolloutEn
     json_field_uint(json, "rejected", rollout_entry_rejected(entry));
     json_object_end(json);
     json_field_uint(json, "wave", opened_waves(entry));
-    json_field_uint(json, "waves", entry->header.wave_count);
+    json_field_uint(json, "wave_count", entry->header.wave_count);
     write_progress(entry, json);
 }
 
