@@ -49,6 +49,13 @@ static ErrCode rollout_named(CommandContext *context, const char **ret_name, Dig
     return ERR_OK;
 }
 
+static const char *const control_words[] = {
+    [PGTIDE__V1__CONTROL__CONTROL_START] = "started",
+    [PGTIDE__V1__CONTROL__CONTROL_PAUSE] = "pausing; jobs in flight finish their step",
+    [PGTIDE__V1__CONTROL__CONTROL_RESUME] = "going on",
+    [PGTIDE__V1__CONTROL__CONTROL_ABORT] = "aborting; jobs in flight finish their step",
+};
+
 static ErrCode control_send(CommandContext *context, Pgtide__V1__Control control, Error *err)
 {
     const char *name;
@@ -75,9 +82,7 @@ static ErrCode control_send(CommandContext *context, Pgtide__V1__Control control
     if (code != ERR_OK)
         return code;
     str_append(&context->json_result, answer.json);
-    say(context, "%s is %s%s", answer_text(answer.result, "name"),
-        answer_text(answer.result, "state"),
-        answer_bool(answer.result, "stopping") ? "; jobs in flight finish their step" : "");
+    say(context, "%s: %s", answer_text(answer.result, "name"), control_words[control]);
     return ERR_OK;
 }
 

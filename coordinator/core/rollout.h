@@ -89,7 +89,7 @@ typedef struct RolloutShardView {
 RolloutState rollout_state(const Rollout *rollout);
 const char *rollout_reason(const Rollout *rollout); /* why it is in that state; '' = no reason */
 const char *rollout_who(const Rollout *rollout);    /* '' = the rollout itself */
-bool rollout_is_stopping(const Rollout *rollout);   /* waits for jobs in flight before it acts */
+bool rollout_is_stopping(const Rollout *rollout);   /* jobs in flight, or its policy, come first */
 uint32_t rollout_wave(const Rollout *rollout);      /* the one opened last; 0 before that */
 bool rollout_is_durable(const Rollout *rollout);    /* every decision so far is durable */
 uint64_t rollout_record_count(const Rollout *rollout);

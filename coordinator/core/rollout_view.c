@@ -34,8 +34,13 @@ const char *rollout_who(const Rollout *rollout)
 
 bool rollout_is_stopping(const Rollout *rollout)
 {
-    return !rollout_state_is_terminal(rollout->state) && rollout->in_flight > 0 &&
-           rollout_is_draining(rollout);
+    if (rollout_state_is_terminal(rollout->shown_state))
+        return false;
+    bool draining = rollout->in_flight > 0 && rollout_is_draining(rollout);
+    bool policy_due =
+        rollout->state != ROLLOUT_HALTED ||
+        (rollout->header->policy.on_failure != ON_FAILURE_PAUSE && !rollout->policy_done);
+    return draining || (rollout->shown_state == ROLLOUT_HALTED && policy_due);
 }
 
 uint32_t rollout_wave(const Rollout *rollout)
