@@ -227,95 +227,18 @@ static bool is_marker(const char *line, size_t length)
            isalpha((unsigned char)line[at + 1]);
 }
 
-/*
- * Quotes, dollar quotes and comments that reach over line ends: a marker in them is text. This
- * follows PostgreSQL's lexer as far as that question needs; the statements themselves are split by
- * psqlscan.
- */
-typedef struct Quoting {
-    char quote; /* ' or " or E (an escape string); 0 = none */
-    int comment_depth;
-    char tag[66]; /* "$tag$"; '' = none */
-} Quoting;
-
-static size_t dollar_tag(const char *text, size_t at, size_t end, char tag[66])
-{
-    size_t to = at + 1;
-    if (to < end && isdigit((unsigned char)text[to]))
-        return 0;
-    while (to < end &&
-           (isalnum((unsigned char)text[to]) || text[to] == '_' || (unsigned char)text[to] >= 0x80))
-        to++;
-    if (to >= end || text[to] != '$' || to - at > 63)
-        return 0;
-    memcpy(tag, text + at, to - at + 1);
-    tag[to - at + 1] = '\0';
-    return to - at + 1;
-}
-
-static bool is_word_byte(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
-}
-
-/* One step inside of a quote; returns the bytes it took. */
-static size_t quoted_step(Quoting *state, const char *text, size_t at, size_t end)
-{
-    if (state->tag[0] != '\0') {
-        size_t length = strlen(state->tag);
-        if (end - at >= length && memcmp(text + at, state->tag, length) == 0) {
-            state->tag[0] = '\0';
-            return length;
-        }
-        return 1;
-    }
-    if (state->comment_depth > 0) {
-        bool two = at + 1 < end;
-        bool opens = two && text[at] == '/' && text[at + 1] == '*';
-        bool closes = two && text[at] == '*' && text[at + 1] == '/';
-        state->comment_depth += opens ? 1 : closes ? -1 : 0;
-        return opens || closes ? 2 : 1;
-    }
-    if (state->quote == 'E' && text[at] == '\\')
-        return at + 1 < end ? 2 : 1;
-    char closing = state->quote == '"' ? '"' : '\'';
-    if (text[at] == closing)
-        state->quote = 0;
-    return 1;
-}
-
-/* Advances over one line (without its line end being special). */
-static void quoting_advance(Quoting *state, const char *text, size_t at, size_t end)
-{
-    size_t start = at;
-    while (at < end) {
-        if (state->quote != 0 || state->comment_depth > 0 || state->tag[0] != '\0') {
-            at += quoted_step(state, text, at, end);
-            continue;
-        }
-        char c = text[at];
-        bool in_word = at > start && is_word_byte(text[at - 1]);
-        if (c == '-' && at + 1 < end && text[at + 1] == '-')
-            return;
-        if (c == '/' && at + 1 < end && text[at + 1] == '*') {
-            state->comment_depth = 1;
-            at += 2;
-            continue;
-        }
-        size_t tag = c == '$' && !in_word ? dollar_tag(text, at, end, state->tag) : 0;
-        if (c == '\'') {
-            bool escape = at > start && (text[at - 1] == 'E' || text[at - 1] == 'e') &&
-                          !(at > start + 1 && is_word_byte(text[at - 2]));
-            state->quote = escape ? 'E' : '\'';
-        } else if (c == '"') {
-            state->quote = '"';
-        }
-        at += tag > 0 ? tag : 1;
-    }
-}
-
 static ErrCode header_line(Reader *reader, const char *line, size_t length, Error *err)
 {
+    bool carriage_return = length > 0 && line[length - 1] == '\r';
+    for (size_t i = 0; i < length - carriage_return; i++) {
+        if ((unsigned char)line[i] >= 0x20 && line[i] != 0x7f)
+            continue;
+        if (line[i] == '\t')
+            continue;
+        err_set(err, ERR_SCRIPT, "a control character (0x%02x) before the first marker",
+                (unsigned)(unsigned char)line[i]);
+        return fail(reader, reader->line, err);
+    }
     if (length >= 2 && line[0] == '-' && line[1] == '-')
         return header_read(reader, line, length, err);
     for (size_t i = 0; i < length; i++) {
@@ -328,37 +251,44 @@ static ErrCode header_line(Reader *reader, const char *line, size_t length, Erro
     return ERR_OK;
 }
 
+/* A line that looks like a marker is one when the text before it, back to the last such line, does
+ * not end inside of a quote or comment. */
+static bool marker_counts(SqlLines *sql, const char *text, size_t *fed, size_t at)
+{
+    sql_lines_feed(sql, text + *fed, at - *fed);
+    *fed = at;
+    return !sql_lines_in_text(sql);
+}
+
 static ErrCode lines_read(Reader *reader, Error *err)
 {
-    Quoting quoting = {0};
-    size_t at = 0;
-    while (at < reader->length) {
+    SqlLines *sql = sql_lines_new();
+    ErrCode code = ERR_OK;
+    size_t fed = 0; /* how far into the present section psqlscan has read */
+    size_t next;
+    for (size_t at = 0; code == ERR_OK && at < reader->length; at = next) {
         const char *line = reader->text + at;
         const char *newline = memchr(line, '\n', reader->length - at);
-        size_t next = newline == NULL ? reader->length : (size_t)(newline - reader->text) + 1;
-        size_t length = next - at - (newline != NULL);
-        bool quoted = quoting.quote != 0 || quoting.comment_depth > 0 || quoting.tag[0] != '\0';
+        size_t length = newline == NULL ? reader->length - at : (size_t)(newline - line);
+        ScriptSection *section = section_of(reader->script, reader->place);
+        next = newline == NULL ? reader->length : at + length + 1;
         reader->line++;
-        ErrCode code = ERR_OK;
-        if (!quoted && is_marker(line, length)) {
-            if (reader->place != PLACE_HEADER)
-                section_of(reader->script, reader->place)->length =
-                    (size_t)(line - section_of(reader->script, reader->place)->sql);
+        if (is_marker(line, length) &&
+            (section == NULL || marker_counts(sql, reader->text, &fed, at))) {
+            if (section != NULL)
+                section->length = (size_t)(line - section->sql);
+            sql_lines_reset(sql);
+            fed = next;
             code = marker_read(reader, line, length, next, err);
-        } else if (reader->place == PLACE_HEADER) {
+        } else if (section == NULL) {
             code = header_line(reader, line, length, err);
-        } else {
-            quoting_advance(&quoting, reader->text, at, next);
         }
-        if (code != ERR_OK)
-            return code;
-        at = next;
     }
-    if (reader->place != PLACE_HEADER) {
-        ScriptSection *last = section_of(reader->script, reader->place);
+    sql_lines_free(sql);
+    ScriptSection *last = section_of(reader->script, reader->place);
+    if (code == ERR_OK && last != NULL)
         last->length = (size_t)(reader->text + reader->length - last->sql);
-    }
-    return ERR_OK;
+    return code;
 }
 
 static ErrCode name_check(const Reader *reader, Error *err)
@@ -408,13 +338,9 @@ static ErrCode statements_check(const Reader *reader, const ScriptSection *secti
     return ERR_OK;
 }
 
-static ErrCode sections_finish(Reader *reader, Error *err)
+static ErrCode downgrade_check(const Reader *reader, Error *err)
 {
-    Script *script = reader->script;
-    if (!script->upgrade.present) {
-        err_set(err, ERR_SCRIPT, "no `-- +upgrade` section");
-        return fail(reader, reader->line, err);
-    }
+    const Script *script = reader->script;
     if (!script->downgrade.present && script->irreversible == NULL) {
         err_set(err, ERR_SCRIPT, "no `-- +downgrade` section");
         err_hint(err, "Write one, or say `-- irreversible: REASON` in the header.");
@@ -423,6 +349,16 @@ static ErrCode sections_finish(Reader *reader, Error *err)
     if (script->downgrade.present && script->irreversible != NULL) {
         err_set(err, ERR_SCRIPT, "both `irreversible:` and a `-- +downgrade` section");
         return fail(reader, script->downgrade.first_line - 1, err);
+    }
+    return ERR_OK;
+}
+
+static ErrCode sections_finish(Reader *reader, Error *err)
+{
+    Script *script = reader->script;
+    if (!script->upgrade.present) {
+        err_set(err, ERR_SCRIPT, "no `-- +upgrade` section");
+        return fail(reader, reader->line, err);
     }
     const char *texts[3];
     for (int place = PLACE_UPGRADE; place < PLACE_COUNT; place++) {
@@ -439,7 +375,20 @@ static ErrCode sections_finish(Reader *reader, Error *err)
             return code;
     }
     token_digest(texts, 3, script->token_digest);
-    return ERR_OK;
+    return downgrade_check(reader, err);
+}
+
+static int line_not_utf8(const char *text, size_t length)
+{
+    int line = 1;
+    const char *end = text + length;
+    for (;; line++) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *next = newline == NULL ? end : newline + 1;
+        if (newline == NULL || !str_is_utf8(text, (size_t)(next - text)))
+            return line;
+        text = next;
+    }
 }
 
 ErrCode script_parse(Arena *arena, const char *file, const uint8_t *bytes, size_t length,
@@ -452,7 +401,7 @@ ErrCode script_parse(Arena *arena, const char *file, const uint8_t *bytes, size_
                        LIMIT_REVISION_FILE_BYTES);
     if (!str_is_utf8((const char *)bytes, length)) {
         err_set(err, ERR_SCRIPT, "the file is not UTF-8 text");
-        return fail(&reader, 1, err);
+        return fail(&reader, line_not_utf8((const char *)bytes, length), err);
     }
     script->file = reader.file;
     script->bytes = arena_memdup(arena, bytes, length);

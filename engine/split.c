@@ -239,6 +239,8 @@ bool statement_needs_no_transaction(const Statement *statement)
 
 /* --- splitting -------------------------------------------------------------------------------- */
 
+static const PsqlScanCallbacks no_variables;
+
 typedef struct Splitter {
     Arena *arena;
     const char *file;
@@ -284,8 +286,6 @@ static ErrCode statement_check(Splitter *splitter, const Statement *statement, c
     if (has_pair(statement->text, "FROM", "STDIN"))
         return refuse(splitter, place, "COPY ... FROM STDIN can't be used in a revision yet",
                       "Write the rows as INSERT statements.");
-    if (has_pair(statement->text, "TO", "STDOUT"))
-        return refuse(splitter, place, "COPY ... TO STDOUT can't be used in a revision", NULL);
     return ERR_OK;
 }
 
@@ -399,7 +399,6 @@ static ErrCode split_all(Splitter *splitter)
 ErrCode sql_split(Arena *arena, const char *file, const char *sql, size_t length, int first_line,
                   StatementList *ret_list, Error *err)
 {
-    static const PsqlScanCallbacks callbacks;
     const char *copy = arena_strndup(arena, sql, length);
     Splitter splitter = {
         .arena = arena,
@@ -407,7 +406,7 @@ ErrCode sql_split(Arena *arena, const char *file, const char *sql, size_t length
         .at = copy,
         .counted = copy,
         .line = first_line,
-        .scan = psql_scan_create(&callbacks),
+        .scan = psql_scan_create(&no_variables),
         .err = err,
     };
     initPQExpBuffer(&splitter.buffer);
@@ -419,4 +418,53 @@ ErrCode sql_split(Arena *arena, const char *file, const char *sql, size_t length
     if (code == ERR_OK)
         *ret_list = splitter.list;
     return code;
+}
+
+/* --- piece by piece --------------------------------------------------------------------------- */
+
+struct SqlLines {
+    PsqlScanState scan;
+    PQExpBufferData buffer;
+    promptStatus_t prompt;
+};
+
+SqlLines *sql_lines_new(void)
+{
+    SqlLines *lines = xcalloc(1, sizeof *lines);
+    lines->scan = psql_scan_create(&no_variables);
+    lines->prompt = PROMPT_READY;
+    initPQExpBuffer(&lines->buffer);
+    return lines;
+}
+
+void sql_lines_free(SqlLines *lines)
+{
+    if (lines == NULL)
+        return;
+    psql_scan_destroy(lines->scan);
+    termPQExpBuffer(&lines->buffer);
+    free(lines);
+}
+
+void sql_lines_feed(SqlLines *lines, const char *text, size_t length)
+{
+    PsqlScanResult result;
+    psql_scan_setup(lines->scan, text, (int)length, PG_UTF8, true);
+    do {
+        resetPQExpBuffer(&lines->buffer);
+        result = psql_scan(lines->scan, &lines->buffer, &lines->prompt);
+    } while (result == PSCAN_SEMICOLON || result == PSCAN_BACKSLASH);
+    psql_scan_finish(lines->scan);
+}
+
+bool sql_lines_in_text(const SqlLines *lines)
+{
+    return lines->prompt == PROMPT_SINGLEQUOTE || lines->prompt == PROMPT_DOUBLEQUOTE ||
+           lines->prompt == PROMPT_DOLLARQUOTE || lines->prompt == PROMPT_COMMENT;
+}
+
+void sql_lines_reset(SqlLines *lines)
+{
+    psql_scan_reset(lines->scan);
+    lines->prompt = PROMPT_READY;
 }

@@ -33,3 +33,12 @@ bool statement_needs_no_transaction(const Statement *statement);
 /* Those of them whose outcome can be read from the catalog afterwards: CREATE INDEX, DROP INDEX,
  * REINDEX and DETACH PARTITION with CONCURRENTLY. */
 bool statement_is_concurrent(const Statement *statement);
+
+/* Whether a place in a text lies inside of a quote or comment: the text is fed in pieces up to that
+ * place. Pieces must end at line ends. */
+typedef struct SqlLines SqlLines;
+SqlLines *sql_lines_new(void);        /* returns owned */
+void sql_lines_free(SqlLines *lines); /* NULL-safe */
+void sql_lines_feed(SqlLines *lines, const char *text, size_t length);
+bool sql_lines_in_text(const SqlLines *lines);
+void sql_lines_reset(SqlLines *lines); /* back to the beginning of a text */
