@@ -3,7 +3,7 @@
 #
 # A fenced sh block behind the line `<!-- run: NAME -->` is run. All blocks of a document with the same NAME are one
 # shell script (set -eu), in the order they stand, in an empty directory with a link to migrations/: `single` has an
-# empty database in PGTIDE_URL, `fleet` a server of its own in PGHOST and PGUSER.
+# empty database in PGTIDE_URL, `fleet` a server of its own in PGHOST and PGUSER, `restore` what `fleet` has left.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/cluster.sh"
 test_begin docs
@@ -115,11 +115,10 @@ blocks() { # PAGE NAME
         on && /^```$/ {on = 0; next}
         on' "$1"
 }
-run_page() { # PAGE NAME
-    local dir status=0
-    dir=$T/run-$(basename "$1" .md)-$2
+run_page() { # PAGE NAME [DIRECTORY]
+    local dir=${3:-$T/run-$(basename "$1" .md)-$2} status=0
     mkdir -p "$dir"
-    ln -s "$ROOT/migrations" "$dir/migrations"
+    ln -sfn "$ROOT/migrations" "$dir/migrations"
     {
         echo 'set -eu'
         echo 'trap "kill \$(jobs -p) 2>/dev/null || true; wait" EXIT'
@@ -135,6 +134,7 @@ run_page() { # PAGE NAME
 }
 # A block that nobody runs because of a typo in its mark would look tested.
 check 'every mark is known' same "$(grep -hE '^<!-- run:' "${pages[@]}" | sort -u)" '<!-- run: fleet -->
+<!-- run: restore -->
 <!-- run: single -->'
 
 cluster_start one
@@ -146,7 +146,10 @@ for page in $(grep -lxF '<!-- run: single -->' "${pages[@]}"); do
 done
 check 'pages with a database were run' test "$n" -ge 2
 export PGHOST=$T/one/socket PGUSER=postgres
-check 'docs/guide.md makes a fleet' run_page docs/guide.md fleet
+check 'docs/guide.md makes a fleet' run_page docs/guide.md fleet "$T/fleet"
 check 'the guide led every tenant up and back' same "$(for i in 1 2 3; do
     cluster_psql one "tenant_$i" -c "SELECT count(*) FILTER (WHERE direction = 'upgrade'), count(*) FILTER (WHERE direction = 'downgrade') FROM pgtide.history WHERE outcome = 'succeeded'"
 done | sort -u)" '8|8'
+check 'docs/operations.md restores a backup' run_page docs/operations.md restore "$T/fleet"
+check 'as it was before the first step' same \
+    "$(cluster_psql one tenant_1 -c "SELECT (SELECT count(*) FROM alembic_version), count(*) FROM pgtide.history WHERE direction = 'upgrade'")" '0|0'
