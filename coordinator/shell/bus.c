@@ -1,8 +1,8 @@
 #include "bus.h"
 
 #include "clock.h"
-#include "named_limits.h"
 #include "message_codec.h"
+#include "named_limits.h"
 #include "zap.h"
 
 #include <stdlib.h>

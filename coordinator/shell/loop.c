@@ -24,8 +24,9 @@ typedef struct InboxMessage {
 typedef struct DueReply {
     uint64_t after_seq;
     ZRoute route;
-    uint8_t *bytes; /* owned */
+    uint8_t *bytes; /* owned; NULL: `told` is to be shown then */
     size_t length;
+    ToldRollout told;
 } DueReply;
 
 typedef struct Waiter {
@@ -101,22 +102,42 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void reply_when_durable(Loop *loop, const ZRoute *route, const RequestResult *result)
+static DueReply *add_due_reply(Loop *loop, const ZRoute *route)
 {
-    uint64_t seq = journal_last_seq(loop->coordinator->journal);
-    if (result->bytes == NULL)
-        return;
-    if (seq <= loop->persisted) {
-        bus_reply(loop->bus, route, result->bytes, result->length);
-        return;
-    }
     if (loop->reply_count == loop->reply_capacity) {
         loop->reply_capacity = loop->reply_capacity == 0 ? 16 : loop->reply_capacity * 2;
         loop->replies = xrealloc(loop->replies, loop->reply_capacity * sizeof *loop->replies);
     }
     DueReply *due = &loop->replies[loop->reply_count++];
-    *due = (DueReply){seq, *route, xcalloc(1, result->length), result->length};
+    *due = (DueReply){.after_seq = journal_last_seq(loop->coordinator->journal), .route = *route};
+    return due;
+}
+
+static void reply_when_durable(Loop *loop, const ZRoute *route, const RequestResult *result)
+{
+    if (result->outcome == REQUEST_WHEN_DURABLE) {
+        add_due_reply(loop, route)->told = result->told;
+        return;
+    }
+    if (result->bytes == NULL)
+        return;
+    if (journal_last_seq(loop->coordinator->journal) <= loop->persisted) {
+        bus_reply(loop->bus, route, result->bytes, result->length);
+        return;
+    }
+    DueReply *due = add_due_reply(loop, route);
+    due->bytes = xcalloc(1, result->length);
+    due->length = result->length;
     memcpy(due->bytes, result->bytes, result->length);
+}
+
+static void send_reply(Loop *loop, const DueReply *due)
+{
+    RequestResult result = {.bytes = due->bytes, .length = due->length};
+    if (due->bytes == NULL)
+        requests_tell_rollout(loop->coordinator, &due->told, loop->arena, &result);
+    if (result.bytes != NULL)
+        bus_reply(loop->bus, &due->route, result.bytes, result.length);
 }
 
 static void send_due_replies(Loop *loop)
@@ -128,7 +149,7 @@ static void send_due_replies(Loop *loop)
             loop->replies[kept++] = *due;
             continue;
         }
-        bus_reply(loop->bus, &due->route, due->bytes, due->length);
+        send_reply(loop, due);
         free(due->bytes);
     }
     loop->reply_count = kept;

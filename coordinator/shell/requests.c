@@ -15,12 +15,13 @@ typedef struct Asked {
     const TrustOperator *signer; /* who signed it */
     const Pgtide__V1__Request *request;
     Uuid id;
-    Str json;          /* the result, when it succeeds */
-    ByteSpan bytes;    /* BLOB_GET */
-    uint64_t total;    /* BLOB_GET */
-    uint64_t revision; /* VIEW */
-    ViewRequest view;  /* VIEW */
-    bool wait;         /* VIEW: not now */
+    Str json;                 /* the result, when it succeeds */
+    ByteSpan bytes;           /* BLOB_GET */
+    uint64_t total;           /* BLOB_GET */
+    uint64_t revision;        /* VIEW */
+    ViewRequest view;         /* VIEW */
+    bool wait;                /* VIEW: not now */
+    const RolloutEntry *told; /* CONTROL: answered when durable */
 } Asked;
 
 typedef ErrCode (*Handler)(Asked *asked, Error *err);
@@ -323,9 +324,9 @@ static ErrCode handle_control(Asked *asked, Error *err)
     if (code == ERR_OK)
         code = rollouts_control(asked->coordinator->rollouts, entry, events[in->control],
                                 asked->signer->key.name, reason, err);
-    if (code != ERR_OK)
-        return code;
-    return answer_summary(asked, entry);
+    if (code == ERR_OK)
+        asked->told = entry;
+    return code;
 }
 
 /* --- who may ask what ------------------------------------------------------------------------- */
@@ -488,6 +489,7 @@ static bool was_answered(const Asked *asked, RequestResult *ret_result, Error *e
     const uint8_t *answer = request_memory_answer(memory, &asked->id, &ret_result->length);
     if (answer == NULL) {
         err_set(err, ERR_STALE, "this request was acted on already");
+        err_hint(err, "Its answer is lost; look at the state before asking again.");
         seal(asked, err, ret_result);
         return true;
     }
@@ -534,6 +536,9 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
         ret_result->outcome = REQUEST_WAIT;
         ret_result->waiting =
             (WaitingView){asked.id, asked.view, view->seen_revision, coordinator->now_ms + wait_ms};
+    } else if (code == ERR_OK && asked.told != NULL) {
+        ret_result->outcome = REQUEST_WHEN_DURABLE;
+        ret_result->told = (ToldRollout){asked.id, asked.told->header.rollout_id};
     } else {
         seal_result(&asked, code, &err, ret_result);
         if (rule->changes)
@@ -563,4 +568,16 @@ bool requests_look_again(Coordinator *coordinator, const WaitingView *waiting, A
     seal_result(&asked, code, &err, ret_result);
     str_free(&asked.json);
     return true;
+}
+
+void requests_tell_rollout(Coordinator *coordinator, const ToldRollout *told, Arena *arena,
+                           RequestResult *ret_result)
+{
+    Asked asked = {.coordinator = coordinator, .arena = arena, .id = told->request_id};
+    *ret_result = (RequestResult){0};
+    answer_summary(&asked, rollouts_find_id(coordinator->rollouts, &told->rollout_id));
+    seal_result(&asked, ERR_OK, NULL, ret_result);
+    request_memory_set_answer(coordinator->requests, &asked.id, ret_result->bytes,
+                              ret_result->length);
+    str_free(&asked.json);
 }

@@ -7,9 +7,16 @@
 #include "coordinator.h"
 
 typedef enum RequestOutcome {
-    REQUEST_ANSWER, /* `bytes`: send them when the journal is durable up to now */
-    REQUEST_WAIT,   /* a view that has not changed: ask requests_look_again() */
+    REQUEST_ANSWER,       /* `bytes`: send them when the journal is durable up to now */
+    REQUEST_WAIT,         /* a view that has not changed: ask requests_look_again() */
+    REQUEST_WHEN_DURABLE, /* ask requests_tell_rollout() when the journal is durable up to now */
 } RequestOutcome;
+
+/* A rollout that was told something: its state is shown when it is durable. */
+typedef struct ToldRollout {
+    Uuid request_id;
+    Uuid rollout_id;
+} ToldRollout;
 
 /* A view that is waited for. */
 typedef struct WaitingView {
@@ -24,6 +31,7 @@ typedef struct RequestResult {
     uint8_t *bytes; /* a Response envelope, in the arena */
     size_t length;
     WaitingView waiting;
+    ToldRollout told;
 } RequestResult;
 
 /* `keyid` is whose connection it came by. Never fails: a refusal is an answer. */
@@ -32,5 +40,8 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
 /* True: the view has changed or its time is over, and `ret_result` has the answer. */
 bool requests_look_again(Coordinator *coordinator, const WaitingView *waiting, Arena *arena,
                          RequestResult *ret_result);
+
+void requests_tell_rollout(Coordinator *coordinator, const ToldRollout *told, Arena *arena,
+                           RequestResult *ret_result);
 
 enum { REQUEST_WAIT_MS_MAX = 30 * 1000 };

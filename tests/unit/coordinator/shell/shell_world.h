@@ -253,6 +253,10 @@ static inline Answer world_deliver(World *world, const char *keyid, const void *
 {
     RequestResult result;
     requests_handle(world->coordinator, keyid, bytes, length, world->arena, &result);
+    if (result.outcome == REQUEST_WHEN_DURABLE) {
+        ToldRollout told = result.told;
+        requests_tell_rollout(world->coordinator, &told, world->arena, &result);
+    }
     return world_read_answer(world, &result);
 }
 
