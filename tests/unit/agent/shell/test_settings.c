@@ -1,0 +1,124 @@
+#include "settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static ErrCode load_text(Arena *arena, const char *text, AgentSettings *out, Error *err)
+{
+    char path[] = "/tmp/pgtide-agent-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    ErrCode code = agent_settings_load(arena, path, out, err);
+    unlink(path);
+    return code;
+}
+
+#define HEAD                                                                                       \
+    "name: db1\nkey: k.key\ntrust: trust\nstate: state\n"                                          \
+    "coordinator: {endpoint: 'tcp://c:7433'}\n"
+
+static void the_example_is_a_configuration(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    AgentSettings settings;
+    Error err;
+    assert_int_equal(
+        agent_settings_load(arena, PGTIDE_SOURCE_DIR "/deploy/agent.example.yaml", &settings, &err),
+        ERR_OK);
+    assert_string_equal(settings.name, "db1");
+    assert_int_equal(settings.concurrency, 8);
+    assert_int_equal(agent_settings_cluster_count(&settings), 2);
+    const ClusterSettings *shared = agent_settings_find_cluster(&settings, "shared");
+    assert_non_null(shared);
+    assert_int_equal(shared->shards.count, 2);
+    assert_int_equal(shared->shared_schemas.count, 1);
+    assert_null(shared->discover);
+    assert_null(agent_settings_find_cluster(&settings, "none"));
+}
+
+static void what_is_absent_has_a_default(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    AgentSettings settings;
+    Error err;
+    assert_int_equal(load_text(arena,
+                               HEAD "clusters:\n"
+                                    "  - {name: main, host: /run, user: u, discover: SELECT 1}\n",
+                               &settings, &err),
+                     ERR_OK);
+    assert_string_equal(settings.host, "db1");
+    assert_int_equal(settings.silence_deadline_ms, 0);
+    assert_int_equal(settings.inventory_ms, 60000);
+    const ClusterSettings *cluster = agent_settings_cluster(&settings, 0);
+    assert_int_equal(cluster->port, 5432);
+    assert_string_equal(cluster->maintenance_database, "postgres");
+    assert_int_equal(cluster->conninfo_count, 3);
+    assert_string_equal(cluster->conninfo[1].name, "port");
+    assert_string_equal(cluster->conninfo[1].value, "5432");
+}
+
+static void refuses(const char *text, const char *part)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    AgentSettings settings;
+    Error err;
+    assert_int_equal(load_text(arena, text, &settings, &err), ERR_CONFIG);
+    char all[2048];
+    snprintf(all, sizeof all, "%s\n%s", err.message, err.detail);
+    if (strstr(all, part) == NULL)
+        fail_msg("'%s' is not in: %s", part, all);
+}
+
+static void what_is_wrong_is_told(void **state)
+{
+    (void)state;
+    refuses(HEAD "clusters:\n  - {name: main, host: /run, user: u}\n", "discover");
+    refuses(HEAD "clusters: []\n", "clusters");
+    refuses(HEAD, "clusters");
+    refuses(HEAD "clusters:\n  - {name: a, host: h, user: u, discover: x}\n"
+                 "  - {name: a, host: i, user: u, discover: x}\n",
+            "again");
+    refuses(HEAD "clusters:\n  - {name: a, host: h, user: u, discover: x, prot: 1}\n", "prot");
+    refuses(HEAD "clusters:\n  - {name: A, host: h, user: u, discover: x}\n", "name");
+    refuses(HEAD "concurrency: 0\nclusters:\n  - {name: a, host: h, user: u, discover: x}\n",
+            "concurrency");
+    refuses(HEAD "clusters:\n  - {name: a, host: h, user: u, password: x, discover: x}\n",
+            "password"); /* secrets live in a passfile */
+}
+
+static void nearer_labels_win(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Label host[] = {{"tier", "free"}, {"region", "eu"}};
+    Label shard[] = {{"canary", "true"}, {"tier", "pro"}};
+    LabelList lists[] = {{host, 2}, {shard, 2}};
+    LabelList merged = labels_merge(arena, lists, 2);
+    assert_int_equal(merged.count, 3);
+    assert_string_equal(merged.items[0].key, "canary");
+    assert_string_equal(merged.items[1].value, "eu");
+    assert_string_equal(merged.items[2].value, "pro");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_example_is_a_configuration),
+        cmocka_unit_test(what_is_absent_has_a_default),
+        cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(nearer_labels_win),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
