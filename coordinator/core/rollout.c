@@ -373,6 +373,7 @@ static ErrCode take_event(RolloutStep *step, const RolloutEvent *event, Error *e
         on_persisted(step, event->persisted);
         return ERR_OK;
     case ROLLOUT_EVENT_TICK:
+        step->rollout->timer_ms = UINT64_MAX; /* it has gone off: say anew what is wanted */
         if (!over)
             rollout_look_at_flying(step);
         return ERR_OK;
