@@ -108,24 +108,16 @@ static ErrCode file_unpack(Arena *arena, const void *bytes, size_t length, FileM
     return code == ERR_OK ? code : err_wrap(err, "not a bundle");
 }
 
-ErrCode bundle_sign(Arena *arena, const void *bytes, size_t length, const SecretKey *key,
-                    uint8_t **ret_bytes, size_t *ret_length, Error *err)
+static bool texts_equal(const StrList *list, char *const *texts, size_t count)
 {
-    FileMessage *file;
-    uint8_t *envelope;
-    size_t envelope_length;
-    ErrCode code = file_unpack(arena, bytes, length, &file, err);
-    if (code == ERR_OK)
-        code =
-            envelope_add_signature(arena, file->manifest_envelope.data, file->manifest_envelope.len,
-                                   MESSAGE_BUNDLE, key, &envelope, &envelope_length, err);
-    if (code != ERR_OK)
-        return code;
-    return file_pack(arena, envelope, envelope_length, file->files, file->n_files, ret_bytes,
-                     ret_length, err);
+    bool equal = list->count == count;
+    for (size_t i = 0; equal && i < count; i++)
+        equal = strcmp(list->items[i], texts[i]) == 0;
+    return equal;
 }
 
-/* One file against what the signed manifest says of it. */
+/* One file against what the signed manifest says of it. The token digest is not compared: another
+ * version of the scanner may make another one, and the bytes are what was signed. */
 static ErrCode revision_open(Arena *arena, const RevisionMessage *said,
                              const ProtobufCBinaryData *bytes, Script **ret_script, Error *err)
 {
@@ -147,13 +139,14 @@ static ErrCode revision_open(Arena *arena, const RevisionMessage *said,
                         &script, err);
     if (code != ERR_OK)
         return code;
-    bool same = strcmp(script->id, said->id) == 0 && script->parents.count == said->n_revises &&
-                script->depends_on.count == said->n_depends_on &&
+    const char *irreversible = script->irreversible == NULL ? "" : script->irreversible;
+    bool same = strcmp(script->id, said->id) == 0 &&
+                texts_equal(&script->parents, said->revises, said->n_revises) &&
+                texts_equal(&script->depends_on, said->depends_on, said->n_depends_on) &&
+                texts_equal(&script->labels, said->labels, said->n_labels) &&
+                strcmp(script->message, said->message) == 0 &&
+                strcmp(irreversible, said->irreversible) == 0 &&
                 script->transactional == (said->transactional != 0);
-    for (size_t i = 0; same && i < said->n_revises; i++)
-        same = strcmp(script->parents.items[i], said->revises[i]) == 0;
-    for (size_t i = 0; same && i < said->n_depends_on; i++)
-        same = strcmp(script->depends_on.items[i], said->depends_on[i]) == 0;
     if (!same)
         return err_set(err, ERR_PROTOCOL, "the manifest and the file of revision %.200s disagree",
                        said->id);
@@ -233,4 +226,26 @@ ErrCode bundle_open_unverified(Arena *arena, const void *bytes, size_t length, B
     *ret_bundle = bundle;
     *ret_signature_count = signatures;
     return ERR_OK;
+}
+
+/* Nobody signs what can't be opened: the contents are checked before. */
+ErrCode bundle_sign(Arena *arena, const void *bytes, size_t length, const SecretKey *key,
+                    uint8_t **ret_bytes, size_t *ret_length, Error *err)
+{
+    FileMessage *file;
+    uint8_t *envelope;
+    size_t envelope_length;
+    Bundle ignored;
+    size_t signatures;
+    ErrCode code = bundle_open_unverified(arena, bytes, length, &ignored, &signatures, err);
+    if (code == ERR_OK)
+        code = file_unpack(arena, bytes, length, &file, err);
+    if (code == ERR_OK)
+        code =
+            envelope_add_signature(arena, file->manifest_envelope.data, file->manifest_envelope.len,
+                                   MESSAGE_BUNDLE, key, &envelope, &envelope_length, err);
+    if (code != ERR_OK)
+        return code;
+    return file_pack(arena, envelope, envelope_length, file->files, file->n_files, ret_bytes,
+                     ret_length, err);
 }
