@@ -153,3 +153,6 @@ done | sort -u)" '8|8'
 check 'docs/operations.md restores a backup' run_page docs/operations.md restore "$T/fleet"
 check 'as it was before the first step' same \
     "$(cluster_psql one tenant_1 -c "SELECT (SELECT count(*) FROM alembic_version), count(*) FROM pgtide.history WHERE direction = 'upgrade'")" '0|0'
+expect_exit 0 "$BIN/pgtide" ensure-version --unmanaged test --url 'dbname=tenant_1 user=pgtide_agent'
+check 'it is the shard, not a clone of it' contains "$(cat "$T/out")" 'already adopted; at base'
+check 'the writers of before are fenced off' test "$(cluster_psql one tenant_1 -c 'SELECT fence FROM pgtide.shard')" -gt 1000000
