@@ -301,6 +301,8 @@ static void close_handle(uv_handle_t *handle, void *context)
 
 static void loop_end(Loop *loop)
 {
+    uv_idle_stop(&loop->wake); /* no more turns: they need the bus */
+    uv_timer_stop(&loop->timer);
     bus_free(loop->bus);
     journal_close(loop->coordinator->journal); /* what was decided is on disk */
     loop->coordinator->journal = NULL;
