@@ -7,7 +7,8 @@
 BEGIN;
 INSERT INTO users (email, display_name, bio, title, created_at, updated_at)
 SELECT 'person' || n || '@tenant.example', 'Person ' || n, 'Bio of person ' || n, 'Engineer', at, at
-FROM generate_series(1, 50) AS n, LATERAL (SELECT timestamptz '2025-12-01 09:00:00+00' + n * interval '1 hour') AS t (at)
+FROM generate_series(1, 50) AS n,
+    LATERAL (SELECT timestamptz '2025-12-01 09:00:00+00' + n * interval '1 hour') AS joined (at)
 ORDER BY n;
 INSERT INTO users (email, display_name, created_at, updated_at)
 SELECT 'twin@tenant.example', 'Person 7', '2025-12-31 12:00:00+00', '2025-12-31 12:00:00+00'
