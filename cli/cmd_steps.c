@@ -57,6 +57,8 @@ static ErrCode run(CommandContext *context, Error *err)
         code = steps_compute(context, map, &steps, err);
     if (code != ERR_OK)
         return code;
+    if (steps.warning != NULL)
+        note(context, "%s", steps.warning);
     JsonWriter json = context_json(context);
     json_object_begin(&json);
     json_field_array(&json, "steps");

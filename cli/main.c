@@ -85,7 +85,17 @@ static ErrCode command_unknown(char **words, size_t count, Error *err)
     size_t known = 0;
     for (const CliCommand *const *at = commands_all(); *at != NULL && known < 128; at++)
         names[known++] = (*at)->words;
+    if (count == 1 && command_group_exists(words[0])) {
+        err_set(err, ERR_USAGE, "'%s' needs a second word", words[0]);
+        err_hint(err, "`pgtide %s --help` lists them.", words[0]);
+        return ERR_USAGE;
+    }
     const char *nearest = str_nearest(given, names, known);
+    if (nearest == NULL && count > 1) { /* the first word may be the wrong one of two */
+        char both[128];
+        snprintf(both, sizeof both, "%s %s", words[0], words[1]);
+        nearest = str_nearest(both, names, known);
+    }
     err_set(err, ERR_USAGE, "unknown command '%s'", given);
     if (nearest != NULL)
         err_hint(err, "Did you mean `pgtide %s`? `pgtide --help` lists the commands.", nearest);
@@ -236,32 +246,74 @@ static bool wants_json(int argc, char **argv)
     return false;
 }
 
+/* How many of argv's words before the command are options that every command has. */
+static int leading_options(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+        bool takes_next = strcmp(argv[at], "-c") == 0 || strcmp(argv[at], "--config") == 0;
+        at += takes_next && at + 1 < argc ? 2 : 1;
+    }
+    return at - 1;
+}
+
+/* `pgtide help [WORDS]` and its reference pages. */
+static ErrCode help_run(int count, char **words, Error *err)
+{
+    size_t used = 0;
+    if (count == 0) {
+        help_all();
+    } else if (strcmp(words[0], "--markdown") == 0) {
+        help_markdown(global_options);
+    } else if (strcmp(words[0], "--errors") == 0) {
+        help_errors();
+    } else {
+        const CliCommand *command = command_find(words, (size_t)count, &used);
+        if (command != NULL)
+            help_command(command, global_options);
+        else if (command_group_exists(words[0]))
+            help_group(words[0]);
+        else
+            return command_unknown(words, (size_t)count, err);
+    }
+    return ERR_OK;
+}
+
 static ErrCode run(CommandContext *context, int argc, char **argv, Error *err)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
-        if (argc > 2 && strcmp(argv[2], "--markdown") == 0)
-            help_markdown(global_options);
-        else if (argc > 2 && strcmp(argv[2], "--errors") == 0)
-            help_errors();
-        else
-            help_all();
-        return argc < 2 ? err_set(err, ERR_USAGE, "no command given") : ERR_OK;
+    if (argc < 2) {
+        help_all();
+        return err_set(err, ERR_USAGE, "no command given");
     }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help_run(0, NULL, err);
+    if (strcmp(argv[1], "help") == 0)
+        return help_run(argc - 2, argv + 2, err);
     if (strcmp(argv[1], "--version") == 0) {
         printf("pgtide %s\n", PGTIDE_VERSION);
         return ERR_OK;
     }
+    int leading = leading_options(argc, argv);
+    char **words = argv + 1 + leading;
+    int count = argc - 1 - leading;
     size_t used = 0;
-    context->command = command_find(argv + 1, (size_t)argc - 1, &used);
-    if (context->command == NULL && argc >= 3 && command_group_exists(argv[1]) &&
-        strcmp(argv[2], "--help") == 0) {
-        help_group(argv[1]);
+    if (count == 0)
+        return err_set(err, ERR_USAGE, "no command given");
+    context->command = command_find(words, (size_t)count, &used);
+    if (context->command == NULL && count >= 2 && command_group_exists(words[0]) &&
+        strcmp(words[1], "--help") == 0) {
+        help_group(words[0]);
         return ERR_OK;
     }
     if (context->command == NULL)
-        return command_unknown(argv + 1, (size_t)argc - 1, err);
-    return command_run(context, argc - (int)used, argv + used, err);
+        return command_unknown(words, (size_t)count, err);
+    /* options in front are read like those behind the command's words */
+    int rest = count - (int)used;
+    char **arguments = ARENA_ARRAY(context->arena, char *, argc + 1);
+    arguments[0] = argv[0];
+    memcpy(arguments + 1, argv + 1, (size_t)leading * sizeof *argv);
+    memcpy(arguments + 1 + leading, words + used, (size_t)rest * sizeof *argv);
+    return command_run(context, 1 + leading + rest, arguments, err);
 }
 
 int main(int argc, char **argv)
