@@ -128,7 +128,7 @@ run_page() { # PAGE NAME [DIRECTORY]
     (cd "$dir" && PATH="$BIN:$PG_BIN:$PATH" timeout 300 bash "$dir.sh") >"$dir.out" 2>&1 </dev/null || status=$?
     [ "$status" -eq 0 ] || {
         echo "$1: its blocks \`run: $2\` end with status $status" >&2
-        tail -n 40 "$dir.out" "$dir"/*/*.log >&2 || true
+        tail -n 40 "$dir.out" "$dir"/*/*.log >&2 2>/dev/null || true
         return 1
     }
 }
