@@ -100,5 +100,8 @@ ErrCode pg_error_lost(const PGconn *pg, Error *err)
 bool pg_error_is_fatal(const PGresult *result)
 {
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    /* A server's error has a SQLSTATE; without one libpq itself says that the connection broke. */
+    if (severity == NULL && PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
+        return true;
     return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }

@@ -14,5 +14,5 @@ ErrCode pg_error_connect(const PGconn *pg, Error *err);
 ErrCode pg_error_result(const PGresult *result, Error *err);
 /* The connection broke. */
 ErrCode pg_error_lost(const PGconn *pg, Error *err);
-/* Severity FATAL or PANIC: the server closes the connection after it. */
+/* The connection is gone with it: severity FATAL or PANIC, or libpq's own word that it broke. */
 bool pg_error_is_fatal(const PGresult *result);
