@@ -220,8 +220,8 @@ static ErrCode plan_read(CommandContext *context, Client *client, Digest *ret_di
     if (code == ERR_OK)
         code = plan_file_decode(context->arena, bytes, length, &file, err);
     if (code == ERR_OK)
-        code = envelope_open(context->arena, file.header_envelope.bytes, file.header_envelope.length,
-                             MESSAGE_PLAN, trust_lookup_operator,
+        code = envelope_open(context->arena, file.header_envelope.bytes,
+                             file.header_envelope.length, MESSAGE_PLAN, trust_lookup_operator,
                              (void *)(uintptr_t)client_trust(client), &payload, &length, &signers,
                              err);
     if (code == ERR_OK)

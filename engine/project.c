@@ -76,6 +76,9 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
             versions_read(arena, config, file.versions, &project.versions);
         else
             strlist_add(arena, &project.versions, path_join(arena, project.directory, "versions"));
+        if (strcmp(file.version_table, "alembic_version") != 0)
+            config_problem(config, config_node_get(config_root(config), "version_table"),
+                           "'version_table' can only be alembic_version in this version");
     }
     code = config_finish(config, err);
     if (code != ERR_OK)

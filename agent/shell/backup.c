@@ -152,7 +152,7 @@ static void remove_old(const Backup *backup)
             fstatat(dirfd(dir), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISREG(status.st_mode))
             continue;
-        strcpy(found[count].name, entry->d_name);
+        memcpy(found[count].name, entry->d_name, strlen(entry->d_name) + 1);
         found[count++].modified = status.st_mtim;
     }
     qsort(found, count, sizeof *found, newest_first);

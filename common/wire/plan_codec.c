@@ -2,8 +2,8 @@
 
 #include "codec_common.h"
 
-#include "named_limits.h"
 #include "merkle.h"
+#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-#include "named_limits.h"
 #include "message_codec.h"
+#include "named_limits.h"
 #include "wire_test.h"
 
 #include "command.pb-c.h"

@@ -1,6 +1,6 @@
 #include "digest.h"
-#include "named_limits.h"
 #include "merkle.h"
+#include "named_limits.h"
 #include "plan_codec.h"
 #include "wire_test.h"
 
