@@ -73,9 +73,9 @@ key: coordinator.key
 trust: ../trust
 state: state
 listen: $FLEET_ENDPOINT
-heartbeat: 500ms
-silence-deadline: 10s
-agent-deadline: 3s
+heartbeat: ${FLEET_HEARTBEAT:-500ms}
+silence-deadline: ${FLEET_SILENCE_DEADLINE:-10s}
+agent-deadline: ${FLEET_AGENT_DEADLINE:-3s}
 YAML
     fleet_coordinator_start
 }
