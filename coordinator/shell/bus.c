@@ -256,16 +256,12 @@ static ErrCode check_order(Bus *bus, RosterAgent *agent, const Report *report, E
 
 static void note_heard(Bus *bus, RosterAgent *agent, const Report *report)
 {
-    const Coordinator *coordinator = bus->coordinator;
+    Coordinator *coordinator = bus->coordinator;
     agent->uptime_ms = report->uptime_ms;
     agent->uptime_at_ms = coordinator->now_ms;
     agent->heard_ms = coordinator->now_ms;
     agent->heard_unix_ms = coordinator->unix_ms;
-    if (report->epoch > journal_epoch(coordinator->journal) && report->epoch > agent->epoch_seen)
-        log_event(LOG_ERROR, "coordinator.read_only", "agent", agent->key.name, "agent_epoch",
-                  LOG_UINT(report->epoch), "own_epoch",
-                  LOG_UINT(journal_epoch(coordinator->journal)), NULL);
-    agent->epoch_seen = report->epoch;
+    coordinator_note_epoch(coordinator, agent, report->epoch);
     if (report->kind == REPORT_HELLO) {
         snprintf(agent->host, sizeof agent->host, "%s", report->hello.host);
         snprintf(agent->version, sizeof agent->version, "%s", report->hello.version);

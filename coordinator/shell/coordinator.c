@@ -242,9 +242,21 @@ void coordinator_changed(Coordinator *coordinator)
     coordinator->revision++;
 }
 
+void coordinator_note_epoch(Coordinator *coordinator, RosterAgent *agent, uint64_t epoch)
+{
+    uint64_t own = journal_epoch(coordinator->journal);
+    if (epoch > own && epoch > agent->epoch_seen)
+        log_event(LOG_ERROR, "coordinator.read_only", "agent", agent->key.name, "agent_epoch",
+                  LOG_UINT(epoch), "own_epoch", LOG_UINT(own), NULL);
+    agent->epoch_seen = epoch;
+    coordinator->higher_epoch_seen = coordinator->higher_epoch_seen || epoch > own;
+}
+
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator)
 {
     uint64_t epoch = journal_epoch(coordinator->journal);
+    if (!coordinator->higher_epoch_seen)
+        return NULL;
     for (size_t i = 0; i < roster_count(coordinator->roster); i++) {
         const RosterAgent *agent = roster_at(coordinator->roster, i);
         if (!agent->revoked && agent->epoch_seen > epoch)

@@ -53,6 +53,7 @@ struct Coordinator {
     MadePlan made[COORDINATOR_MADE_PLANS];
     size_t made_count;       /* ever */
     bool admissions_changed; /* the loop has to renew who may connect */
+    bool higher_epoch_seen;  /* some agent has told of one; perhaps revoked since */
 
     /* Of this turn: nobody below the loop reads a clock. */
     uint64_t now_ms;
@@ -79,6 +80,8 @@ void coordinator_changed(Coordinator *coordinator);
 /* The admitted agent that has served a coordinator of a higher epoch, or NULL. While there is one,
  * this coordinator's journal is not the fleet's newest: it decides and sends nothing. */
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator);
+/* An agent's word about the highest epoch that it has served. */
+void coordinator_note_epoch(Coordinator *coordinator, RosterAgent *agent, uint64_t epoch);
 /* The state that the fleet view gives a shard, and why. `ret_open` (may be NULL) gets the rollout
  * in progress that holds it, or NULL. */
 ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetShard *shard,

@@ -287,14 +287,13 @@ ErrCode rollouts_check_approval(const Rollouts *rollouts, const RolloutEntry *en
 /* What the entry remembers of a record besides the core, in the fold and as it is decided. */
 static void note_record(Rollouts *rollouts, RolloutEntry *entry, const RolloutRecord *record)
 {
-    size_t place = 0;
-    while (rollouts->entries[place] != entry)
-        place++;
     if (record->kind == ROLLOUT_RECORD_STARTED) {
+        uint64_t place = 0;
+        uuid_map_get(rollouts->by_id, &entry->header.rollout_id, &place);
         entry->started = true;
         entry->started_unix_ms = record->at_unix_ms;
         for (uint32_t i = 0; i < entry->header.shard_count; i++)
-            uuid_map_put(rollouts->holders, &entry->shards[i].uuid, (uint64_t)place << 32 | i);
+            uuid_map_put(rollouts->holders, &entry->shards[i].uuid, place << 32 | i);
     }
     if (record->kind == ROLLOUT_RECORD_STATE && rollout_state_is_terminal(record->state))
         entry->finished_unix_ms = record->at_unix_ms;

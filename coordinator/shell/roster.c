@@ -1,7 +1,9 @@
 #include "roster.h"
 
 #include "named_limits.h"
+#include "names.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,7 @@ struct Roster {
     RosterAgent **agents;
     size_t count;
     size_t capacity;
+    Names *names; /* the agents' places */
     KnownKey *keys;
     size_t key_count;
     size_t key_capacity;
@@ -25,6 +28,7 @@ Roster *roster_new(const Trust *trust)
 {
     Roster *roster = xcalloc(1, sizeof *roster);
     roster->trust = trust;
+    roster->names = names_new();
     return roster;
 }
 
@@ -38,6 +42,7 @@ void roster_free(Roster *roster)
     }
     free(roster->agents);
     free(roster->keys);
+    names_free(roster->names);
     free(roster);
 }
 
@@ -53,11 +58,8 @@ RosterAgent *roster_at(const Roster *roster, size_t index)
 
 RosterAgent *roster_find(const Roster *roster, const char *name)
 {
-    for (size_t i = 0; i < roster->count; i++) {
-        if (strcmp(roster->agents[i]->key.name, name) == 0)
-            return roster->agents[i];
-    }
-    return NULL;
+    uint32_t place = names_find(roster->names, name, "");
+    return place != NAMES_NONE ? roster->agents[place] : NULL;
 }
 
 RosterAgent *roster_find_by_keyid(const Roster *roster, const char *keyid)
@@ -131,13 +133,15 @@ static void remember_key(Roster *roster, const Admission *admission)
     known->revoked = known->revoked || admission->revoked;
 }
 
-static RosterAgent *add_agent(Roster *roster)
+static RosterAgent *add_agent(Roster *roster, const char *name)
 {
     if (roster->count == roster->capacity) {
         roster->capacity = roster->capacity == 0 ? 16 : roster->capacity * 2;
         roster->agents = xrealloc(roster->agents, roster->capacity * sizeof *roster->agents);
     }
     RosterAgent *agent = xcalloc(1, sizeof *agent);
+    snprintf(agent->key.name, sizeof agent->key.name, "%s", name);
+    names_add(roster->names, agent->key.name, ""); /* its place: they are never taken out */
     roster->agents[roster->count++] = agent;
     return agent;
 }
@@ -158,7 +162,7 @@ ErrCode roster_admit(Roster *roster, const Admission *admission, RosterAgent **r
         return code;
     remember_key(roster, admission);
     if (agent == NULL) {
-        agent = add_agent(roster);
+        agent = add_agent(roster, key->name);
     } else if (memcmp(agent->key.ed25519, key->ed25519, KEY_BYTES) != 0) {
         /* A new key: whoever holds the old one is no longer this agent. */
         find_key(roster, agent->key.ed25519)->revoked = true;

@@ -217,7 +217,8 @@ static void who_is_outranked_only_reads(void **state)
     world_put_bundle(world);
     world_approved_plan(world, "first");
     RosterAgent *agent = roster_find(world->coordinator->roster, "boston");
-    agent->epoch_seen = journal_epoch(world->coordinator->journal) + 1;
+    coordinator_note_epoch(world->coordinator, agent,
+                           journal_epoch(world->coordinator->journal) + 1);
     AUTO_ANSWER Answer start = world_control(world, OTTO, "first", CONTROL(START));
     assert_refused(start, "STATE");
     AUTO_ANSWER Answer plan = world_make_plan(world, OTTO, "second", 1);
