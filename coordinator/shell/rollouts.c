@@ -460,10 +460,13 @@ void rollouts_agent_down(Rollouts *rollouts, const char *agent)
     agent_event_everywhere(rollouts, agent, ROLLOUT_EVENT_AGENT_DOWN);
 }
 
-/* An agent tells of rows only at a job's end, when it has read them last. */
-static bool tells_rows(const JobReport *report)
+/* An agent tells of rows at a job's end, when it has read them last. It tells a new coordinator of
+ * all the jobs it remembers: what is no news says nothing about the shard now. */
+static bool tells_rows(const RolloutEntry *entry, const JobReport *report)
 {
-    return report->phase == PHASE_DONE &&
+    RolloutShardView view;
+    rollout_shard(entry->core, report->index, &view);
+    return view.in_flight && view.generation == report->generation && report->phase == PHASE_DONE &&
            (report->outcome == OUTCOME_SUCCEEDED || report->rows.count > 0);
 }
 
@@ -475,7 +478,7 @@ void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report
     const PlanShard *shard = &entry->shards[report->index];
     if (!uuid_equal(&shard->uuid, &report->shard) || strcmp(shard->agent, agent) != 0)
         return;
-    if (tells_rows(report)) {
+    if (tells_rows(entry, report)) {
         inventory_set_rows(rollouts->coordinator->inventory, &shard->uuid, agent, &report->rows,
                            rollouts->coordinator->now_ms);
         coordinator_changed(rollouts->coordinator);

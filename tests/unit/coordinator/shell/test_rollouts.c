@@ -288,6 +288,40 @@ static void lies_about_other_shards_are_not_heard(void **state)
     assert_int_equal(progress(&view, "done"), 0);
 }
 
+/* An agent tells a restarted coordinator of every job it remembers. */
+static void old_news_do_not_move_a_shard(void **state)
+{
+    World *world = *state;
+    prepare(world);
+    world_start(world, "first");
+    RolloutEntry *entry;
+    assert_ok(rollouts_find(world->coordinator->rollouts, "first", &entry, err));
+    const PlanShard *shard = &entry->shards[0];
+    JobReport end = {.rollout_id = entry->header.rollout_id,
+                     .shard = shard->uuid,
+                     .generation = 1,
+                     .direction = DIRECTION_UPGRADE,
+                     .attempt = 1,
+                     .phase = PHASE_DONE,
+                     .outcome = OUTCOME_SUCCEEDED,
+                     .steps_done = 2,
+                     .steps_total = 2,
+                     .revision = "",
+                     .rows = shard->rows_after,
+                     .code = "",
+                     .sqlstate = "",
+                     .message = "",
+                     .hint = ""};
+    rollouts_job(world->coordinator->rollouts, "boston", &end);
+    world_settle(world);
+    world->coordinator->now_ms += INVENTORY_JOB_ROWS_MS;
+    world_list_shards(world, "boston", 1, 3, "002_two"); /* somebody has moved it since */
+    rollouts_job(world->coordinator->rollouts, "boston", &end);
+    const FleetShard *now = inventory_find(world->coordinator->inventory, &shard->uuid);
+    assert_string_equal(now->rows.items[0], "002_two");
+    assert_int_equal(now->job_rows_ms, 0);
+}
+
 static void states_of_a_shard(void **state)
 {
     World *world = *state;
@@ -306,17 +340,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_plan_says_what_it_will_do),
-        TEST(nothing_is_sent_before_it_is_durable),
-        TEST(a_rollout_goes_through_its_waves),
-        TEST(a_restart_goes_on_where_the_journal_ends),
-        TEST(a_start_needs_the_fleet_as_planned),
-        TEST(an_expired_plan_does_not_start),
-        TEST(failures_beyond_the_budget_stop_it),
-        TEST(a_quarantined_shard_is_in_no_plan),
-        TEST(a_rollback_is_the_inverse_plan),
-        TEST(lies_about_other_shards_are_not_heard),
-        TEST(states_of_a_shard),
+        TEST(a_plan_says_what_it_will_do),        TEST(nothing_is_sent_before_it_is_durable),
+        TEST(a_rollout_goes_through_its_waves),   TEST(a_restart_goes_on_where_the_journal_ends),
+        TEST(a_start_needs_the_fleet_as_planned), TEST(an_expired_plan_does_not_start),
+        TEST(failures_beyond_the_budget_stop_it), TEST(a_quarantined_shard_is_in_no_plan),
+        TEST(a_rollback_is_the_inverse_plan),     TEST(lies_about_other_shards_are_not_heard),
+        TEST(old_news_do_not_move_a_shard),       TEST(states_of_a_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
