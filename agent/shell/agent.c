@@ -385,15 +385,16 @@ ErrCode agent_open(const AgentSettings *settings, Agent **ret_agent, Error *err)
     ErrCode code = open_identity(agent, &server, err);
     if (code == ERR_OK)
         code = open_state(agent, err);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
         open_parts(agent);
+        shards_find_pg_dump(agent->shards);
+    }
     if (code == ERR_OK)
         code = open_bus(agent, &server, err);
     if (code != ERR_OK) {
         agent_free(agent);
         return code;
     }
-    shards_find_pg_dump(agent->shards);
     start_handles(agent);
     *ret_agent = agent;
     return ERR_OK;

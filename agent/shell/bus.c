@@ -313,7 +313,7 @@ static void start_handles(Bus *bus)
     bus->tick.data = bus;
     bus->flush.data = bus;
     bus->open_handles = 2;
-    uv_timer_start(&bus->tick, on_tick, BUS_TICK_MS, BUS_TICK_MS);
+    uv_timer_start(&bus->tick, on_tick, 0, BUS_TICK_MS);
     uv_prepare_start(&bus->flush, on_prepare);
 }
 

@@ -25,6 +25,7 @@ struct Exec {
     char source[UUID_TEXT_SIZE]; /* of the rollout that is taken back; '' = its own */
     bool started;
     bool was_in_doubt;
+    bool end_logged;
 };
 
 static void run_effects(Exec *exec, const JobEffects *effects);
@@ -380,8 +381,9 @@ static void log_end(const Exec *exec, const JobReport *report)
 
 static void send_report(Exec *exec, const JobReport *report)
 {
-    if (report->phase == PHASE_DONE)
+    if (report->phase == PHASE_DONE && !exec->end_logged)
         log_end(exec, report);
+    exec->end_logged = report->phase == PHASE_DONE;
     exec->world->report(exec->world->context, report);
 }
 
