@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Options {
@@ -108,6 +109,7 @@ int main(int argc, char **argv)
     Options options = {.config = "/etc/pgtide/agent.yaml"};
     Error err;
     signal(SIGPIPE, SIG_IGN);
+    setenv("UV_THREADPOOL_SIZE", "16", 0); /* hashing dumps must not hold up connections */
     if (parse_options(argc, argv, &options, &err) != ERR_OK)
         return fail(&err);
     if (options.help) {

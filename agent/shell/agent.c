@@ -308,6 +308,8 @@ static ErrCode open_state(Agent *agent, Error *err)
     if (code == ERR_OK)
         code = blob_store_open(path_join(agent->arena, state, "blobs"), LIMIT_BUNDLE_BYTES,
                                &agent->blobs, err);
+    if (code == ERR_OK)
+        backup_clean(agent->world.backup_directory);
     return code;
 }
 

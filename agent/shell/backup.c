@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -419,4 +420,19 @@ void backup_abandon(Backup *backup)
     child_kill(backup->child);
     unlink(backup->partial);
     destroy(backup);
+}
+
+static int remove_partial(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+    (void)status;
+    (void)where;
+    if (type == FTW_F && str_ends_with(path, ".dump.partial"))
+        unlink(path);
+    return 0;
+}
+
+void backup_clean(const char *directory)
+{
+    enum { DESCRIPTORS = 8 };
+    nftw(directory, remove_partial, DESCRIPTORS, FTW_PHYS);
 }

@@ -36,3 +36,5 @@ typedef void BackupCb(const BackupInfo *info, const Error *err, void *data);
 Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void *data);
 /* Ends the dump and removes what it has written; no callback runs. */
 void backup_abandon(Backup *backup);
+/* At the start: removes what a former life left half written below the directory. */
+void backup_clean(const char *directory);

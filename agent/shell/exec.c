@@ -32,6 +32,14 @@ static void run_effects(Exec *exec, const JobEffects *effects);
 
 /* --- events ----------------------------------------------------------------------------------- */
 
+/* A job that has ended is only remembered: its bundle need not be. */
+static void release_plan(Exec *exec)
+{
+    if (exec->plan != NULL)
+        exec->plan->users--;
+    exec->plan = NULL;
+}
+
 static void tell(Exec *exec, JobEvent event)
 {
     AUTO_ARENA Arena *arena = arena_new();
@@ -45,6 +53,8 @@ static void tell(Exec *exec, JobEvent event)
     }
     run_effects(exec, &effects);
     bool done = job_is_done(exec->job);
+    if (done)
+        release_plan(exec);
     bool in_doubt = job_is_in_doubt(exec->job);
     if (done || in_doubt != exec->was_in_doubt) {
         exec->was_in_doubt = in_doubt;
@@ -518,7 +528,7 @@ void exec_free(Exec *exec)
         return;
     close_session(exec);
     job_free(exec->job);
-    exec->plan->users--;
+    release_plan(exec);
     uv_close((uv_handle_t *)&exec->timer, on_timer_closed);
 }
 
@@ -558,11 +568,6 @@ const char *exec_cluster(const Exec *exec)
 const PlanShard *exec_shard(const Exec *exec)
 {
     return &exec->order.shard;
-}
-
-const SharedPlan *exec_plan(const Exec *exec)
-{
-    return exec->plan;
 }
 
 bool exec_is_started(const Exec *exec)

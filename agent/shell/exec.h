@@ -42,7 +42,8 @@ typedef struct ExecOrder {
     Direction direction;
 } ExecOrder;
 
-/* Takes a share of the plan; copies what it needs of `shard`. Returns owned. */
+/* Takes a share of the plan until the job has ended; copies what it needs of `shard`. Returns
+ * owned. */
 Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard,
                const ExecOrder *order);
 /* Closes what is open. Not from within its callbacks. NULL-safe. */
@@ -56,7 +57,6 @@ void exec_cancel(Exec *exec); /* interrupt the step in hand; after exec_stop() *
 const Job *exec_job(const Exec *exec);
 const char *exec_cluster(const Exec *exec);
 const PlanShard *exec_shard(const Exec *exec);
-const SharedPlan *exec_plan(const Exec *exec);
 bool exec_is_started(const Exec *exec);
 bool exec_is_done(const Exec *exec);
 /* Works on its shard now: counts against the cluster's concurrency. */

@@ -316,6 +316,21 @@ static void a_backup_abandoned_at_once_starts_nothing(void **state)
     assert_false(file_exists(path_join(f->arena, f->bin, "arguments")));
 }
 
+static void half_written_ones_are_removed_at_the_start(void **state)
+{
+    Fixture *f = *state;
+    run_backup(f);
+    char *partial = dump_path(f, ".dump.partial");
+    int fd = open(partial, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    backup_clean(f->backups);
+    assert_false(file_exists(partial));
+    assert_true(file_exists(dump_path(f, ".dump")));
+    assert_true(file_exists(dump_path(f, ".manifest")));
+    backup_clean("/nowhere");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -332,6 +347,7 @@ int main(void)
         T(only_the_newest_are_kept),
         T(an_abandoned_backup_is_removed),
         T(a_backup_abandoned_at_once_starts_nothing),
+        T(half_written_ones_are_removed_at_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
