@@ -24,6 +24,7 @@ typedef struct ReadOp {
     DatabaseReading result;
     const ShardRelation **versions; /* of each shard; NULL = none */
     size_t *row_answers; /* for each shard: index of its rows' answer + 1; 0 = not asked */
+    size_t at_schemas;   /* where in the first batch the schemas' answer is; 0 = not asked */
     bool ledger_asked;
 } ReadOp;
 
@@ -264,7 +265,7 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
         .in_recovery = look->in_recovery,
         .pooled = look->backend_pid != pg_backend_pid(session->conn),
     };
-    keep_schemas(op, op->args.schema_like == NULL ? NULL : &reply->results[4]);
+    keep_schemas(op, op->at_schemas == 0 ? NULL : &reply->results[op->at_schemas]);
     if (!look->suspect) {
         go_on(op);
         return;
@@ -288,5 +289,9 @@ void shard_read(ShardSession *session, const ReadArgs *args, ShardReadCb *cb, vo
     PgBatch batch = pg_batch(session->arena);
     pg_batch_add(&batch, "BEGIN READ ONLY");
     shard_look_add(session, &batch, op->args.schema_like, op->args.with_size, READ_LOCK_TIMEOUT_MS);
+    if (op->args.schema_like != NULL) {
+        op->at_schemas = batch.count;
+        pg_batch_add_params(&batch, shard_sql_schemas, 1, &op->args.schema_like);
+    }
     shard_send(session, &batch, on_looked, op);
 }
