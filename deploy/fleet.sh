@@ -95,10 +95,10 @@ fleet_stop() {
 }
 fleet_coordinator_stop() { fleet_stop coordinator "${1:-TERM}"; }
 
-# One agent of one cluster; what comes on standard input is put into the cluster's part of its configuration.
+# One agent of one cluster; lines in $FLEET_EXTRA follow in its list of clusters.
 fleet_agent() {
     local name=$1 cluster=$2 region=$3 extra
-    extra=$([ -t 0 ] || [ "${FLEET_EXTRA:-}" = "" ] || printf '%s\n' "$FLEET_EXTRA")
+    extra=${FLEET_EXTRA:-}
     mkdir -p -m 700 "$T/agent-$name/state"
     cat >"$T/agent-$name/agent.yaml" <<YAML
 name: $name

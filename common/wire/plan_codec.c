@@ -257,8 +257,10 @@ ErrCode plan_file_encode(Arena *arena, const PlanFile *file, uint8_t **ret_bytes
 ErrCode plan_file_decode(Arena *arena, const void *bytes, size_t length, PlanFile *out, Error *err)
 {
     ProtobufCMessage *message;
-    CHECK(proto_unpack(arena, &pgtide__v1__plan_file__descriptor, bytes, length,
-                       UNKNOWN_FIELDS_REFUSE, &message, err));
+    if (proto_unpack(arena, &pgtide__v1__plan_file__descriptor, bytes, length,
+                     UNKNOWN_FIELDS_REFUSE, &message, err) != ERR_OK) {
+        return err_wrap(err, "not a plan");
+    }
     const Pgtide__V1__PlanFile *in = (Pgtide__V1__PlanFile *)message;
     CHECK(proto_count(in->n_shards, LIMIT_PLAN_SHARDS, "shards", err));
     *out = (PlanFile){span_decode(&in->header_envelope),
