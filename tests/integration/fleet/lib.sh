@@ -7,6 +7,7 @@
 #   approved NAME                 the same, approved by bob
 #   started NAME                  the same, started by alice
 #   state NAME [FIELD]            of a rollout, as its status says
+#   is_over NAME                  it moves no more; is_state NAME STATE
 #   shard_field ROLLOUT SHARD FIELD
 #   sql CLUSTER DATABASE QUERY    as superuser
 #   rows CLUSTER DATABASE         its version rows; '' when it has none
@@ -63,6 +64,11 @@ started() { approved "$1" && alice rollout start "$T/$1.plan" >/dev/null; }
 
 state() { alice rollout status "$1" --json | json "d['result']['${2:-state}']"; }
 is_state() { [ "$(state "$1")" = "$2" ]; }
+# It stands still: over, or halted and nothing under way.
+is_over() {
+    alice rollout status "$1" --json | json "d['result']['terminal'] or (d['result']['state'] == 'halted' and not d['result']['stopping'])" |
+        grep -qx true
+}
 shard_field() {
     alice rollout status "$1" --shards --json | json "[s for s in d['result']['shards'] if s['name'] == '$2'][0]['$3']"
 }
