@@ -7,6 +7,7 @@
 #include "json.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -368,6 +369,16 @@ static ErrCode check_before(Backup *backup, Error *err)
     return ERR_OK;
 }
 
+static ErrCode make_partial(const Backup *backup, Error *err)
+{
+    unlink(backup->partial);
+    int fd = open(backup->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, ERR_BACKUP, "can't create '%s': %s", backup->partial, strerror(errno));
+    close(fd);
+    return ERR_OK;
+}
+
 static void on_begin(uv_async_t *async)
 {
     Backup *backup = async->data;
@@ -381,8 +392,12 @@ static void on_begin(uv_async_t *async)
         finish(backup);
         return;
     }
-    unlink(backup->partial);
-    dump(backup);
+    /* pg_dump opens it as the umask allows: it must find it closed to others. */
+    code = make_partial(backup, &backup->error);
+    if (code != ERR_OK)
+        finish(backup);
+    else
+        dump(backup);
 }
 
 Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void *data)

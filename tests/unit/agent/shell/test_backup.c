@@ -187,6 +187,25 @@ static void a_backup_is_there_whole_with_its_manifest(void **state)
     struct stat status;
     assert_int_equal(stat(folder(f), &status), 0);
     assert_int_equal(status.st_mode & 077, 0);
+    assert_int_equal(stat(dump_path(f, ".manifest"), &status), 0);
+    assert_int_equal(status.st_mode & 077, 0);
+}
+
+/* A tenant's rows are in it, whatever the umask is and whoever may enter the directory. */
+static void a_backup_is_closed_to_others_from_its_first_byte(void **state)
+{
+    Fixture *f = *state;
+    write_program(f, "pg_dump",
+                  FIND_FILE "printf content >\"$file\"\n"
+                            "stat -c mode-%a \"$file\" >\"$(dirname \"$0\")/mode\"");
+    mode_t former = umask(0);
+    run_backup(f);
+    umask(former);
+    assert_false(f->failed);
+    assert_true(has_line(f, "mode", "mode-600"));
+    struct stat status;
+    assert_int_equal(stat(dump_path(f, ".dump"), &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
 }
 
 static void pg_dump_is_told_by_its_environment(void **state)
@@ -337,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_backup_is_there_whole_with_its_manifest),
+        T(a_backup_is_closed_to_others_from_its_first_byte),
         T(pg_dump_is_told_by_its_environment),
         T(a_schema_is_dumped_alone),
         T(a_failing_dump_leaves_nothing),
