@@ -17,6 +17,7 @@ typedef struct SharedPlan {
     Arena *arena;
     OrderPlan order; /* in the arena */
     size_t users;
+    bool outdated; /* verified by a trust file that is not in force any more */
 } SharedPlan;
 
 /* What all jobs of an agent share. Borrowed; outlives them. */

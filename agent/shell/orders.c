@@ -61,10 +61,16 @@ static void refuse_order(Orders *orders, const RunShards *run, const ShardOrder 
 {
     AUTO_ARENA Arena *arena = arena_new();
     PlanShard shard;
-    log_failure(LOG_WARN, "order.refused", err, NULL);
     /* Unverified: only to say which order is meant. */
-    if (plan_shard_decode(arena, order->plan_shard.bytes, order->plan_shard.length, &shard, NULL) !=
-        ERR_OK)
+    bool named = plan_shard_decode(arena, order->plan_shard.bytes, order->plan_shard.length, &shard,
+                                   NULL) == ERR_OK;
+    /* One that was let in goes on, whatever has expired or been withdrawn since: that it is refused
+     * would be taken for its end. */
+    ExecOrder known = {order->generation, order->attempt, order->direction};
+    if (named && jobs_answer(orders->settings.jobs, &run->rollout_id, &shard.uuid, &known))
+        return;
+    log_failure(LOG_WARN, "order.refused", err, NULL);
+    if (!named)
         return;
     JobReport report = {
         .rollout_id = run->rollout_id,
@@ -113,7 +119,7 @@ static void drop_plans(Orders *orders, size_t keep)
 static SharedPlan *find_plan(Orders *orders, const Digest *digest)
 {
     for (size_t i = orders->plan_count; i-- > 0;)
-        if (digest_equal(&orders->plans[i]->order.digest, digest))
+        if (!orders->plans[i]->outdated && digest_equal(&orders->plans[i]->order.digest, digest))
             return orders->plans[i];
     return NULL;
 }
@@ -168,7 +174,7 @@ void orders_set_trust(Orders *orders, const Trust *trust)
 {
     orders->settings.trust = trust;
     for (size_t i = 0; i < orders->plan_count; i++)
-        orders->plans[i]->order.digest = (Digest){0}; /* found no more; jobs at work go on */
+        orders->plans[i]->outdated = true; /* found no more; jobs at work go on with it */
     drop_plans(orders, 0);
 }
 
