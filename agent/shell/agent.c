@@ -41,7 +41,8 @@ struct Agent {
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
     uint64_t snapshot;
-    bool listed; /* once */
+    uint64_t epoch; /* of the coordinator that is followed; 0 = none yet */
+    bool listed;    /* once */
     bool silent;
     int stop_signal; /* 0 = running */
     unsigned stop_count;
@@ -128,10 +129,23 @@ static void take_run(Agent *agent, const RunShards *run)
         orders_run(agent->orders, run);
 }
 
+/* A new coordinator may know nothing of the former one's orders: the steps in hand are finished,
+ * and it says what goes on. */
+static void follow(Agent *agent, uint64_t epoch)
+{
+    Uuid all = {0};
+    if (epoch <= agent->epoch)
+        return;
+    agent->epoch = epoch;
+    orders_stop(agent->orders, &all);
+    jobs_stop(agent->jobs, &all);
+}
+
 static void on_command(void *context, const Command *command)
 {
     Agent *agent = context;
     agent->silent = false;
+    follow(agent, command->epoch);
     switch (command->kind) {
     case COMMAND_WELCOME:
         send_inventory(agent);
