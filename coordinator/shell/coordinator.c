@@ -40,6 +40,26 @@ static ErrCode replay_plan(Coordinator *coordinator, Arena *arena, ByteSpan payl
     return code;
 }
 
+/* A rejection is final: it was verified when it was recorded, and still vetoes when its signer is
+ * nobody any more. */
+static ErrCode replay_rejection(Coordinator *coordinator, Arena *arena, ByteSpan envelope)
+{
+    const uint8_t *bytes;
+    size_t length;
+    Approval approval;
+    ErrCode code = envelope_peek_unverified(arena, envelope.bytes, envelope.length,
+                                            MESSAGE_APPROVAL, &bytes, &length, NULL, NULL);
+    if (code == ERR_OK)
+        code = approval_decode(arena, bytes, length, &approval, NULL);
+    if (code != ERR_OK || approval.verdict != VERDICT_REJECTED)
+        return ERR_KEY_UNKNOWN;
+    RolloutEntry *entry = rollouts_find_digest(coordinator->rollouts, &approval.plan_digest);
+    if (entry == NULL)
+        return ERR_KEY_UNKNOWN;
+    rollouts_add_approval(coordinator->rollouts, entry, envelope, "", &approval);
+    return ERR_OK;
+}
+
 /* Signers are judged by the trust file of the day when the rollout starts; who it was is told by
  * the signature alone, so it is verified against the operators known now. */
 static ErrCode replay_approval(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
@@ -55,6 +75,8 @@ static ErrCode replay_approval(Coordinator *coordinator, Arena *arena, ByteSpan 
         return code;
     code = envelope_open(arena, envelope.bytes, envelope.length, MESSAGE_APPROVAL,
                          trust_lookup_operator, coordinator->trust, &bytes, &length, &signers, err);
+    if (code == ERR_KEY_UNKNOWN && replay_rejection(coordinator, arena, envelope) == ERR_OK)
+        return ERR_OK;
     if (code != ERR_OK) {
         log_failure(LOG_WARN, "journal.approval_refused", err, NULL);
         return ERR_OK;

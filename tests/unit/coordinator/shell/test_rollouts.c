@@ -206,6 +206,31 @@ static void a_quarantined_shard_is_in_no_plan(void **state)
     assert_string_equal(json_string_value(json_object_get(first, "state")), "diverged");
 }
 
+/* A veto stands when the one who said it has left and the coordinator was restarted since. */
+static void a_rejection_outlives_its_signer(void **state)
+{
+    World *world = *state;
+    prepare(world);
+    RolloutEntry *entry;
+    char digest[DIGEST_TEXT_SIZE];
+    assert_ok(rollouts_find(world->coordinator->rollouts, "first", &entry, err));
+    digest_format(&entry->plan_digest, digest);
+    AUTO_ANSWER Answer rejected = world_approve(world, BETH, digest, VERDICT_REJECTED);
+    assert_refused(rejected, "");
+    world_settle(world);
+    world_close(world);
+    key_free(world->operators[BETH]);
+    assert_ok(key_generate("beth", &world->operators[BETH], err));
+    world_write_trust(world);
+    world_open(world);
+    world_agent_up(world, "boston");
+    world_agent_up(world, "chennai");
+    world_list_shards(world, "boston", 1, 3, "001_one");
+    world_list_shards(world, "chennai", 11, 3, "001_one");
+    AUTO_ANSWER Answer started = world_control(world, OTTO, "first", CONTROL(START));
+    assert_refused(started, "APPROVAL");
+}
+
 static Answer make_rollback(World *world, const char *name)
 {
     RequestMessage request = world_request(world);
@@ -340,12 +365,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_plan_says_what_it_will_do),        TEST(nothing_is_sent_before_it_is_durable),
-        TEST(a_rollout_goes_through_its_waves),   TEST(a_restart_goes_on_where_the_journal_ends),
-        TEST(a_start_needs_the_fleet_as_planned), TEST(an_expired_plan_does_not_start),
-        TEST(failures_beyond_the_budget_stop_it), TEST(a_quarantined_shard_is_in_no_plan),
-        TEST(a_rollback_is_the_inverse_plan),     TEST(lies_about_other_shards_are_not_heard),
-        TEST(old_news_do_not_move_a_shard),       TEST(states_of_a_shard),
+        TEST(a_plan_says_what_it_will_do),
+        TEST(nothing_is_sent_before_it_is_durable),
+        TEST(a_rejection_outlives_its_signer),
+        TEST(a_rollout_goes_through_its_waves),
+        TEST(a_restart_goes_on_where_the_journal_ends),
+        TEST(a_start_needs_the_fleet_as_planned),
+        TEST(an_expired_plan_does_not_start),
+        TEST(failures_beyond_the_budget_stop_it),
+        TEST(a_quarantined_shard_is_in_no_plan),
+        TEST(a_rollback_is_the_inverse_plan),
+        TEST(lies_about_other_shards_are_not_heard),
+        TEST(old_news_do_not_move_a_shard),
+        TEST(states_of_a_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
