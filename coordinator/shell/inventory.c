@@ -141,8 +141,12 @@ const char *shard_display_name(Arena *arena, const char *cluster, const char *da
     return arena_strdup(arena, str_text(&name));
 }
 
+/* `base` lies in the arena already: a copy for each shard of a cluster would multiply what an agent
+ * sends. */
 static LabelList copy_labels(Arena *arena, const LabelList *base, const LabelList *over)
 {
+    if (over->count == 0)
+        return *base;
     LabelList out = {ARENA_ARRAY(arena, Label, base->count + over->count + 1), 0};
     const LabelList *lists[] = {over, base};
     for (size_t l = 0; l < 2; l++) {
@@ -151,9 +155,11 @@ static LabelList copy_labels(Arena *arena, const LabelList *base, const LabelLis
             bool known = false;
             for (size_t j = 0; j < out.count && !known; j++)
                 known = strcmp(out.items[j].key, label->key) == 0;
-            if (!known && out.count < LIMIT_LABELS)
-                out.items[out.count++] =
-                    (Label){arena_strdup(arena, label->key), arena_strdup(arena, label->value)};
+            if (known || out.count == LIMIT_LABELS)
+                continue;
+            out.items[out.count++] = l == 1 ? *label
+                                            : (Label){arena_strdup(arena, label->key),
+                                                      arena_strdup(arena, label->value)};
         }
     }
     return out;
@@ -163,8 +169,12 @@ static void copy_clusters(Listing *listing, const char *agent, const Inventory *
 {
     Arena *arena = listing->arena;
     size_t total = listing->cluster_count + part->cluster_count;
-    listing->clusters = arena_grow(arena, listing->clusters, listing->cluster_count, total,
-                                   sizeof *listing->clusters);
+    if (total > listing->cluster_capacity) {
+        size_t capacity = total < 16 ? 16 : total * 2;
+        listing->clusters = arena_grow(arena, listing->clusters, listing->cluster_count, capacity,
+                                       sizeof *listing->clusters);
+        listing->cluster_capacity = capacity;
+    }
     for (size_t i = 0; i < part->cluster_count; i++) {
         FleetCluster *cluster = &listing->clusters[listing->cluster_count++];
         cluster->agent = agent;
@@ -172,7 +182,7 @@ static void copy_clusters(Listing *listing, const char *agent, const Inventory *
         cluster->info = part->clusters[i];
         cluster->info.name = arena_strdup(arena, part->clusters[i].name);
         cluster->info.message = arena_strdup(arena, part->clusters[i].message);
-        cluster->info.labels = copy_labels(arena, &part->clusters[i].labels, &(LabelList){NULL, 0});
+        cluster->info.labels = copy_labels(arena, &(LabelList){NULL, 0}, &part->clusters[i].labels);
     }
 }
 
