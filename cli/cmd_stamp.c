@@ -6,43 +6,35 @@ static const CommandOption options[] = {
     {0},
 };
 
-static ErrCode stamp(CommandContext *context, Single *single, const RevisionMap *map, Error *err)
+/* No steps, only the rows to write. */
+static ErrCode plan(CommandContext *context, const RevisionMap *map, const StrList *rows,
+                    GraphSteps *ret_steps, Error *err)
 {
-    ErrCode code = single_claim(single, err);
-    if (code != ERR_OK)
-        return code;
-    StrList before = strlist_copy(context->arena, &single->claim->rows);
-    StrList after = {0};
-    code = graph_stamp(context->arena, map, &before, &context->arguments,
-                       context_has(context, "purge"), &after, err);
-    bool same = code == ERR_OK && strlist_equal(&before, &after);
-    if (code == ERR_OK && !same)
-        code = single_stamp(single, &before, &after, err);
+    return graph_stamp(context->arena, map, rows, &context->arguments,
+                       context_has(context, "purge"), &ret_steps->rows_after, err);
+}
+
+static ErrCode stamp(Single *single, const StrList *rows, const GraphSteps *steps, Error *err)
+{
+    CommandContext *context = single->context;
+    const StrList *after = &steps->rows_after;
+    bool same = strlist_equal(rows, after);
+    ErrCode code = same ? ERR_OK : single_stamp(single, rows, after, err);
     if (code != ERR_OK)
         return code;
     JsonWriter json = context_json(context);
     json_object_begin(&json);
-    json_field_strings(&json, "rows_before", &before);
-    json_field_strings(&json, "rows", &after);
+    json_field_strings(&json, "rows_before", rows);
+    json_field_strings(&json, "rows", after);
     json_object_end(&json);
     say(context, "%s %s", same ? "nothing to do: at" : "stamped",
-        single_rows_text(context->arena, &after));
+        single_rows_text(context->arena, after));
     return ERR_OK;
 }
 
 static ErrCode run(CommandContext *context, Error *err)
 {
-    Project project;
-    RevisionMap *map;
-    ErrCode code = project_open(context->arena, context->config, &project, &map, err);
-    if (code != ERR_OK)
-        return code;
-    Single single;
-    code = single_open(&single, context, err);
-    if (code == ERR_OK)
-        code = stamp(context, &single, map, err);
-    single_close(&single);
-    return code;
+    return single_migrate(context, plan, stamp, err);
 }
 
 const CliCommand cmd_stamp = {

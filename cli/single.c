@@ -316,12 +316,60 @@ static ErrCode check_steps(const GraphSteps *steps, Error *err)
     return ERR_OK;
 }
 
-ErrCode single_run(Single *single, const GraphSteps *steps, Error *err)
+/* Steps from the rows as they are, checked as far as they can be without the server. */
+static ErrCode plan_steps(Single *single, const RevisionMap *map, SinglePlan *plan,
+                          const StrList *rows, GraphSteps *ret_steps, Error *err)
 {
-    CommandContext *context = single->context;
-    ErrCode code = check_steps(steps, err);
+    *ret_steps = (GraphSteps){0};
+    ErrCode code = plan(single->context, map, rows, ret_steps, err);
+    return code == ERR_OK ? check_steps(ret_steps, err) : code;
+}
+
+static ErrCode migrate(Single *single, const RevisionMap *map, SinglePlan *plan, SingleAct *act,
+                       Error *err)
+{
+    Arena *arena = single->context->arena;
+    ErrCode code = single_read(single, &(ReadArgs){0}, err);
     if (code != ERR_OK)
         return code;
+    StrList rows = strlist_copy(arena, &single->reading->shards[0].rows);
+    GraphSteps steps;
+    code = plan_steps(single, map, plan, &rows, &steps, err);
+    if (code == ERR_OK)
+        code = single_claim(single, err);
+    if (code != ERR_OK)
+        return code;
+    if (!strlist_equal(&rows, &single->claim->rows)) {
+        rows = strlist_copy(arena, &single->claim->rows);
+        code = plan_steps(single, map, plan, &rows, &steps, err);
+    }
+    if (code != ERR_OK)
+        return code;
+    if (steps.warning != NULL)
+        note(single->context, "%s", steps.warning);
+    return act(single, &rows, &steps, err);
+}
+
+ErrCode single_migrate(CommandContext *context, SinglePlan *plan, SingleAct *act, Error *err)
+{
+    Project project;
+    RevisionMap *map;
+    ErrCode code = project_open(context->arena, context->config, &project, &map, err);
+    if (code != ERR_OK)
+        return code;
+    Single single;
+    code = single_open(&single, context, err);
+    if (code == ERR_OK)
+        code = migrate(&single, map, plan, act, err);
+    single_close(&single);
+    return code;
+}
+
+ErrCode single_run(Single *single, const StrList *before, const GraphSteps *steps, Error *err)
+{
+    CommandContext *context = single->context;
+    (void)before; /* the steps carry their rows */
+    ErrCode code = ERR_OK;
     JsonWriter json = context_json(context);
     json_object_begin(&json);
     json_field_array(&json, "steps");

@@ -57,6 +57,17 @@ ErrCode single_step(Single *single, const GraphStep *step, Error *err) MUST_CHEC
 ErrCode single_stamp(Single *single, const StrList *before, const StrList *after,
                      Error *err) MUST_CHECK;
 
+/* What a command wants to do from these rows; run once before anything is written, so that a wrong
+ * target changes nothing, and again on the rows that the claim found if they are others. */
+typedef ErrCode SinglePlan(CommandContext *context, const RevisionMap *map, const StrList *rows,
+                           GraphSteps *ret_steps, Error *err);
+/* Does it, on the claimed shard. */
+typedef ErrCode SingleAct(Single *single, const StrList *rows, const GraphSteps *steps, Error *err);
+/* The frame of upgrade, downgrade and stamp: project, connection, plan, claim, act. */
+ErrCode single_migrate(CommandContext *context, SinglePlan *plan, SingleAct *act,
+                       Error *err) MUST_CHECK;
+
 /* upgrade and downgrade: all steps, each with a line; writes the JSON result. */
-ErrCode single_run(Single *single, const GraphSteps *steps, Error *err) MUST_CHECK;
+ErrCode single_run(Single *single, const StrList *rows, const GraphSteps *steps,
+                   Error *err) MUST_CHECK;
 const char *single_rows_text(Arena *arena, const StrList *rows);

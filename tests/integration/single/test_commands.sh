@@ -10,6 +10,11 @@ export PGTIDE_CONFIG=$ROOT/migrations/example/pgtide.yaml
 database one example
 expect_exit 0 pgtide current
 check 'nothing is written by current' same "$(sql "SELECT count(*) FROM pg_namespace WHERE nspname = 'pgtide'")" 0
+for wrong in 'upgrade nosuch' 'upgrade +9' 'downgrade -1' 'stamp nosuch'; do
+    # shellcheck disable=SC2086
+    expect_exit 2 pgtide $wrong
+    check "'$wrong' wrote nothing" same "$(sql "SELECT count(*) FROM pg_class WHERE relname = 'alembic_version'")" 0
+done
 expect_exit 0 pgtide upgrade
 head=$(rows)
 check 'current says head' contains "$("$BIN/pgtide" current)" "$head (head)"
