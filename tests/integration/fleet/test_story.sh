@@ -4,14 +4,13 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 test_begin story
-starting=()
 for cluster in east west; do
     fleet_cluster "$cluster" "$cluster" 4 $([ "$cluster" = east ] && echo 1 || echo 5) &
-    starting+=($!)
+    STARTING+=($!)
     CLUSTERS+=("$cluster")
 done
 fleet_keys east west
-for pid in "${starting[@]}"; do wait "$pid"; done
+for pid in "${STARTING[@]}"; do wait "$pid"; done
 fleet_coordinator
 fleet_agent east east eu
 fleet_agent west west us
