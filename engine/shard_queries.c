@@ -188,12 +188,18 @@ const char shard_sql_history_last[] =
 
 /* --- step ------------------------------------------------------------------------------------- */
 
+/* A success that is reported must outlive the server: not by the database's settings, nor by a
+ * revision's, is COMMIT answered before it is on disk. */
+#define DURABLE                                                                                    \
+    " CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'"     \
+    " THEN pg_catalog.set_config('synchronous_commit', 'on', true) END"
+
 const char shard_sql_enter_step[] =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
     " pg_catalog.set_config('lock_timeout', $1, true),"
     " pg_catalog.set_config('statement_timeout', '0', true),"
     " pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),"
-    " pg_catalog.set_config('client_min_messages', 'warning', true)";
+    " pg_catalog.set_config('client_min_messages', 'warning', true)," DURABLE;
 
 const char shard_sql_fence[] =
     "UPDATE pgtide.shard SET last_operation = coalesce(decode($2, 'hex'), last_operation)"
@@ -211,7 +217,7 @@ const char shard_sql_enter_author[] = "SELECT pg_catalog.set_config('lock_timeou
 
 const char shard_sql_leave_author[] =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-    " pg_catalog.set_config('statement_timeout', '0', true)";
+    " pg_catalog.set_config('statement_timeout', '0', true)," DURABLE;
 
 const char shard_sql_version_update[] =
     "UPDATE ONLY %s SET version_num = $2 WHERE version_num = $1";
