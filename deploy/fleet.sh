@@ -2,7 +2,8 @@
 #
 #   fleet_cluster NAME REGION COUNT FIRST   a cluster with COUNT tenant databases (tenant_FIRST …), listed in
 #                                   postgres.tenants with their labels, each owned by the role that its agent uses
-#   fleet_keys AGENT…               keys, each in its owner's own 0700 directory, and the trust file
+#   fleet_keys AGENT…               keys, each in its owner's own 0700 directory, and the trust file, with $FLEET_APPROVERS
+#                                   beside alice and bob
 #   fleet_coordinator               writes its configuration, starts it, waits until it answers
 #   fleet_coordinator_start / _stop [SIGNAL]
 #   fleet_agent NAME CLUSTER REGION writes its configuration, admits it, starts it
@@ -30,11 +31,13 @@ fleet_key() {
 }
 
 fleet_keys() {
-    local owner
-    for owner in root release alice bob coordinator "$@"; do fleet_key "$owner"; done
+    local owner approvers=()
+    for owner in root release alice bob coordinator ${FLEET_APPROVERS:-} "$@"; do fleet_key "$owner"; done
+    for owner in ${FLEET_APPROVERS:-}; do approvers+=(--operator "$T/$owner/$owner.pub=approver"); done
     "$BIN/pgtide" trust init --root "$T/root/root.pub" --root-threshold 1 \
         --release "$T/release/release.pub" --release-threshold 1 \
         --operator "$T/alice/alice.pub=admin" --operator "$T/bob/bob.pub=approver" \
+        "${approvers[@]}" \
         --coordinator "$T/coordinator/coordinator.pub" \
         --sign "$T/root/root.key" -o "$T/trust" >/dev/null
 }
