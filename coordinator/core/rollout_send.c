@@ -68,9 +68,11 @@ static size_t take_due(RolloutStep *step, Order **ret_orders)
     return count;
 }
 
+/* Forward jobs in doubt past their deadline hold nothing up, but they too do not go on. */
 static bool must_stop(const Rollout *r, const RolloutShard *shard)
 {
-    return rollout_is_draining(r) || (r->state == ROLLOUT_ROLLING_BACK && !shard->back);
+    bool forward_ended = r->state == ROLLOUT_ROLLING_BACK || r->state == ROLLOUT_HALTED;
+    return rollout_is_draining(r) || (forward_ended && !shard->back);
 }
 
 static size_t send_one_agent(RolloutStep *step, const Order *orders, size_t count)
