@@ -90,8 +90,9 @@ kill -STOP "${FLEET_PID[one]}"
 wait_for 20 'the rollout to stop' is_state tenant-0004 halted
 check 'one failure' same "$(progress tenant-0004 failures)" 1
 check 'the shard is unknown' same "$(shard_field tenant-0004 one/tenant_0004 state)" unknown
-release_lock
 kill -CONT "${FLEET_PID[one]}"
+wait_for 20 'the agent to be told to stop' grep -q event=rollout.stop "$T/agent-one/agent.log"
+release_lock
 wait_for 20 'what became of it to be known' shard_is tenant-0004 one/tenant_0004 in_flight false
 check 'the step in hand was finished, none was begun' same "$(history one tenant_0004)" \
     'upgrade:succeeded:001_first upgrade:succeeded:002_wait'
@@ -112,6 +113,7 @@ wait_succeeded tenant_0005
 # --- told to end in the middle of a step: it finishes the step first
 begin tenant_0006
 kill -TERM "${FLEET_PID[one]}"
+wait_for 10 'the agent to stop' grep -q event=agent.stopping "$T/agent-one/agent.log"
 release_lock
 wait_for 10 'COMMIT to wait' commits tenant_0006
 sql one postgres "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'" >/dev/null
