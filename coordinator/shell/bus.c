@@ -16,6 +16,7 @@ struct Bus {
     ZSock *sock;
     Arena *arena;      /* of one report */
     Arena *send_arena; /* of one command */
+    bool outranked;    /* at the last tick */
 };
 
 /* --- who may connect -------------------------------------------------------------------------- */
@@ -179,10 +180,28 @@ static void agent_up(Bus *bus, RosterAgent *agent, const ZRoute *route)
         rollouts_agent_up(bus->coordinator->rollouts, agent->key.name);
 }
 
+/* Who came and went, and what was to be sent, was kept from the rollouts while somebody outranked
+ * this coordinator: once the witness is revoked they hear where things stand. */
+static void tell_rollouts_anew(Bus *bus)
+{
+    Coordinator *coordinator = bus->coordinator;
+    for (size_t i = 0; i < roster_count(coordinator->roster); i++) {
+        const RosterAgent *agent = roster_at(coordinator->roster, i);
+        if (agent->connected)
+            rollouts_agent_up(coordinator->rollouts, agent->key.name);
+        else
+            rollouts_agent_down(coordinator->rollouts, agent->key.name);
+    }
+}
+
 void bus_tick(Bus *bus)
 {
     const Coordinator *coordinator = bus->coordinator;
     uint64_t now_ms = coordinator->now_ms;
+    bool outranked = coordinator_outranked_by(coordinator) != NULL;
+    if (bus->outranked && !outranked)
+        tell_rollouts_anew(bus);
+    bus->outranked = outranked;
     for (size_t i = 0; i < roster_count(coordinator->roster); i++) {
         RosterAgent *agent = roster_at(coordinator->roster, i);
         if (!agent->connected)

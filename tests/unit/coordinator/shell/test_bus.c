@@ -272,6 +272,42 @@ static void who_is_outranked_sends_nothing(void **state)
     assert_int_equal(boston(line)->sequence_sent, 0);
 }
 
+/* The witness was a liar and is revoked: what was kept from the rollouts meanwhile reaches them. */
+static void who_is_outranked_no_more_goes_on(void **state)
+{
+    Line *line = *state;
+    World *world = line->world;
+    Coordinator *coordinator = world->coordinator;
+    const SecretKey *key = world->agent_keys[0];
+    RolloutEntry *entry;
+    RolloutShardView view;
+    world_agent_up(world, "boston");
+    world_agent_up(world, "chennai");
+    world_list_shards(world, "boston", 1, 3, "001_one");
+    world_list_shards(world, "chennai", 11, 3, "001_one");
+    world_put_bundle(world);
+    world_approved_plan(world, "first");
+    boston(line)->connected = false;
+    world_start(world, "first");
+    assert_ok(rollouts_find(coordinator->rollouts, "first", &entry, err));
+    coordinator_note_epoch(coordinator, roster_find(coordinator->roster, "chennai"), 1000);
+    bus_tick(line->bus);
+    connect_as(line, key);
+    Report report = report_of(line, 1, 1);
+    send_report(line, &report, key);
+    assert_true(boston(line)->connected);
+    world_settle(world);
+    rollout_shard(entry->core, 0, &view);
+    assert_false(view.in_flight);
+    AUTO_ANSWER Answer revoked = world_admit(world, ALICE, world->agent_keys[1], 200, true);
+    assert_refused(revoked, "");
+    bus_renew_admissions(line->bus);
+    bus_tick(line->bus);
+    world_settle(world);
+    rollout_shard(entry->core, 0, &view);
+    assert_true(view.in_flight);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -284,6 +320,7 @@ int main(void)
         TEST(a_revoked_agent_is_not_heard_any_more),
         TEST(a_silent_agent_is_down),
         TEST(who_is_outranked_sends_nothing),
+        TEST(who_is_outranked_no_more_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
