@@ -291,8 +291,11 @@ static void watch_draw(CommandContext *context, const json_t *rollout, WatchScre
         return;
     if (screen->lines > 0)
         printf("\x1b[%zuA\x1b[J", screen->lines);
+    fputs("\x1b[?7l", stdout); /* a line that wraps would count twice */
     summary_tell(context, rollout);
     waves_tell(context, rollout);
+    fputs("\x1b[?7h", stdout);
+    fflush(stdout);
     screen->lines = 5 + json_array_size(json_object_get(rollout, "waves"));
 }
 
