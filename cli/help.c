@@ -3,26 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define X(symbol) extern const CliCommand symbol __attribute__((weak));
+#define X(symbol) extern const CliCommand symbol;
 #include "commands.def"
 #undef X
 
-static const CliCommand *const declared[] = {
+static const CliCommand *const commands[] = {
 #define X(symbol) &symbol,
 #include "commands.def"
 #undef X
+    NULL,
 };
 
 const CliCommand *const *commands_all(void)
 {
-    static const CliCommand *present[sizeof declared / sizeof declared[0] + 1];
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof declared / sizeof declared[0]; i++) {
-        if (declared[i] != NULL)
-            present[count++] = declared[i];
-    }
-    present[count] = NULL;
-    return present;
+    return commands;
 }
 
 bool command_group_exists(const char *word)
