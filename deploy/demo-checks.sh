@@ -119,7 +119,7 @@ Left running in $T. Look around:
   $PG_BIN/psql -h '$T/${hosts[0]}/socket' -U postgres tenant_0001
 Stop it and remove it all:
   kill ${PIDS[*]}
-  for c in ${hosts[*]}; do $([ "$(id -u)" -eq 0 ] && echo "runuser -u $PG_USER -- ")$PG_BIN/pg_ctl -D '$T'/\$c/data -m fast stop; done
+  cd / && for c in ${hosts[*]}; do $([ "$(id -u)" -ne 0 ] || echo "runuser -u $PG_USER -- ")$PG_BIN/pg_ctl -D '$T'/\$c/data -m immediate stop; done
   rm -rf '$T'
 TEXT
 }

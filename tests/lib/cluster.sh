@@ -20,7 +20,7 @@ checks=0
 # PostgreSQL refuses root, and the user it runs as must reach its own directory.
 if [ "$(id -u)" -eq 0 ]; then
     PG_USER=${PG_USER:-postgres}
-    as_pg() { runuser -u "$PG_USER" -- "$@"; }
+    as_pg() { (cd / && exec runuser -u "$PG_USER" -- "$@"); } # it may not enter where we are
 else
     PG_USER=$(id -un)
     as_pg() { "$@"; }
@@ -32,6 +32,7 @@ test_begin() {
     chmod 755 "$T"
     CLUSTERS=()
     PIDS=()
+    STARTING=() # subshells that start clusters
     trap test_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -42,10 +43,13 @@ test_end() {
     trap - EXIT
     set +e
     local pid name
+    trap 'kill -KILL "${PIDS[@]}" 2>/dev/null' INT TERM # somebody is impatient
     for pid in "${PIDS[@]}"; do kill -CONT "$pid" 2>/dev/null; kill "$pid" 2>/dev/null; done
     for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null; done
+    trap '' INT TERM
+    for pid in "${STARTING[@]}"; do wait "$pid" 2>/dev/null; done
     for name in "${CLUSTERS[@]}"; do cluster_stop "$name" immediate >/dev/null 2>&1; done
-    if [ "$status" -ne 0 ] && declare -f on_failure >/dev/null; then on_failure; fi
+    if [ "$status" -ne 0 ] && [ "$status" -ne 130 ] && declare -f on_failure >/dev/null; then on_failure; fi
     if [ -n "${PGTIDE_KEEP:-}" ]; then echo "kept: $T" >&2; else rm -rf "$T"; fi
     [ "$status" -eq 0 ] && [ "$checks" -gt 0 ] && echo "$TEST_NAME: $checks checks passed"
     exit "$status"
