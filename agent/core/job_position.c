@@ -123,6 +123,16 @@ static bool is_approved_list(const JobSpec *spec, const JobPosition *position)
     return strlist_equal(&position->steps[spec->step_count - 1].rows_after, &spec->plan_rows_after);
 }
 
+/* Each step starts where the one before it leads; history comes from the shard's server, and need
+ * not make sense. */
+static bool is_chain(const JobPosition *position)
+{
+    for (size_t i = 1; i < position->step_count; i++)
+        if (!strlist_equal(&position->steps[i].rows_before, &position->steps[i - 1].rows_after))
+            return false;
+    return true;
+}
+
 static void find_take_back(Arena *arena, const JobSpec *spec, const JobClaimed *claimed,
                            uint64_t unix_ms, JobPosition *out)
 {
@@ -140,6 +150,11 @@ static void find_take_back(Arena *arena, const JobSpec *spec, const JobClaimed *
     if (own && !strlist_equal(&first->rows_before, &spec->plan_rows_before)) {
         judge(arena, out, OUTCOME_DIVERGED, &spec->plan_rows_before, &first->rows_before,
               "the rollout's first step did not start at the plan's rows");
+        return;
+    }
+    if (!is_chain(out)) {
+        out->verdict = OUTCOME_DIVERGED;
+        err_set(&out->err, ERR_DIVERGED, "the steps in the history do not follow one another");
         return;
     }
     match_done(arena, spec, claimed, out);

@@ -288,6 +288,19 @@ static void takes_all_back(void **state)
     assert_int_equal(report_of(f)->steps_done, 3);
 }
 
+/* What a server makes up must not bring down the agent of other servers' shards too. */
+static void history_with_a_gap_is_not_taken_back(void **state)
+{
+    Fixture *f = *state;
+    make_job(f, take_back_spec(f));
+    add_history(f, 1, DIRECTION_UPGRADE, "r2", "r1", "r2");
+    add_history(f, 1, DIRECTION_UPGRADE, "r3", "x9", "r3");
+    run_to_claim(f);
+    tell_claimed(f, "r3");
+    assert_ended(f, OUTCOME_DIVERGED);
+    assert_no_effect(f, JOB_EFFECT_STEP);
+}
+
 static void taking_nothing_back_succeeds(void **state)
 {
     Fixture *f = *state;
@@ -338,6 +351,7 @@ int main(void)
         T(another_list_than_the_approved_is_refused),
         T(a_failing_downgrade_is_rollback_failed),
         T(takes_all_back),
+        T(history_with_a_gap_is_not_taken_back),
         T(taking_nothing_back_succeeds),
         T(what_policy_does_not_allow_is_refused),
     };
