@@ -2,7 +2,9 @@
 
 #include "digest.h"
 #include "file.h"
+#include "str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +19,10 @@ struct BlobStore {
     uint64_t limit_bytes;
 };
 
-enum { NAME_SIZE = DIGEST_HEX_SIZE + 8 };
+enum {
+    NAME_SIZE = DIGEST_HEX_SIZE + 8,
+    PARTS_MAX = 16, /* begun and not finished: nobody is bound to finish what they begin */
+};
 
 static void blob_name(const Digest *digest, char out[NAME_SIZE])
 {
@@ -195,6 +200,39 @@ ErrCode blob_put(BlobStore *store, const void *bytes, size_t length, Digest *ret
     return ERR_OK;
 }
 
+/* Makes room for one more part: the one that was written to the longest ago goes. */
+static void drop_old_parts(const BlobStore *store)
+{
+    int fd = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    char oldest[NAME_SIZE] = "";
+    struct timespec since = {0};
+    size_t count = 0;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        struct stat info;
+        if (!str_ends_with(entry->d_name, ".part") || strlen(entry->d_name) >= NAME_SIZE ||
+            fstatat(store->fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
+        }
+        count++;
+        if (oldest[0] == '\0' || info.st_mtim.tv_sec < since.tv_sec ||
+            (info.st_mtim.tv_sec == since.tv_sec && info.st_mtim.tv_nsec < since.tv_nsec)) {
+            memcpy(oldest, entry->d_name, strlen(entry->d_name) + 1);
+            since = info.st_mtim;
+        }
+    }
+    closedir(dir);
+    if (count >= PARTS_MAX) {
+        (void)unlinkat(store->fd, oldest, 0);
+    }
+}
+
 ErrCode blob_put_begin(BlobStore *store, const Digest *digest, uint64_t total, uint64_t *ret_offset,
                        Error *err)
 {
@@ -209,9 +247,13 @@ ErrCode blob_put_begin(BlobStore *store, const Digest *digest, uint64_t total, u
         return ERR_OK;
     }
     part_name(digest, name);
-    if (name_size(store, name, &size) && size > total) {
+    bool begun = name_size(store, name, &size);
+    if (begun && size > total) {
         blob_put_abandon(store, digest); /* another total was announced before: begin anew */
         size = 0;
+    }
+    if (!begun) {
+        drop_old_parts(store);
     }
     int fd = openat(store->fd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {

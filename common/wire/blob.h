@@ -36,7 +36,8 @@ ErrCode blob_put(BlobStore *store, const void *bytes, size_t length, Digest *ret
  * Upload. begin tells from where to go on: `total` when the blob is there already, else the length
  * of what has arrived. append takes pieces in order: `offset` must be what has arrived (a piece
  * that has arrived already is accepted and ignored). finish checks the digest; a wrong one drops
- * the part (ERR_DIGEST_MISMATCH).
+ * the part (ERR_DIGEST_MISMATCH). Of parts that are begun and not finished only the newest few are
+ * kept.
  */
 ErrCode blob_put_begin(BlobStore *store, const Digest *digest, uint64_t total, uint64_t *ret_offset,
                        Error *err) MUST_CHECK;

@@ -1,7 +1,9 @@
 #include "blob.h"
 #include "digest.h"
+#include "str.h"
 #include "wire_test.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 typedef struct Place {
@@ -157,6 +159,34 @@ static void sizes_are_limited(void **state)
     assert_ok(blob_put(place->store, large, LIMIT, &digest, err));
 }
 
+static size_t count_parts(const Place *place)
+{
+    size_t count = 0;
+    DIR *dir = opendir(place->store_directory);
+    assert_non_null(dir);
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        count += str_ends_with(entry->d_name, ".part");
+    closedir(dir);
+    return count;
+}
+
+/* Whoever may upload could fill the disk with beginnings. */
+static void unfinished_uploads_do_not_pile_up(void **state)
+{
+    Place *place = *state;
+    uint64_t offset;
+    Digest last = {{0}};
+    for (uint32_t i = 0; i < 100; i++) {
+        last = sha256_bytes(&i, sizeof i);
+        assert_ok(blob_put_begin(place->store, &last, LIMIT, &offset, err));
+    }
+    assert_int_equal(count_parts(place), 16);
+    uint32_t number = 99;
+    assert_ok(blob_put_append(place->store, &last, 0, &number, sizeof number, &offset, err));
+    assert_ok(blob_put_finish(place->store, &last, err));
+    assert_true(blob_has(place->store, &last));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +197,7 @@ int main(void)
         TEST(upload_in_pieces_goes_on_after_a_restart),
         TEST(wrong_upload_is_dropped),
         TEST(sizes_are_limited),
+        TEST(unfinished_uploads_do_not_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
