@@ -36,6 +36,10 @@ test_begin() {
     trap test_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    as_pg test -x "$T" || {
+        echo "$1: user $PG_USER may not enter ${T%/*}: set TMPDIR to a directory that it may" >&2
+        exit 1
+    }
 }
 
 test_end() {
