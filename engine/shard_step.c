@@ -3,8 +3,9 @@
  *
  *   1. preamble  BEGIN; LOCK the version table; fenced UPDATE of our row; read rows and history.
  *                Checked here before the first author statement is sent.
- *   2. body      author statements; +verify in a savepoint; version rows; history row; SET
- *                CONSTRAINTS ALL IMMEDIATE; fence, rows and transaction id once more. Checked here.
+ *   2. body      author statements and what they put off (SET CONSTRAINTS ALL IMMEDIATE); +verify in
+ *                a savepoint; version rows; history row; SET CONSTRAINTS ALL IMMEDIATE; fence, rows
+ *                and transaction id once more. Checked here.
  *   3. COMMIT    alone; its tag must say COMMIT. From its sending on nothing is certain but what
  *                is read.
  *   4. after     rows and history are read again before success is reported.
@@ -319,6 +320,8 @@ static void add_author(StepOp *op, PgBatch *batch)
     pg_batch_add_params(batch, shard_sql_enter_author, 3, enter);
     op->at_author = batch->count;
     add_statements(batch, op->script.author);
+    /* What was put off until the end runs as the revision would have it: with its path and role. */
+    pg_batch_add(batch, "SET CONSTRAINTS ALL IMMEDIATE");
     if (op->script.verify != NULL) {
         pg_batch_add(batch, "SAVEPOINT pgtide_verify");
         op->at_verify = batch->count;
