@@ -101,7 +101,7 @@ history() {
 hold_lock() {
     rm -f "$T/lock"
     mkfifo "$T/lock"
-    cluster_psql "$1" "$2" <"$T/lock" >/dev/null &
+    PGHOST="$T/$1/socket" "$PG_BIN/psql" -X -q -U postgres -d "$2" <"$T/lock" >/dev/null & # itself, to be killed
     LOCK_PID=$!
     PIDS+=("$LOCK_PID")
     exec 9>"$T/lock"
