@@ -3,9 +3,9 @@
  *
  *   1. preamble  BEGIN; LOCK the version table; fenced UPDATE of our row; read rows and history.
  *                Checked here before the first author statement is sent.
- *   2. body      author statements and what they put off (SET CONSTRAINTS ALL IMMEDIATE); +verify
- * in a savepoint; version rows; history row; SET CONSTRAINTS ALL IMMEDIATE; fence, rows and
- * transaction id once more. Checked here.
+ *   2. body      author statements and what they put off (SET CONSTRAINTS ALL IMMEDIATE);
+ *                +verify in a savepoint; version rows; history row; SET CONSTRAINTS ALL IMMEDIATE;
+ *                fence, rows and transaction id once more. Checked here.
  *   3. COMMIT    alone; its tag must say COMMIT. From its sending on nothing is certain but what
  *                is read.
  *   4. after     rows and history are read again before success is reported.
