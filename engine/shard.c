@@ -247,7 +247,7 @@ void shard_look_add(ShardSession *session, PgBatch *batch, const char *schema_li
     const char *lock = shard_ms_param(session, lock_ms);
     pg_batch_add_params(batch, shard_sql_enter, 1, &lock);
     const char *schema = shard_schema(session);
-    const char *identity[] = {schema, with_size ? "t" : "f"};
+    const char *identity[] = {shard_text_or_null(schema), with_size ? "t" : "f"};
     pg_batch_add_params(batch, shard_sql_identity, 2, identity);
     const char *relations[] = {schema, schema_like};
     pg_batch_add_params(batch, shard_sql_quick_relations, 2, relations);
@@ -301,23 +301,46 @@ void shard_look_exactly_read(ShardSession *session, const PgResult *results, Sha
     look->suspect = false;
 }
 
+/* The first 8 digits of a WAL file's name; 0 on a standby. */
+static uint32_t timeline_of(const char *walfile)
+{
+    char digits[9];
+    snprintf(digits, sizeof digits, "%.8s", walfile);
+    return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+/* Schema pgtide belongs to the bootstrap superuser (10) or to us, and nobody else was given
+ * anything in it. Whatever else is found is looked at exactly. */
+static bool ledger_is_suspect(ShardSession *session, const PgResult *identity)
+{
+    if (!pg_bool(identity, 0, 10))
+        return false;
+    uint64_t owner = pg_u64(identity, 0, 11);
+    const char *name = pg_text(identity, 0, 12);
+    const char *own_only = arena_printf(session->arena, "{%s=UC/%s}", name, name);
+    bool ours = owner == 10 || owner == pg_u64(identity, 0, 14);
+    return !ours ||
+           (!pg_is_null(identity, 0, 13) && strcmp(pg_text(identity, 0, 13), own_only) != 0);
+}
+
 void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *look)
 {
     const PgResult *identity = &results[1];
+    const char *own = shard_schema(session);
     *look = (ShardLook){
         .system_identifier = pg_u64(identity, 0, 0),
         .database_oid = (uint32_t)pg_u64(identity, 0, 1),
         .database = copy_text(session, identity, 0, 2),
         .backend_pid = (int)pg_i64(identity, 0, 3),
         .in_recovery = pg_bool(identity, 0, 5),
-        .timeline = (uint32_t)pg_u64(identity, 0, 6),
-        .has_schema = !pg_is_null(identity, 0, 7),
+        .timeline = timeline_of(pg_text(identity, 0, 6)),
+        .has_schema = *own == '\0' || !pg_is_null(identity, 0, 7),
         .schema_oid = (uint32_t)pg_u64(identity, 0, 7),
-        .home = copy_text(session, identity, 0, 8),
+        .home = *own == '\0' ? copy_text(session, identity, 0, 8) : own,
         .has_ledger = pg_bool(identity, 0, 10),
         .ledger_verdict = "",
-        .suspect = pg_bool(identity, 0, 11),
-        .size_bytes = pg_u64(identity, 0, 12),
+        .suspect = ledger_is_suspect(session, identity),
+        .size_bytes = pg_u64(identity, 0, 15),
     };
     snprintf(session->backend.start, sizeof session->backend.start, "%s", pg_text(identity, 0, 4));
     session->path = arena_strdup(session->own, pg_text(identity, 0, 9));

@@ -8,21 +8,16 @@ const char shard_sql_enter[] =
     " pg_catalog.set_config('lock_timeout', $1, true),"
     " pg_catalog.set_config('client_min_messages', 'warning', true)";
 
+/* Raw columns and few operators: each function and operator a query names is looked up in the
+ * catalogs by every new backend. The cold look at a shard is most of what a small step costs. */
 const char shard_sql_identity[] =
-    "SELECT (SELECT system_identifier FROM pg_control_system()), d.oid::bigint, d.datname,"
-    " pg_backend_pid(),"
-    " extract(epoch FROM clock_timestamp()),"
-    " pg_is_in_recovery(),"
-    " CASE WHEN pg_is_in_recovery() THEN 0"
-    "  ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,"
-    " CASE WHEN $1 = '' THEN 0 ELSE"
-    "  (SELECT oid::bigint FROM pg_namespace WHERE nspname = $1::name) END,"
-    " CASE WHEN $1 = '' THEN (current_setting('pgtide.schemas')::name[])[1] ELSE $1::name END,"
-    " current_setting('pgtide.path'),"
-    " p.oid IS NOT NULL, p.nspowner NOT IN (10, quote_ident(current_user)::regrole)"
-    " OR EXISTS (SELECT FROM aclexplode(p.nspacl) a WHERE a.grantee <> p.nspowner"
-    "  AND a.privilege_type = 'CREATE'),"
-    " CASE WHEN $2 THEN pg_database_size(d.oid) ELSE 0 END"
+    "SELECT (pg_control_system()).system_identifier, d.oid, d.datname, pg_backend_pid(),"
+    " extract(epoch FROM clock_timestamp()), pg_is_in_recovery(),"
+    " CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END,"
+    " to_regnamespace(quote_ident($1))::oid, (current_setting('pgtide.schemas')::name[])[1],"
+    " current_setting('pgtide.path'), p.oid IS NOT NULL, p.nspowner, p.nspowner::regrole,"
+    " p.nspacl, quote_ident(current_user)::regrole::oid,"
+    " CASE WHEN $2 THEN pg_database_size(d.oid) END"
     " FROM pg_database d LEFT JOIN pg_namespace p ON p.nspname = 'pgtide'"
     " WHERE d.datname = current_database()";
 
