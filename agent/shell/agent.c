@@ -16,6 +16,7 @@
 
 enum {
     AGENT_TICK_MS = 100,
+    AGENT_IDLE_TICKS = 3,     /* before what the jobs have changed is read */
     AGENT_SILENCE_MS = 30000, /* until the coordinator says another */
     AGENT_LINGER_MS = 300,    /* for the last reports to leave */
     AGENT_SIGNALS = 3,
@@ -46,7 +47,8 @@ struct Agent {
     bool silent;
     int stop_signal; /* 0 = running */
     unsigned stop_count;
-    uint64_t leave_ms; /* when the loop ends; 0 = not yet */
+    unsigned idle_ticks; /* since a job ran last */
+    uint64_t leave_ms;   /* when the loop ends; 0 = not yet */
     int exit_status;
 };
 
@@ -164,6 +166,8 @@ static void on_command(void *context, const Command *command)
         fetch_chunk(agent->fetch, &command->chunk);
         break;
     case COMMAND_REFRESH:
+        if (jobs_running(agent->jobs) == 0)
+            (void)jobs_take_ended(agent->jobs); /* seen by this very scan */
         shards_refresh(agent->shards);
         break;
     case COMMAND_UNSPECIFIED:
@@ -205,12 +209,20 @@ static void check_leaving(Agent *agent)
         uv_stop(&agent->loop);
 }
 
+/* What jobs have changed is read when none has run for a while: between two of them there are
+ * moments without any, and a coordinator asks at a rollout's end itself. */
+static void refresh_after_jobs(Agent *agent)
+{
+    agent->idle_ticks = jobs_running(agent->jobs) == 0 ? agent->idle_ticks + 1 : 0;
+    if (agent->idle_ticks >= AGENT_IDLE_TICKS && jobs_take_ended(agent->jobs))
+        shards_refresh(agent->shards);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     Agent *agent = timer->data;
     check_silence(agent);
-    if (jobs_running(agent->jobs) == 0 && jobs_take_ended(agent->jobs))
-        shards_refresh(agent->shards); /* what the jobs have changed */
+    refresh_after_jobs(agent);
     if (agent->stop_signal != 0)
         check_leaving(agent);
 }
