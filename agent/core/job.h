@@ -72,7 +72,7 @@ typedef struct JobSpec {
 
 enum {
     JOB_CONNECT_ATTEMPTS = 12, /* half a minute: a server's restart is no failure */
-    JOB_RETRY_WAIT_MS = 250, /* doubles up to the maximum; half of it is jitter */
+    JOB_RETRY_WAIT_MS = 250,   /* doubles up to the maximum; half of it is jitter */
     JOB_RETRY_WAIT_MS_MAX = 5000,
     JOB_PROBE_WAIT_MS_MAX = 30000,
 };
