@@ -382,7 +382,8 @@ static void open_parts(Agent *agent)
                              .trust = agent->trust,
                              .blobs = agent->blobs,
                              .fetch = agent->fetch,
-                             .jobs = agent->jobs};
+                             .jobs = agent->jobs,
+                             .approvals_min = (size_t)agent->settings->approvals_min};
     agent->orders = orders_new(&orders);
 }
 

@@ -112,6 +112,7 @@ static ErrCode check_approvals(Arena *arena, const Trust *trust, const PlanDossi
     if (approvers->count < plan->header.policy.approvals)
         return err_set(err, ERR_APPROVAL, "the plan needs %u approvals and has %zu",
                        plan->header.policy.approvals, approvers->count);
+    plan->approval_count = approvers->count;
     plan->approved_until_unix_ms = approvers->until_unix_ms;
     return ERR_OK;
 }

@@ -16,6 +16,7 @@ typedef struct OrderPlan {
     Digest digest;
     PlanHeader header;
     Bundle bundle;
+    size_t approval_count;           /* distinct operators beside the author */
     uint64_t approved_until_unix_ms; /* the plan and the approvals that count hold so long */
 } OrderPlan;
 

@@ -159,6 +159,9 @@ static ErrCode open_plan(Orders *orders, const RunShards *run, SharedPlan **ret_
     if (code == ERR_OK)
         code = order_plan_open(plan->arena, orders->settings.trust, run, dossier, bundle,
                                clock_unix_ms(), &plan->order, err);
+    if (code == ERR_OK && plan->order.approval_count < orders->settings.approvals_min)
+        code = err_set(err, ERR_APPROVAL, "this agent wants %zu approvals, the plan has %zu",
+                       orders->settings.approvals_min, plan->order.approval_count);
     if (code != ERR_OK) {
         free_plan(plan);
         return code;

@@ -15,6 +15,7 @@ typedef struct OrdersSettings {
     BlobStore *blobs;
     Fetch *fetch;
     Jobs *jobs;
+    size_t approvals_min; /* of this host, whatever a plan asks for */
 } OrdersSettings;
 
 /* Borrows everything. Returns owned. */

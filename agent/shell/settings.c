@@ -196,6 +196,12 @@ static const ConfigField fields[] = {
      .min = 1,
      .max = 1000,
      .help = "jobs at work at once, per cluster; default 8"},
+    {.key = "approvals-min",
+     .kind = CONFIG_INTEGER,
+     .offset = AT(approvals_min),
+     .min = 0,
+     .max = LIMIT_SIGNATURES,
+     .help = "a plan with fewer approvals is refused, whatever it asks for; default 1"},
     {.key = "silence-deadline",
      .kind = CONFIG_DURATION,
      .offset = AT(silence_deadline_ms),
@@ -275,7 +281,9 @@ static void check_clusters(Config *config, AgentSettings *settings)
 ErrCode agent_settings_load(Arena *arena, const char *path, AgentSettings *ret_settings, Error *err)
 {
     SettingsFile file = {
-        .settings = {.concurrency = CONCURRENCY_DEFAULT, .inventory_ms = INVENTORY_DEFAULT_MS},
+        .settings = {.concurrency = CONCURRENCY_DEFAULT,
+                     .approvals_min = 1,
+                     .inventory_ms = INVENTORY_DEFAULT_MS},
         .log = {LOG_LOGFMT, LOG_INFO},
     };
     Config *config;

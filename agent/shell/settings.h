@@ -46,6 +46,7 @@ typedef struct AgentSettings {
     LabelList labels;
     CoordinatorSettings coordinator;
     int64_t concurrency;          /* jobs at work at once, per cluster */
+    int64_t approvals_min;        /* a plan with fewer is refused, whatever it asks for */
     uint64_t silence_deadline_ms; /* 0 = the coordinator's word */
     uint64_t inventory_ms;        /* between two full listings */
     ConfigList clusters;
