@@ -98,6 +98,9 @@ static const char *make_who(Arena *arena)
 static ErrCode read_target(Single *single, Error *err)
 {
     CommandContext *context = single->context;
+    const char *reason = context_option(context, "unmanaged");
+    if (reason != NULL && *reason == '\0')
+        return err_set(err, ERR_USAGE, "--unmanaged needs a reason: it is kept in the shard");
     const char *url = context_option(context, "url");
     if (url == NULL)
         url = getenv("PGTIDE_URL");

@@ -185,7 +185,9 @@ static ErrCode on_abort(RolloutStep *step, const RolloutEvent *event, Error *err
         decide_state(step, ROLLOUT_RECORD_STATE, ROLLOUT_ABORTED, &event->command);
         return ERR_OK;
     }
-    if (r->aborting || rollout_state_is_terminal(r->state))
+    if (r->aborting && !rollout_state_is_terminal(r->state))
+        return err_set(err, ERR_STATE, "the rollout is being aborted already");
+    if (rollout_state_is_terminal(r->state))
         return refuse(r, "aborted", err);
     decide_state(step, ROLLOUT_RECORD_ABORT_DECIDED, ROLLOUT_HALTED, &event->command);
     rollout_begin_drain(step);

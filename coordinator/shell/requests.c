@@ -206,13 +206,21 @@ static ErrCode check_author(const Asked *asked, ByteSpan envelope, Error *err)
     return ERR_OK;
 }
 
+/* A plan that was vetoed or has expired is in nobody's way. */
+static bool is_unfinished(const Asked *asked, const RolloutEntry *entry)
+{
+    return rollout_entry_is_open(entry) ||
+           (!entry->started && rollout_entry_rejected(entry) == 0 &&
+            entry->header.expires_unix_ms > asked->coordinator->unix_ms);
+}
+
 static ErrCode check_name_is_free(const Asked *asked, const char *name, Error *err)
 {
     const Rollouts *rollouts = asked->coordinator->rollouts;
     size_t unfinished = 0;
     for (size_t i = 0; i < rollouts_count(rollouts); i++) {
         const RolloutEntry *entry = rollouts_at(rollouts, i);
-        unfinished += rollout_state_is_terminal(rollout_entry_state(entry)) ? 0 : 1;
+        unfinished += is_unfinished(asked, entry) ? 1 : 0;
         if (rollout_entry_is_open(entry) && strcmp(entry->header.name, name) == 0)
             return err_set(err, ERR_EXISTS, "a rollout named %s is %s", name,
                            rollout_state_name(rollout_entry_state(entry)));

@@ -96,6 +96,22 @@ RolloutEntry *rollouts_find_digest(const Rollouts *rollouts, const Digest *plan_
     return NULL;
 }
 
+/* The open one of that name, of which there is one at most: whoever stops a rollout must not meet
+ * a plan that was made since. Else the newest. */
+static RolloutEntry *find_name(const Rollouts *rollouts, const char *name)
+{
+    RolloutEntry *newest = NULL;
+    for (size_t i = rollouts->count; i > 0; i--) {
+        RolloutEntry *entry = rollouts->entries[i - 1];
+        if (strcmp(entry->header.name, name) != 0)
+            continue;
+        if (rollout_entry_is_open(entry))
+            return entry;
+        newest = newest == NULL ? entry : newest;
+    }
+    return newest;
+}
+
 ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutEntry **ret_entry,
                       Error *err)
 {
@@ -103,10 +119,8 @@ ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutE
     RolloutEntry *found = NULL;
     if (uuid_parse(name_or_id, &id))
         found = rollouts_find_id(rollouts, &id);
-    for (size_t i = rollouts->count; i > 0 && found == NULL; i--) {
-        if (strcmp(rollouts->entries[i - 1]->header.name, name_or_id) == 0)
-            found = rollouts->entries[i - 1];
-    }
+    if (found == NULL)
+        found = find_name(rollouts, name_or_id);
     if (found == NULL) {
         err_set(err, ERR_NOT_FOUND, "no rollout %s", name_or_id);
         err_hint(err, "`pgtide rollout list` shows them.");

@@ -45,7 +45,7 @@ typedef struct World {
     uv_loop_t loop;
     SentCommand sent[WORLD_COMMANDS_MAX];
     size_t sent_count;
-    uint8_t next_request;
+    uint32_t next_request;
     Digest bundle_blob;
 } World;
 
@@ -207,7 +207,8 @@ static inline RequestMessage world_request(World *world)
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     uint8_t *id = arena_alloc(world->arena, 16);
     id[0] = 1;
-    id[15] = ++world->next_request;
+    world->next_request++;
+    memcpy(id + 12, &world->next_request, sizeof world->next_request);
     request.fleet_id = proto_from_uuid(trust_fleet_id(world->coordinator->trust));
     request.request_id = proto_bytes(id, 16);
     request.created_unix_ms = world->coordinator->unix_ms;

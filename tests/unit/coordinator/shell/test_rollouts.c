@@ -1,5 +1,7 @@
 #include "shell_world.h"
 
+#include "named_limits.h"
+
 static size_t count_sent(const World *world, CommandKind kind)
 {
     size_t count = 0;
@@ -147,6 +149,52 @@ static void a_start_needs_the_fleet_as_planned(void **state)
     assert_refused(held, "STATE");
     AUTO_ANSWER Answer twice = world_control(world, OTTO, "first", CONTROL(START));
     assert_refused(twice, "STATE");
+}
+
+static void a_running_rollout_keeps_its_name(void **state)
+{
+    World *world = *state;
+    char text[32];
+    prepare(world);
+    world_start(world, "first");
+    world_approved_plan(world, "first");
+    assert_string_equal(state_of(world, "first", text), "running");
+    AUTO_ANSWER Answer aborted = world_control(world, OTTO, "first", CONTROL(ABORT));
+    assert_refused(aborted, "");
+    world_settle(world);
+    AUTO_ANSWER Answer again = world_control(world, OTTO, "first", CONTROL(ABORT));
+    assert_refused(again, "STATE");
+    for (uint32_t i = 0; i < 6; i++)
+        world_job_ends(world, "first", i, OUTCOME_STOPPED);
+    assert_string_equal(state_of(world, "first", text), "approved"); /* the newer one's again */
+}
+
+/* Plans that can't be started any more do not use up what may be unfinished at once. */
+static void vetoed_and_expired_plans_are_in_nobodys_way(void **state)
+{
+    World *world = *state;
+    world_fleet(world);
+    world_put_bundle(world);
+    AUTO_ANSWER Answer made = world_make_plan(world, OTTO, "vetoed", 1);
+    AUTO_ANSWER Answer submitted = world_submit(world, OTTO, &made);
+    assert_refused(submitted, "");
+    AUTO_ANSWER Answer rejected =
+        world_approve(world, BOB, answer_string(&made, "plan_digest"), VERDICT_REJECTED);
+    assert_refused(rejected, "");
+    for (int i = 2; i < LIMIT_ROLLOUTS_OPEN; i++) {
+        AUTO_ANSWER Answer draft = world_make_plan(world, OTTO, "draft", 1);
+        AUTO_ANSWER Answer answer = world_submit(world, OTTO, &draft);
+        assert_refused(answer, "");
+    }
+    world_approved_plan(world, "first");
+    world_start(world, "first");
+    world_approved_plan(world, "second");
+    AUTO_ANSWER Answer full = world_control(world, OTTO, "second", CONTROL(START));
+    assert_refused(full, "LIMIT");
+    world->coordinator->unix_ms += world->settings.plan_ttl_ms;
+    world_approved_plan(world, "third");
+    AUTO_ANSWER Answer held = world_control(world, OTTO, "third", CONTROL(START));
+    assert_refused(held, "STATE"); /* by the shards, which the first one has */
 }
 
 static void an_expired_plan_does_not_start(void **state)
@@ -371,6 +419,8 @@ int main(void)
         TEST(a_rollout_goes_through_its_waves),
         TEST(a_restart_goes_on_where_the_journal_ends),
         TEST(a_start_needs_the_fleet_as_planned),
+        TEST(a_running_rollout_keeps_its_name),
+        TEST(vetoed_and_expired_plans_are_in_nobodys_way),
         TEST(an_expired_plan_does_not_start),
         TEST(failures_beyond_the_budget_stop_it),
         TEST(a_quarantined_shard_is_in_no_plan),
