@@ -8,11 +8,17 @@
 #include "plan_codec.h"
 #include "proto_read.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATCH_WAIT_MS = 2000, BAR_WIDTH = 30 };
+enum {
+    WATCH_WAIT_MS = 2000,
+    WATCH_PAUSE_MS =
+        50, /* a view for each change would cost the coordinator more than the shards */
+    BAR_WIDTH = 30,
+};
 
 /* A plan file stands for its rollout; anything else is a name or an id. */
 static ErrCode rollout_named(CommandContext *context, const char **ret_name, Digest *ret_digest,
@@ -333,6 +339,7 @@ static ErrCode run_watch(CommandContext *context, Error *err)
         watch_draw(context, answer.result, &screen);
         if (watch_is_over(answer.result))
             break;
+        (void)poll(NULL, 0, WATCH_PAUSE_MS); /* a signal ends it early */
     }
     if (code != ERR_OK)
         return code;
