@@ -5,7 +5,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 test_begin control
 fleet_cluster one eu 3 1
-fleet_keys one
+FLEET_APPROVERS=carol fleet_keys one
+carol() { operator carol "$@"; }
 FLEET_HEARTBEAT=100ms fleet_coordinator
 fleet_agent one one eu
 wait_for 30 'all shards reported' fleet_has_shards 3
@@ -27,12 +28,26 @@ expect_error 5 STATE 'not been started' alice rollout pause first
 expect_exit 0 bob rollout approve "$T/first.plan"
 expect_error 5 APPROVAL 'already' bob rollout approve "$T/first.plan"
 
+# --- two approvals are two people's, neither of them the author
+rollout_yaml "$T/two.yaml" two "$T/small.bundle" 'approvals: 2'
+plan two
+expect_error 5 APPROVAL 'author' alice rollout approve "$T/two.plan"
+expect_exit 0 bob rollout approve "$T/two.plan"
+expect_error 5 APPROVAL 'already' bob rollout approve "$T/two.plan"
+expect_error 5 APPROVAL '1 of 2' alice rollout start two
+check 'still a draft' same "$(state two)" draft
+expect_exit 0 carol rollout approve "$T/two.plan"
+check 'approved' same "$(state two)" approved
+
 # --- pause in the middle of a step: the step ends, nothing else begins
 hold_lock one tenant_0001
 expect_exit 0 alice rollout start "$T/first.plan"
 expect_error 5 STATE 'started already' alice rollout start "$T/first.plan"
 expect_error 5 STATE 'running' alice rollout resume first
 wait_for 20 'the step to reach its lock' waits_for_lock one tenant_0001
+expect_error 5 STATE 'approvals come before the start' carol rollout approve "$T/first.plan"
+expect_error 5 STATE 'Abort it first' alice rollout rollback first -o "$T/back.plan"
+expect_error 5 STATE 'rollout first is running' alice rollout start two # the shards are the other's
 expect_exit 0 alice rollout pause first --reason 'a look first'
 release_lock
 wait_for 20 'the job to end' shard_is first one/tenant_0001 in_flight false
@@ -92,7 +107,11 @@ check 'says who manages it' contains "$(cat "$T/err")" 'fleet'
 check 'nothing happened' same "$(all_rows)" '  '
 rollout_yaml "$T/last.yaml" last "$T/small.bundle" 'select: database = tenant_0002'
 approved last
+expect_error 2 USAGE 'needs a reason' single tenant_0002 upgrade 001_first --unmanaged ''
+check 'still nothing' same "$(all_rows)" '  '
 expect_exit 0 single tenant_0002 upgrade 001_first --unmanaged 'the fleet is away'
+check 'the reason is kept in the shard' same \
+    "$(sql one tenant_0002 "SELECT message FROM pgtide.history WHERE direction = 'external'")" 'unmanaged: the fleet is away'
 fleet_knows() { alice fleet shards --json | json "[s for s in d['result']['shards'] if s['name'] == 'one/tenant_0002'][0]['rows']" | grep -q 001; }
 wait_for 20 'the fleet to see it' fleet_knows
 expect_exit 5 alice rollout start "$T/last.plan"
@@ -103,6 +122,10 @@ rollout_yaml "$T/race.yaml" race "$T/small.bundle" 'select: database = tenant_00
 hold_lock one tenant_0003
 started race
 wait_for 20 'the step to reach its lock' waits_for_lock one tenant_0003
+rollout_yaml "$T/again.yaml" race "$T/small.bundle" 'select: database = tenant_0001'
+approved again # a newer plan of the same name, over another shard
+expect_error 2 EXISTS 'a rollout named race is running' alice rollout start "$T/again.plan"
+check 'the name means the one at work' same "$(state race)" running
 fleet_agent_stop one KILL
 release_lock
 stands() { [ "$(rows one tenant_0003)" = 001_first ]; }
