@@ -20,6 +20,7 @@ enum {
     BUS_HELLO_HEARTBEATS = 2, /* silence after which the route may have changed */
     BUS_HELD_MAX = 1000,      /* commands that wait for an epoch to be durable */
     BUS_JOBS_PER_REPORT = 100,
+    BUS_PATIENCE_MS = 50,
 };
 
 typedef struct HeldCommand {
@@ -35,6 +36,7 @@ struct Bus {
     uint64_t sequence;
     uv_timer_t tick;
     uv_prepare_t flush;
+    uv_timer_t patience; /* runs while progress waits to be told */
     bool welcome;
     uint64_t heard_ms;
     uint64_t hello_ms; /* when it was said last; 0 = say it now */
@@ -160,11 +162,41 @@ void bus_flush(Bus *bus)
     if (bus->job_count > 0)
         arena_reset(bus->jobs_arena);
     bus->job_count = 0;
+    uv_timer_stop(&bus->patience);
 }
 
+/* The coordinator decides by these; what else a job tells is only shown. */
+static bool is_urgent(const JobReport *report)
+{
+    switch (report->phase) {
+    case PHASE_ACCEPTED:
+    case PHASE_CONNECTING:
+    case PHASE_CLAIMING:
+    case PHASE_BACKUP:
+    case PHASE_STEP:
+        return report->outcome != OUTCOME_UNSPECIFIED || report->code[0] != '\0';
+    default:
+        return true;
+    }
+}
+
+static void on_patience_over(uv_timer_t *timer)
+{
+    bus_flush(timer->data);
+}
+
+/* A signature for each phase of each job would cost both sides more than the rest of the job: mere
+ * progress waits a moment for company. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    bus_flush(prepare->data);
+    Bus *bus = prepare->data;
+    bool urgent = false;
+    for (size_t i = 0; i < bus->job_count; i++)
+        urgent = urgent || is_urgent(&bus->jobs[i]);
+    if (urgent)
+        bus_flush(bus);
+    else if (bus->job_count > 0 && !uv_is_active((uv_handle_t *)&bus->patience))
+        uv_timer_start(&bus->patience, on_patience_over, BUS_PATIENCE_MS, 0);
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -312,7 +344,9 @@ static void start_handles(Bus *bus)
     uv_prepare_init(bus->settings.loop, &bus->flush);
     bus->tick.data = bus;
     bus->flush.data = bus;
-    bus->open_handles = 2;
+    uv_timer_init(bus->settings.loop, &bus->patience);
+    bus->patience.data = bus;
+    bus->open_handles = 3;
     uv_timer_start(&bus->tick, on_tick, 0, BUS_TICK_MS);
     uv_prepare_start(&bus->flush, on_prepare);
 }
@@ -371,6 +405,7 @@ void bus_close(Bus *bus)
     arena_free(bus->jobs_arena);
     uv_close((uv_handle_t *)&bus->tick, on_handle_closed);
     uv_close((uv_handle_t *)&bus->flush, on_handle_closed);
+    uv_close((uv_handle_t *)&bus->patience, on_handle_closed);
 }
 
 bool bus_is_welcome(const Bus *bus)
