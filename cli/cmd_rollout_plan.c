@@ -192,7 +192,7 @@ static ErrCode run_rollback(CommandContext *context, Error *err)
     const char *rollout = context_argument(context, 0);
     const char *path;
     ErrCode code =
-        output_path(context, arena_printf(context->arena, "rollback-%s", rollout), &path, err);
+        output_path(context, arena_printf(context->arena, "%s-rollback", rollout), &path, err);
     AUTO_CLIENT Client *client = NULL;
     if (code == ERR_OK)
         code = client_open(context, &client, err);
