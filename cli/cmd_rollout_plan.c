@@ -11,6 +11,7 @@
 #include "proto_read.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { APPROVAL_TTL_MS_DEFAULT = 7 * 24 * 3600 * 1000 };
 
@@ -119,7 +120,11 @@ static ErrCode plan_submit(Client *client, CommandContext *context, PlanFile *fi
     request.body_case = PGTIDE__V1__REQUEST__BODY_SUBMIT_PLAN;
     request.submit_plan = &submit;
     ClientAnswer answer;
-    return client_request(client, &request, &answer, err);
+    code = client_request(client, &request, &answer, err);
+    bool unsure = code == ERR_TIMEOUT || code == ERR_INTERRUPTED; /* it may have been handed in */
+    if (code != ERR_OK && !unsure)
+        unlink(path);
+    return code;
 }
 
 static ErrCode plan_finish(Client *client, CommandContext *context, RequestMessage *request,
