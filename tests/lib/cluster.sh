@@ -49,7 +49,12 @@ test_end() {
     local pid name
     trap 'kill -KILL "${PIDS[@]}" 2>/dev/null' INT TERM # somebody is impatient
     for pid in "${PIDS[@]}"; do kill -CONT "$pid" 2>/dev/null; kill "$pid" 2>/dev/null; done
-    for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null; done
+    local end=$((SECONDS + 10)) # an agent in the middle of a step waits for it, perhaps for ever
+    for pid in "${PIDS[@]}"; do
+        while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do read -r -t 0.05 <> <(:); done
+        kill -9 "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
     trap '' INT TERM
     for pid in "${STARTING[@]}"; do wait "$pid" 2>/dev/null; done
     for name in "${CLUSTERS[@]}"; do cluster_stop "$name" immediate >/dev/null 2>&1; done
