@@ -68,8 +68,12 @@ static ErrCode check_shard(const Coordinator *coordinator, const PlanShard *shar
     if (quarantined != NULL)
         return refuse_shard(shard, ERR_REFUSED, "has been quarantined since", err);
     const FleetShard *now = inventory_find(coordinator->inventory, &shard->uuid);
-    if (now == NULL)
-        return refuse_shard(shard, ERR_REFUSED, "is not listed by any agent now", err);
+    if (now == NULL) {
+        refuse_shard(shard, ERR_BUSY, "is not listed by any agent now", err);
+        err_hint(err, "Wait until its agent has reported (`pgtide fleet agents`); if the shard is "
+                      "gone, make a new plan.");
+        return ERR_BUSY;
+    }
     if (now->fault != SHARD_FAULT_NONE) {
         refuse_shard(shard, ERR_REFUSED, "can't be told from another one", err);
         err_detail(err, "%s", shard_fault_text(now->fault));
