@@ -68,7 +68,7 @@ start() {
         alice rollout start "$T/small.plan" --timeout 30s >"$T/start.out" 2>&1 || status=$?
         case $status:$(cat "$T/start.out") in
         0:*) return 0 ;;
-        5:*'is not listed by any agent now'*) ;;
+        6:*'is not listed by any agent now'*) ;;
         5:*'was acted on already'*) [ "$(state small)" = approved ] || return 0 ;;
         *) return "$status" ;;
         esac

@@ -153,7 +153,7 @@ fleet_agent_start two
 wait_for 20 'the agent to be let in' agents_are "['one', 'two']"
 expect_exit 0 alice fleet revoke "$T/one/one.pub" --reason stolen
 wait_for 20 'the revoked agent to be down' agents_are "['two']"
-expect_exit 5 alice rollout start again
+expect_exit 6 alice rollout start again
 check 'and why' contains "$(cat "$T/err")" 'not listed by any agent'
 expect_exit 5 alice fleet admit "$T/one/one.pub"
 check 'a revoked key does not come back' contains "$(cat "$T/err")" 'revoked'

@@ -141,7 +141,7 @@ static void a_start_needs_the_fleet_as_planned(void **state)
     assert_refused(moved, "OVERTAKEN");
     world_list_shards(world, "chennai", 11, 2, "001_one");
     AUTO_ANSWER Answer gone = world_control(world, OTTO, "first", CONTROL(START));
-    assert_refused(gone, "REFUSED");
+    assert_refused(gone, "BUSY");
     world_list_shards(world, "chennai", 11, 3, "001_one");
     world_approved_plan(world, "second");
     world_start(world, "first");
