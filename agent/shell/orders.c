@@ -121,7 +121,8 @@ static SharedPlan *find_plan(Orders *orders, const Digest *digest)
     /* With an expired trust file nothing is known any more; opening the plan says so. */
     bool expired = trust_is_expired(orders->settings.trust, clock_unix_ms());
     for (size_t i = orders->plan_count; i-- > 0;)
-        if (!orders->plans[i]->outdated && !expired && digest_equal(&orders->plans[i]->order.digest, digest))
+        if (!orders->plans[i]->outdated && !expired &&
+            digest_equal(&orders->plans[i]->order.digest, digest))
             return orders->plans[i];
     return NULL;
 }
