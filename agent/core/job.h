@@ -108,4 +108,3 @@ void job_report(const Job *job, uint64_t now_ms, JobReport *out);
 
 const char *job_state_name(JobState state);
 const char *job_event_name(JobEventKind kind);
-const char *job_effect_name(JobEffectKind kind);

@@ -103,20 +103,3 @@ const char *job_event_name(JobEventKind kind)
     };
     return (unsigned)kind < JOB_EVENT_COUNT ? names[kind] : "?";
 }
-
-const char *job_effect_name(JobEffectKind kind)
-{
-    static const char *const names[JOB_EFFECT_COUNT] = {
-        [JOB_EFFECT_UNSPECIFIED] = "unspecified",
-        [JOB_EFFECT_CONNECT] = "connect",
-        [JOB_EFFECT_CLAIM] = "claim",
-        [JOB_EFFECT_LEDGER_OPENED] = "ledger-opened",
-        [JOB_EFFECT_LEDGER_CLOSED] = "ledger-closed",
-        [JOB_EFFECT_BACKUP] = "backup",
-        [JOB_EFFECT_STEP] = "step",
-        [JOB_EFFECT_CLOSE] = "close",
-        [JOB_EFFECT_REPORT] = "report",
-        [JOB_EFFECT_TIMER] = "timer",
-    };
-    return (unsigned)kind < JOB_EFFECT_COUNT ? names[kind] : "?";
-}

@@ -77,7 +77,7 @@ void shards_free(Shards *shards)
 /* --- listing ---------------------------------------------------------------------------------- */
 
 /* A shard that was never read is listed under an identity of its own, which no plan can name. */
-static Uuid placeholder(const Shards *shards, const ShardInfo *info)
+static Uuid unread_identity(const Shards *shards, const ShardInfo *info)
 {
     AUTO_ARENA Arena *arena = arena_new();
     const char *name = arena_printf(arena, "%s/%s/%s", info->cluster, info->database, info->schema);
@@ -89,7 +89,7 @@ static void keep_former(const Shards *shards, Arena *arena, ShardInfo *info)
 {
     const ShardInfo *former = shards_find(shards, info->cluster, info->database, info->schema);
     if (former == NULL) {
-        info->uuid = placeholder(shards, info);
+        info->uuid = unread_identity(shards, info);
         return;
     }
     const char *message = info->message;
@@ -231,11 +231,6 @@ void shards_find_pg_dump(Shards *shards)
 }
 
 /* --- questions -------------------------------------------------------------------------------- */
-
-bool shards_is_refreshing(const Shards *shards)
-{
-    return shards->scanning > 0;
-}
 
 size_t shards_count(const Shards *shards)
 {

@@ -452,11 +452,6 @@ bool pg_is_connected(const PgConn *conn)
     return conn->state == PG_STATE_IDLE || conn->state == PG_STATE_BUSY;
 }
 
-bool pg_is_busy(const PgConn *conn)
-{
-    return conn->state == PG_STATE_BUSY || conn->state == PG_STATE_CONNECTING;
-}
-
 int pg_backend_pid(const PgConn *conn)
 {
     return conn->pg == NULL ? 0 : PQbackendPID(conn->pg);

@@ -89,7 +89,6 @@ void pg_send_simple(PgConn *conn, const char *sql, uint32_t deadline_ms, PgBatch
 void pg_cancel(PgConn *conn);
 
 bool pg_is_connected(const PgConn *conn);
-bool pg_is_busy(const PgConn *conn);
 int pg_backend_pid(const PgConn *conn);
 int pg_server_version(const PgConn *conn); /* as 150020 */
 /* In a transaction block (failed ones too). */

@@ -104,11 +104,6 @@ Digest merkle_tree_root(const MerkleTree *tree)
     return tree->level_count == 0 ? sha256_bytes("", 0) : tree->levels[tree->level_count - 1][0];
 }
 
-size_t merkle_tree_count(const MerkleTree *tree)
-{
-    return tree->counts[0];
-}
-
 size_t merkle_tree_path(const MerkleTree *tree, size_t index, Digest out[LIMIT_MERKLE_DEPTH])
 {
     assert(index < tree->counts[0]);

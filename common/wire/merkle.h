@@ -17,7 +17,6 @@ typedef struct MerkleTree MerkleTree;
 MerkleTree *merkle_tree_new(const Digest *leaves, size_t count);
 void merkle_tree_free(MerkleTree *tree); /* NULL-safe */
 Digest merkle_tree_root(const MerkleTree *tree);
-size_t merkle_tree_count(const MerkleTree *tree);
 /* Sibling hashes from leaf to root; `out` holds LIMIT_MERKLE_DEPTH. Returns how many. `index` must
  * be below the count. */
 size_t merkle_tree_path(const MerkleTree *tree, size_t index, Digest out[LIMIT_MERKLE_DEPTH]);

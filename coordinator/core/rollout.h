@@ -93,8 +93,6 @@ bool rollout_is_stopping(const Rollout *rollout);   /* jobs in flight, or its po
 uint32_t rollout_wave(const Rollout *rollout);      /* the one opened last; 0 before that */
 bool rollout_is_durable(const Rollout *rollout);    /* every decision so far is durable */
 uint64_t rollout_record_count(const Rollout *rollout);
-const PlanHeader *rollout_plan(const Rollout *rollout);
-uint32_t rollout_shard_count(const Rollout *rollout);
 void rollout_counts(const Rollout *rollout, RolloutCounts *out);
 void rollout_wave_view(const Rollout *rollout, uint32_t wave, RolloutWaveView *out);
 void rollout_shard(const Rollout *rollout, uint32_t index, RolloutShardView *out);

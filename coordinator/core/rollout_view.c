@@ -58,16 +58,6 @@ uint64_t rollout_record_count(const Rollout *rollout)
     return rollout->decided;
 }
 
-const PlanHeader *rollout_plan(const Rollout *rollout)
-{
-    return rollout->header;
-}
-
-uint32_t rollout_shard_count(const Rollout *rollout)
-{
-    return rollout->shard_count;
-}
-
 static void add_wave(const RolloutWave *wave, RolloutCounts *counts)
 {
     counts->total += wave->count;

@@ -72,8 +72,3 @@ const Quarantined *quarantine_find(const Quarantine *quarantine, const Uuid *sha
     uint64_t index;
     return uuid_map_get(quarantine->by_shard, shard, &index) ? &quarantine->items[index] : NULL;
 }
-
-size_t quarantine_count(const Quarantine *quarantine)
-{
-    return quarantine->count;
-}

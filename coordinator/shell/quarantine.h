@@ -23,4 +23,3 @@ void quarantine_free(Quarantine *quarantine);
 void quarantine_apply(Quarantine *quarantine, const PlanHeader *header, const PlanShard *shards,
                       const RolloutRecord *record);
 const Quarantined *quarantine_find(const Quarantine *quarantine, const Uuid *shard); /* or NULL */
-size_t quarantine_count(const Quarantine *quarantine);
