@@ -7,7 +7,7 @@ target_compile_options(pgtide_flags INTERFACE
   -Wvla                   # array sizes are limits, not input
   -Wstrict-prototypes -Wmissing-prototypes # what has no header is static
   -Wconversion -Wno-sign-conversion        # narrowing is said aloud
-  -Wno-maybe-uninitialized # outputs stay untouched on failure, which gcc cannot follow through ErrCode
+  $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> # outputs stay untouched on failure, which gcc cannot follow through ErrCode
   -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough
   -fno-common
   -fstack-protector-strong)
