@@ -86,8 +86,8 @@ static void test_semicolons_inside_of_a_statement(void **state)
         "SELECT /* a;b /* c;d */ e; */ 1",
         "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)",
         "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END",
-        "CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE SQL BEGIN ATOMIC SELECT "
-        "CASE WHEN a > 0 THEN 1 ELSE 2 END; END",
+        ("CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE SQL BEGIN ATOMIC SELECT "
+         "CASE WHEN a > 0 THEN 1 ELSE 2 END; END"),
         "SELECT U&'a;b', B'1;0'",
         "SELECT 'one'\n  ';two'",
         "DO $do$ BEGIN PERFORM 1; EXECUTE $in$x;y$in$; END $do$",
