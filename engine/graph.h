@@ -15,7 +15,7 @@ typedef struct RevisionMap RevisionMap;
 
 typedef struct GraphStep {
     const char *revision;
-    const Script *script;
+    const Script *script; /* of an upgrade from nothing it may be a baseline */
     Direction direction;
     StrList rows_before; /* sorted */
     StrList rows_after;  /* sorted */
@@ -28,8 +28,9 @@ typedef struct GraphSteps {
     const char *warning; /* one sentence for the user; NULL = none */
 } GraphSteps;
 
-/* Checks the whole: duplicate ids, missing parents, cycles, label clashes (ERR_GRAPH with the
- * file). Borrows the scripts; the map lives in `arena`. */
+/* Revisions make the graph; repeatables and baselines are kept beside it. Checks the whole:
+ * duplicate ids, missing parents, cycles, label clashes (ERR_GRAPH with the file). Borrows the
+ * scripts; the map lives in `arena`. */
 ErrCode graph_build(Arena *arena, Script *const *scripts, size_t count, RevisionMap **ret_map,
                     Error *err) MUST_CHECK;
 
@@ -41,6 +42,11 @@ StrList graph_bases(Arena *arena, const RevisionMap *map);
 StrList graph_children(Arena *arena, const RevisionMap *map, const char *id); /* that revise it */
 bool graph_is_merge_point(const RevisionMap *map, const char *id);
 bool graph_is_branch_point(const RevisionMap *map, const char *id);
+/* Repeatable revisions, sorted by name. */
+size_t graph_repeatable_count(const RevisionMap *map);
+const Script *graph_repeatable_at(const RevisionMap *map, size_t index);
+/* The baseline that stands for `id` and all below it; NULL = none. */
+const Script *graph_baseline(const RevisionMap *map, const char *id);
 /* Newest first, each revision before its parents. */
 void graph_newest_first(Arena *arena, const RevisionMap *map, const Script ***ret_scripts,
                         size_t *ret_count);
@@ -52,6 +58,11 @@ ErrCode graph_applied(Arena *arena, const RevisionMap *map, const StrList *rows,
  * the head, which is -1), +N (from base). */
 ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
                           const char **ret_id, Error *err) MUST_CHECK;
+
+/* `history -r`: "A:B", "A:", ":B", ":", both ends included, newest first; `rows` are what `current`
+ * means, NULL when no database was asked (then `current` is an error). */
+ErrCode graph_range(Arena *arena, const RevisionMap *map, const StrList *rows, const char *text,
+                    const Script ***ret_scripts, size_t *ret_count, Error *err) MUST_CHECK;
 
 /* Steps from `rows` to `target` (head, heads, id, prefix, label, +N, id+N, label@head …), oldest
  * first. */

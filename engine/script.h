@@ -9,6 +9,19 @@
 
 #include "ids.h"
 
+/* What a file of `versions` is. */
+typedef enum ScriptKind {
+    SCRIPT_REVISION,
+    SCRIPT_REPEATABLE, /* `-- repeatable: NAME`, R_NAME.sql: run again whenever it changed */
+    SCRIPT_BASELINE,   /* `-- baseline: ID`: on an empty shard stands for all revisions up to ID */
+} ScriptKind;
+
+/* A value that the one who runs it gives: :name, :'name' or :"name" in SQL, as in psql. */
+typedef struct Placeholder {
+    const char *name;
+    const char *fallback; /* NULL: must be given */
+} Placeholder;
+
 typedef struct ScriptSection {
     bool present;
     const char *sql; /* the bytes between its marker and the next one */
@@ -19,12 +32,16 @@ typedef struct ScriptSection {
 
 typedef struct Script {
     const char *file; /* as given, for messages */
-    const char *id;
+    ScriptKind kind;
+    const char *id;  /* of a repeatable: "R:NAME", which no revision can be called */
     StrList parents; /* `revises:`; none for a base */
     StrList depends_on;
     StrList labels;
     const char *message; /* '' when absent */
     const char *created;
+    const char *origin; /* "goose 20200101": where an import took it from; '' = nowhere */
+    const Placeholder *placeholders; /* `placeholders: a, b=default` */
+    size_t placeholder_count;
     bool transactional;           /* false: `transaction: none` */
     const char *irreversible;     /* the reason; NULL when there is a downgrade */
     int64_t lock_timeout_ms;      /* -1 = not set */

@@ -18,20 +18,22 @@
 #include "str.h"
 
 typedef struct Script Script;
+typedef struct StatementList StatementList;
 typedef struct ShardSession ShardSession;
 
 /* Which shard, and what it is expected to be. Copied by shard_open(). */
 typedef struct ShardTarget {
     const PgKeyword *conninfo; /* libpq keywords; libpq's environment fills what is missing */
     size_t conninfo_count;
-    const char *database;        /* overrides a dbname keyword; NULL leaves it */
-    const char *schema;          /* '' or NULL = the whole database */
-    StrList shared_schemas;      /* after the tenant's schema in the search path of steps */
-    uint64_t system_identifier;  /* 0 = not pinned */
-    uint32_t database_oid;       /* 0 = not pinned */
-    Uuid fleet_id;               /* nil = unmanaged, the command line */
-    Uuid shard_uuid;             /* written at adoption; nil = none */
-    uint32_t connect_timeout_ms; /* 0 = 10 s */
+    const char *database;         /* overrides a dbname keyword; NULL leaves it */
+    const char *schema;           /* '' or NULL = the whole database */
+    StrList shared_schemas;       /* after the tenant's schema in the search path of steps */
+    uint64_t system_identifier;   /* 0 = not pinned */
+    uint32_t database_oid;        /* 0 = not pinned */
+    Uuid fleet_id;                /* nil = unmanaged, the command line */
+    Uuid shard_uuid;              /* written at adoption; nil = none */
+    uint32_t connect_timeout_ms;  /* 0 = 10 s */
+    const char *application_name; /* names the holder of the run lock to others; NULL = pgtide */
 } ShardTarget;
 
 /* A backend that may outlive its client, for the agent's ledger: its pid, and a moment of the
@@ -73,6 +75,9 @@ typedef struct ClaimArgs {
     BackendId orphan;             /* pid 0 = none; terminated before the row is locked */
     uint32_t lock_timeout_ms;     /* 0 = 500 */
     uint32_t deadline_ms;         /* for the whole claim; 0 = 60 s */
+    uint32_t run_lock_wait_ms; /* how long to poll for the run lock, which the session then holds */
+    uint32_t id_width;         /* of the longest revision id to come: a narrower version_num is
+                                  widened; 0 = leave it */
 } ClaimArgs;
 
 typedef struct ClaimResult {
@@ -84,6 +89,7 @@ typedef struct ClaimResult {
     bool adopted_now;
     bool moved_outside; /* rows differ from the last history row's: recorded as external */
     uint32_t version_column_width; /* 0 = unlimited (text) */
+    uint32_t widened_from;         /* version_num was this wide before this claim; 0 = as it was */
     const HistoryEntry *history;   /* of this rollout (or the last ones without), oldest first */
     size_t history_count;
     bool has_last_operation;
@@ -96,6 +102,9 @@ typedef struct ClaimResult {
     const char *version_schema; /* where alembic_version is */
 } ClaimResult;
 
+/* A NOTICE or WARNING of the server's while something runs. */
+typedef void ShardNoticeCb(ShardSession *session, const char *severity, const char *message,
+                           void *data);
 typedef void ShardOpenCb(ShardSession *session, const Error *err, void *data);
 typedef void ShardClaimCb(ShardSession *session, const ClaimResult *result, const Error *err,
                           void *data);
@@ -105,7 +114,8 @@ ShardSession *shard_open(uv_loop_t *loop, const ShardTarget *target, ShardOpenCb
 /* Drops the connection (an open transaction rolls back); no callback runs any more. The loop must
  * run once more to free it. NULL-safe. */
 void shard_close(ShardSession *session);
-bool shard_is_alive(const ShardSession *session); /* still connected */
+void shard_on_notice(ShardSession *session, ShardNoticeCb *cb, void *data); /* NULL = nowhere */
+bool shard_is_alive(const ShardSession *session);                           /* still connected */
 /* Known after shard_open; `start` after the first claim or read. */
 BackendId shard_backend(const ShardSession *session);
 /* Cancels the running operation, which then ends with ERR_INTERRUPTED. A COMMIT in flight is
@@ -119,6 +129,16 @@ void shard_cancel(ShardSession *session);
 void shard_claim(ShardSession *session, const ClaimArgs *args, ShardClaimCb *cb, void *data);
 
 /* --- step ------------------------------------------------------------------------------------- */
+
+/* Where a step with `transaction: none` stands. */
+typedef struct UnitProgress {
+    uint32_t unit; /* from 1 */
+    uint32_t count;
+    const char *what;  /* "CREATE INDEX CONCURRENTLY messages_channel" */
+    bool done_before;  /* the catalog or the progress rows show its effect: not run again */
+    const char *state; /* started, done, already-done, rebuilt */
+} UnitProgress;
+typedef void ShardUnitCb(ShardSession *session, const UnitProgress *progress, void *data);
 
 typedef struct StepArgs {
     OperationId operation;
@@ -138,6 +158,8 @@ typedef struct StepArgs {
     uint32_t statement_timeout_ms; /* 0 = none; the revision's header wins */
     uint32_t deadline_ms;          /* for the whole step; 0 = none */
     bool run_verify;               /* the +verify section, upgrades only */
+    ShardUnitCb *unit_cb;          /* told of each unit of `transaction: none`; NULL = nobody */
+    void *unit_data;
 } StepArgs;
 
 typedef struct StepResult {
@@ -157,6 +179,40 @@ typedef struct StepResult {
 typedef void ShardStepCb(ShardSession *session, const StepResult *result, const Error *err,
                          void *data);
 void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, void *data);
+
+/* Several steps in one transaction: all of them or none. With `rehearse` it is rolled back at the
+ * end, and the answer says whether it would have committed. */
+typedef struct StepsArgs {
+    const StepArgs *items; /* each continues where the one before ends; all transactional */
+    size_t count;
+    bool rehearse;
+} StepsArgs;
+
+/* `done`: how many steps had run without error when it ended. Errors as of a step. */
+typedef void ShardStepsCb(ShardSession *session, const StepResult *result, size_t done,
+                          const Error *err, void *data);
+void shard_steps(ShardSession *session, const StepsArgs *args, ShardStepsCb *cb, void *data);
+
+/* Statements that are no step: hooks, safe statements. One transaction, the author's search path;
+ * needs no claim and touches nothing of pgtide's. */
+typedef struct ShardSqlArgs {
+    const StatementList *statements; /* borrows until the callback */
+    const char *file;                /* for errors */
+    uint32_t lock_timeout_ms;        /* 0 = 500 */
+    uint32_t statement_timeout_ms;   /* 0 = none */
+    uint32_t deadline_ms;            /* 0 = none */
+    bool read_only;
+} ShardSqlArgs;
+
+/* What the last statement answered; valid while the callback runs. */
+typedef struct ShardSqlResult {
+    size_t row_count;
+    size_t column_count;
+    const char *const *values; /* row by row; NULL is SQL NULL */
+} ShardSqlResult;
+typedef void ShardSqlCb(ShardSession *session, const ShardSqlResult *result, const Error *err,
+                        void *data);
+void shard_run_sql(ShardSession *session, const ShardSqlArgs *args, ShardSqlCb *cb, void *data);
 
 /* What shard_step() would refuse of this script before anything is sent: for checking a whole run
  * before its first step. */
@@ -199,6 +255,13 @@ typedef struct ShardReading {
     uint32_t schema_oid;
 } ShardReading;
 
+/* The last upgrade of a revision or repeatable that succeeded, by the history. */
+typedef struct AppliedRevision {
+    const char *revision; /* "R:NAME" for a repeatable */
+    const char *token_digest;
+    uint64_t finished_unix_ms;
+} AppliedRevision;
+
 typedef struct DatabaseReading {
     uint64_t system_identifier;
     uint32_t database_oid;
@@ -212,6 +275,8 @@ typedef struct DatabaseReading {
     size_t shard_count;
     const HistoryEntry *history; /* of the session's own shard, oldest first */
     size_t history_count;
+    const AppliedRevision *applied; /* with `with_applied`; sorted bytewise by revision */
+    size_t applied_count;
 } DatabaseReading;
 
 typedef struct ReadArgs {
@@ -219,7 +284,8 @@ typedef struct ReadArgs {
                                 session's own */
     bool with_size;
     uint32_t history_limit; /* newest rows of the session's own shard */
-    uint32_t deadline_ms;   /* 0 = 30 s */
+    bool with_applied;
+    uint32_t deadline_ms; /* 0 = 30 s */
 } ReadArgs;
 
 typedef void ShardReadCb(ShardSession *session, const DatabaseReading *reading, const Error *err,

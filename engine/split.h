@@ -9,8 +9,13 @@
 typedef struct Statement {
     const char *text;          /* without the final semicolon; in the arena */
     int line;                  /* of its first token, in the file, 1-based */
+    int column;                /* of that token in its line, characters from 1 */
     const char *first_keyword; /* upper case; '' when it does not begin with a word */
     const char *second_keyword;
+    const char *copy_data; /* COPY ... FROM STDIN: the rows behind it, without the line \.; NULL */
+    size_t copy_length;
+    const char *probe; /* `-- +probe SELECT ...` before it: true when its effect is there; NULL */
+    bool rerunnable;   /* `-- +rerunnable` before it */
 } Statement;
 
 typedef struct StatementList {

@@ -60,6 +60,38 @@ void err_at(Error *err, const char *file, int line)
     err->line = line;
 }
 
+/* The byte of the `column`-th character, counted from 1. */
+static size_t column_byte(const char *text, size_t length, int column)
+{
+    size_t at = 0;
+    for (int seen = 1; at < length; at++) {
+        bool begins = ((unsigned char)text[at] & 0xC0) != 0x80;
+        if (begins && seen++ == column)
+            break;
+    }
+    return at;
+}
+
+void err_source(Error *err, const char *line_text, size_t length, int column)
+{
+    if (err == NULL)
+        return;
+    size_t at = column_byte(line_text, length, column);
+    size_t room = sizeof err->source - 1;
+    size_t begin = length <= room || at < room / 2 ? 0 : at - room / 2;
+    while (begin < length && ((unsigned char)line_text[begin] & 0xC0) == 0x80)
+        begin++;
+    size_t end = length - begin <= room ? length : begin + room;
+    while (end < length && end > begin && ((unsigned char)line_text[end] & 0xC0) == 0x80)
+        end--;
+    memcpy(err->source, line_text + begin, end - begin);
+    err->source[end - begin] = '\0';
+    err->column = column;
+    err->source_column = 1;
+    for (size_t i = begin + 1; i <= at && i < length; i++)
+        err->source_column += ((unsigned char)line_text[i] & 0xC0) != 0x80;
+}
+
 void err_sqlstate(Error *err, const char *sqlstate)
 {
     if (err == NULL)

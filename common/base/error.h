@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum ErrCode {
@@ -31,7 +32,10 @@ typedef struct Error {
     char hint[256];
     char sqlstate[6];
     char file[256];
-    int line; /* 1-based; 0 when no line is known */
+    int line;          /* 1-based; 0 when no line is known */
+    int column;        /* characters from 1 in that line; 0 when not known */
+    char source[256];  /* that line, or the part of it around the column; '' when not known */
+    int source_column; /* where in `source` the column is */
 } Error;
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -42,6 +46,8 @@ ErrCode err_set(Error *err, ErrCode code, const char *fmt, ...) PRINTF_LIKE(3, 4
 void err_detail(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_hint(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_at(Error *err, const char *file, int line);
+/* After err_at(): the column, and the line's text (cut around the column when it is long). */
+void err_source(Error *err, const char *line_text, size_t length, int column);
 void err_sqlstate(Error *err, const char *sqlstate);
 /* Prefixes the message ("context: message") and returns the code, for `return err_wrap(...)`. */
 ErrCode err_wrap(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

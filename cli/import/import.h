@@ -1,0 +1,85 @@
+/*
+ * Other tools' projects read as revisions. A reader (import_<tool>.c) knows one tool's files and
+ * rules and fills an `Import`; tidying SQL (import_sql.h) and writing revision files
+ * (import_write.h) are the same for all. Nothing here talks to a database.
+ */
+#pragma once
+
+#include "script.h"
+
+#include "str.h"
+
+typedef struct ImportedRevision {
+    ScriptKind kind;
+    const char *id;         /* the tool's own where it can be one; a repeatable's is its NAME */
+    const char *origin_key; /* what the tool's version table calls it: "20200101" */
+    const char *file;       /* where it came from, for the report */
+    StrList parents;
+    StrList depends_on;
+    StrList labels;
+    const char *message;
+    const char *created; /* '' = not known */
+    const char *up;      /* SQL as read, tidied later */
+    int up_line;         /* of its first byte in `file` */
+    const char *down;    /* NULL: none, then `irreversible` says why */
+    const char *down_file;
+    int down_line;
+    const char *verify; /* NULL = none */
+    const char *irreversible;
+    bool no_transaction; /* the tool was told not to open one */
+} ImportedRevision;
+
+/* What was done to a file, or why it could not be read. */
+typedef struct ImportNote {
+    const char *file;
+    int line;     /* 0 = the whole file */
+    bool problem; /* it could not be read; the import goes on and ends with a difference */
+    const char *text;
+} ImportNote;
+
+typedef struct Import {
+    Arena *arena; /* borrows; everything lives there */
+    const char *tool;
+    const char *path; /* as given */
+    StrList options;  /* key=value of --option */
+    ImportedRevision *items;
+    size_t count;
+    size_t capacity;
+    ImportNote *notes;
+    size_t note_count;
+    size_t note_capacity;
+} Import;
+
+typedef struct ImportTool {
+    const char *name; /* "golang-migrate" */
+    const char *summary;
+    const char *const *options; /* keys that it takes; ended by NULL; NULL = none */
+    /* Whether `path` looks like a project of this tool's; for `--from auto`. */
+    bool (*recognise)(Arena *arena, const char *path);
+    /* Fills items, oldest first as far as the tool has an order, and notes. An error ends the
+     * import; a file that can't be read is a note. */
+    ErrCode (*read)(Import *import, Error *err);
+    /* Reads where a database stands by the tool's own table: one statement that gives the applied
+     * origin keys as one text column. NULL: the tool keeps no table. `table_exists` tells with one
+     * boolean whether it is there. */
+    const char *applied_sql;
+    const char *table_exists_sql;
+} ImportTool;
+
+/* All tools, ended by NULL; import_tools.def lists them. */
+const ImportTool *const *import_tools(void);
+const ImportTool *import_tool(const char *name); /* NULL = unknown */
+
+ImportedRevision *import_add(Import *import); /* zeroed but for texts, which are '' */
+void import_note(Import *import, const char *file, int line, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+void import_problem(Import *import, const char *file, int line, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+const char *import_option(const Import *import, const char *key); /* or NULL */
+/* Letters, digits, '_' and '.' kept, runs of others become one '_'. */
+const char *import_id(Arena *arena, const char *text);
+/* Base names in a directory, sorted bytewise; not those that begin with a dot. */
+ErrCode import_list(Arena *arena, const char *directory, StrList *ret_names, Error *err) MUST_CHECK;
+/* A text file with its byte order mark and carriage returns taken off (noted). False: noted as a
+ * problem. */
+bool import_read(Import *import, const char *file, const char **ret_text);
