@@ -6,6 +6,8 @@ static const CommandOption options[] = {
     {"message", 'm', "TEXT", "what is joined; becomes part of its name"},
     {"rev-id", 0, "ID", "the new revision's id instead of a made one"},
     {"branch-label", 0, "LABEL", "a name for the branch that begins here"},
+    {"version-path", 0, "DIRECTORY", "which of the project's directories it goes to"},
+    {"splice", 0, NULL, "allow joining revisions that are not heads"},
     {0},
 };
 
@@ -21,6 +23,7 @@ static ErrCode run(CommandContext *context, Error *err)
         .id = context_option(context, "rev-id"),
         .message = message == NULL ? "merge" : message,
         .labels = context_options(context, "branch-label"),
+        .version_path = context_option(context, "version-path"),
         .merge = true,
     };
     for (size_t i = 0; i < context->arguments.count; i++) {
@@ -29,12 +32,9 @@ static ErrCode run(CommandContext *context, Error *err)
             draft.parents = graph_heads(context->arena, map);
             continue;
         }
-        const char *id;
-        code = graph_resolve_one(context->arena, map, given, &id, err);
+        code = revision_add_parent(context, map, given, &draft.parents, err);
         if (code != ERR_OK)
             return code;
-        if (!strlist_has(&draft.parents, id))
-            strlist_add(context->arena, &draft.parents, id);
     }
     if (draft.parents.count < 2) {
         err_set(err, ERR_TARGET, "a merge needs at least two revisions");

@@ -4,8 +4,13 @@
 
 static const CommandOption options[] = {
     {"message", 'm', "TEXT", "what the revision does; becomes part of its name"},
-    {"head", 0, "REVISION", "the revision to build on (default: the only head)"},
+    {"head", 0, "REVISION",
+     "the revision to build on, `LABEL@head`, or `base` (default: the only head); may be given "
+     "several times"},
     {"splice", 0, NULL, "allow building on a revision that is not a head"},
+    {"version-path", 0, "DIRECTORY",
+     "which of the project's directories it goes to (default: that of the revision it builds on)"},
+    {"autogenerate", 0, NULL, "write its SQL from a model (refused: not in this version)"},
     {"rev-id", 0, "ID", "the new revision's id instead of a made one"},
     {"branch-label", 0, "LABEL",
      "a name for the branch that begins here; may be given several times"},
@@ -14,38 +19,35 @@ static const CommandOption options[] = {
     {0},
 };
 
+/* The only head, where none was asked for. */
+static ErrCode head_default(Arena *arena, const RevisionMap *map, StrList *ret_parents, Error *err)
+{
+    StrList heads = graph_heads(arena, map);
+    if (heads.count > 1) {
+        err_set(err, ERR_MULTIPLE_HEADS, "there are %zu heads: %s", heads.count,
+                strlist_join(arena, &heads, ", "));
+        err_hint(err,
+                 "Say with --head which one to build on, or join them with `pgtide merge heads`.");
+        return ERR_MULTIPLE_HEADS;
+    }
+    *ret_parents = heads;
+    return ERR_OK;
+}
+
 static ErrCode parents_choose(CommandContext *context, const RevisionMap *map, StrList *ret_parents,
                               Error *err)
 {
-    const char *wanted = context_option(context, "head");
-    StrList heads = graph_heads(context->arena, map);
+    StrList wanted = context_options(context, "head");
+    if (wanted.count == 0)
+        return head_default(context->arena, map, ret_parents, err);
     StrList parents = {0};
-    if (wanted != NULL && strcmp(wanted, "base") == 0) {
-        *ret_parents = parents;
-        return ERR_OK;
+    for (size_t i = 0; i < wanted.count; i++) {
+        if (strcmp(wanted.items[i], "base") == 0 && wanted.count == 1)
+            continue;
+        ErrCode code = revision_add_parent(context, map, wanted.items[i], &parents, err);
+        if (code != ERR_OK)
+            return code;
     }
-    if (wanted == NULL) {
-        if (heads.count > 1) {
-            err_set(err, ERR_MULTIPLE_HEADS, "there are %zu heads: %s", heads.count,
-                    strlist_join(context->arena, &heads, ", "));
-            err_hint(
-                err,
-                "Say with --head which one to build on, or join them with `pgtide merge heads`.");
-            return ERR_MULTIPLE_HEADS;
-        }
-        *ret_parents = heads;
-        return ERR_OK;
-    }
-    const char *id;
-    ErrCode code = graph_resolve_one(context->arena, map, wanted, &id, err);
-    if (code != ERR_OK)
-        return code;
-    if (!strlist_has(&heads, id) && !context_has(context, "splice")) {
-        err_set(err, ERR_TARGET, "revision %s is not a head revision", id);
-        err_hint(err, "Say --splice to begin a new branch at it.");
-        return ERR_TARGET;
-    }
-    strlist_add(context->arena, &parents, id);
     *ret_parents = parents;
     return ERR_OK;
 }
@@ -57,11 +59,17 @@ static ErrCode run(CommandContext *context, Error *err)
     ErrCode code = project_open(context->arena, context->config, &project, &map, err);
     if (code != ERR_OK)
         return code;
+    if (context_has(context, "autogenerate")) {
+        err_set(err, ERR_STATE, "this version can't write a revision from a model");
+        err_hint(err, "Leave --autogenerate out and write the SQL.");
+        return ERR_STATE;
+    }
     const char *message = context_option(context, "message");
     RevisionDraft draft = {
         .id = context_option(context, "rev-id"),
         .message = message == NULL ? "" : message,
         .labels = context_options(context, "branch-label"),
+        .version_path = context_option(context, "version-path"),
     };
     code = parents_choose(context, map, &draft.parents, err);
     StrList wanted = context_options(context, "depends-on");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { SLUG_BYTES_MAX = 40, HASH_ID_BYTES = 6 };
@@ -84,6 +85,66 @@ static void text_make(Arena *arena, const RevisionDraft *draft, const char *id, 
         str_append(out, "\n-- +verify\n");
 }
 
+ErrCode revision_add_parent(CommandContext *context, const RevisionMap *map, const char *given,
+                            StrList *parents, Error *err)
+{
+    const char *id;
+    ErrCode code = graph_resolve_one(context->arena, map, given, &id, err);
+    if (code != ERR_OK)
+        return code;
+    StrList children = graph_children(context->arena, map, id);
+    if (children.count > 0 && !context_has(context, "splice")) {
+        err_set(err, ERR_TARGET, "revision %s is not a head revision", id);
+        err_hint(err, "Say --splice to begin a new branch at it.");
+        return ERR_TARGET;
+    }
+    if (!strlist_has(parents, id))
+        strlist_add(context->arena, parents, id);
+    return ERR_OK;
+}
+
+/* The new file beside those that are there: labels, parents and all must fit. */
+static ErrCode graph_check(Arena *arena, const RevisionMap *map, const char *path, const Str *text,
+                           Error *err)
+{
+    size_t count = graph_count(map);
+    Script **scripts = ARENA_ARRAY(arena, Script *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        scripts[i] = arena_memdup(arena, graph_script_at(map, i), sizeof **scripts);
+    ErrCode code = script_parse(arena, path, (const uint8_t *)str_text(text), text->length,
+                                &scripts[count], err);
+    RevisionMap *with_it;
+    return code == ERR_OK ? graph_build(arena, scripts, count + 1, &with_it, err) : code;
+}
+
+/* Where it goes: the directory asked for, else the one its first parent is in. */
+static ErrCode directory_choose(Arena *arena, const Project *project, const RevisionMap *map,
+                                const RevisionDraft *draft, const char **ret_directory, Error *err)
+{
+    const StrList *versions = &project->versions;
+    if (draft->version_path == NULL) {
+        const Script *parent =
+            draft->parents.count == 0 ? NULL : graph_find(map, draft->parents.items[0]);
+        *ret_directory = parent == NULL ? versions->items[versions->count - 1]
+                                        : path_dirname(arena, parent->file);
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < versions->count; i++) {
+        struct stat asked;
+        struct stat known;
+        if (stat(draft->version_path, &asked) == 0 && stat(versions->items[i], &known) == 0 &&
+            asked.st_dev == known.st_dev && asked.st_ino == known.st_ino) {
+            *ret_directory = versions->items[i];
+            return ERR_OK;
+        }
+    }
+    err_set(err, ERR_NOT_FOUND, "%s is none of the project's directories of revisions",
+            draft->version_path);
+    err_detail(err, "they are: %s", strlist_join(arena, versions, ", "));
+    err_hint(err, "Make the directory and add it to `versions` in %.120s.", project->config_file);
+    return ERR_NOT_FOUND;
+}
+
 ErrCode revision_file_write(CommandContext *context, const Project *project, const RevisionMap *map,
                             const RevisionDraft *draft, Error *err)
 {
@@ -110,11 +171,16 @@ ErrCode revision_file_write(CommandContext *context, const Project *project, con
     bool slug_in_id = slug[0] == '\0' || str_ends_with(id, slug);
     const char *name = arena_printf(context->arena, "%s%s%s.sql", id, slug_in_id ? "" : "_",
                                     slug_in_id ? "" : slug);
-    const char *dir = project->versions.items[project->versions.count - 1];
+    const char *dir;
+    ErrCode code = directory_choose(context->arena, project, map, draft, &dir, err);
+    if (code != ERR_OK)
+        return code;
     const char *path = path_join(context->arena, dir, name);
     AUTO_STR Str text = {0};
     text_make(context->arena, draft, id, &text);
-    ErrCode code = file_write_new(path, text.data, text.length, 0666, err);
+    code = graph_check(context->arena, map, path, &text, err);
+    if (code == ERR_OK)
+        code = file_write_new(path, text.data, text.length, 0666, err);
     if (code != ERR_OK)
         return code;
     JsonWriter json = context_json(context);

@@ -12,9 +12,15 @@ typedef struct RevisionDraft {
     StrList parents;
     StrList depends_on;
     StrList labels;
-    bool merge; /* nothing to do in either direction */
+    const char
+        *version_path; /* one of the project's directories; NULL: the parent's, or the last */
+    bool merge;        /* nothing to do in either direction */
 } RevisionDraft;
 
-/* Writes the file (never over another) and tells about it. */
+/* Adds a revision to build on; one that is no head needs --splice. */
+ErrCode revision_add_parent(CommandContext *context, const RevisionMap *map, const char *given,
+                            StrList *parents, Error *err) MUST_CHECK;
+/* Writes the file (never over another) and tells about it, once the graph with it is known to be
+ * sound. */
 ErrCode revision_file_write(CommandContext *context, const Project *project, const RevisionMap *map,
                             const RevisionDraft *draft, Error *err) MUST_CHECK;
