@@ -39,16 +39,27 @@ static void bundle_tell(CommandContext *context, const Bundle *bundle, size_t si
     json_object_begin(&json);
     json_field_string(&json, "name", bundle->name);
     json_field_string(&json, "digest", digest);
-    json_field_uint(&json, "revisions", bundle->script_count);
+    json_field_uint(&json, "revisions", graph_count(bundle->map));
+    json_field_uint(&json, "baselines", bundle->script_count - graph_count(bundle->map));
     json_field_strings(&json, "heads", &heads);
     json_field_uint(&json, "signatures", signatures);
     json_field_bool(&json, "verified", verified);
     json_field_time(&json, "created", bundle->created_unix_ms);
     json_object_end(&json);
     say(context, "bundle %s: %zu revisions, head %s, %zu signature%s%s", bundle->name,
-        bundle->script_count, strlist_join(context->arena, &heads, ", "), signatures,
+        graph_count(bundle->map), strlist_join(context->arena, &heads, ", "), signatures,
         signatures == 1 ? "" : "s", verified ? " verified" : "");
     say(context, "digest %s", digest);
+}
+
+static size_t repeatables_drop(Script **scripts, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (scripts[i]->kind != SCRIPT_REPEATABLE)
+            scripts[kept++] = scripts[i];
+    }
+    return kept;
 }
 
 static ErrCode run_build(CommandContext *context, Error *err)
@@ -62,7 +73,9 @@ static ErrCode run_build(CommandContext *context, Error *err)
         code = project_scripts(context->arena, &project, &scripts, &count, err);
     if (code != ERR_OK)
         return code;
-    if (count == 0)
+    if (context_has(context, "without-repeatables"))
+        count = repeatables_drop(scripts, count);
+    if (graph_count(map) == 0)
         return err_set(err, ERR_NOT_FOUND, "the project has no revisions");
     const char *name = context_option(context, "name");
     if (name == NULL)
@@ -157,6 +170,7 @@ static ErrCode run_show(CommandContext *context, Error *err)
 static const CommandOption build_options[] = {
     {"name", 0, "NAME", "the bundle's name (default: bundle)"},
     {"output", 'o', "FILE", "where to (default: NAME.bundle); never over a file that is there"},
+    {"without-repeatables", 0, NULL, "leave out the repeatable files, which a fleet does not run"},
     {0},
 };
 static const CommandOption sign_options[] = {

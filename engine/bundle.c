@@ -34,12 +34,23 @@ static RevisionMessage *revision_encode(Arena *arena, const Script *script)
     message->length = script->length;
     message->irreversible = proto_from_text(script->irreversible);
     message->transactional = script->transactional;
+    message->baseline = script->kind == SCRIPT_BASELINE;
     return message;
 }
 
-static int compare_ids(const void *a, const void *b)
+/* A baseline comes behind the revision that it stands for. */
+static int compare_scripts(const void *a, const void *b)
 {
-    return strcmp((*(Script *const *)a)->id, (*(Script *const *)b)->id);
+    const Script *left = *(Script *const *)a;
+    const Script *right = *(Script *const *)b;
+    int order = strcmp(left->id, right->id);
+    return order != 0 ? order : (int)left->kind - (int)right->kind;
+}
+
+static bool is_sorted(const RevisionMessage *before, const RevisionMessage *after)
+{
+    int order = strcmp(before->id, after->id);
+    return order < 0 || (order == 0 && !before->baseline && after->baseline);
 }
 
 /* The file around a signed manifest; `files` as in the message. */
@@ -74,8 +85,16 @@ ErrCode bundle_build(Arena *arena, const char *name, uint64_t created_unix_ms,
     ErrCode code = graph_build(arena, scripts, count, &map, err);
     if (code != ERR_OK)
         return code;
+    if (graph_repeatable_count(map) > 0) {
+        const Script *repeatable = graph_repeatable_at(map, 0);
+        err_set(err, ERR_REFUSED, "%.160s is repeatable; a fleet does not run such files yet",
+                repeatable->id);
+        err_hint(err, "Build it with --without-repeatables, and run them shard by shard.");
+        err_at(err, repeatable->file, 0);
+        return ERR_REFUSED;
+    }
     Script **sorted = arena_memdup(arena, scripts, count * sizeof(Script *));
-    qsort(sorted, count, sizeof(Script *), compare_ids);
+    qsort(sorted, count, sizeof(Script *), compare_scripts);
     ManifestMessage manifest = PGTIDE__V1__BUNDLE_MANIFEST__INIT;
     manifest.name = proto_from_text(name);
     manifest.created_unix_ms = created_unix_ms;
@@ -135,12 +154,13 @@ static ErrCode revision_open(Arena *arena, const RevisionMessage *said,
         return ERR_DIGEST_MISMATCH;
     }
     Script *script;
-    code = script_parse(arena, arena_printf(arena, "%s.sql", said->id), bytes->data, bytes->len,
-                        &script, err);
+    const char *name = arena_printf(arena, said->baseline ? "B_%s.sql" : "%s.sql", said->id);
+    code = script_parse(arena, name, bytes->data, bytes->len, &script, err);
     if (code != ERR_OK)
         return code;
     const char *irreversible = script->irreversible == NULL ? "" : script->irreversible;
     bool same = strcmp(script->id, said->id) == 0 &&
+                script->kind == (said->baseline ? SCRIPT_BASELINE : SCRIPT_REVISION) &&
                 texts_equal(&script->parents, said->revises, said->n_revises) &&
                 texts_equal(&script->depends_on, said->depends_on, said->n_depends_on) &&
                 texts_equal(&script->labels, said->labels, said->n_labels) &&
@@ -176,7 +196,7 @@ static ErrCode manifest_open(Arena *arena, const FileMessage *file, const uint8_
     out->script_count = manifest->n_revisions;
     out->scripts = ARENA_ARRAY(arena, Script *, out->script_count);
     for (size_t i = 0; i < out->script_count; i++) {
-        if (i > 0 && strcmp(manifest->revisions[i - 1]->id, manifest->revisions[i]->id) >= 0)
+        if (i > 0 && !is_sorted(manifest->revisions[i - 1], manifest->revisions[i]))
             return err_set(err, ERR_PROTOCOL, "the manifest's revisions are not sorted");
         code = revision_open(arena, manifest->revisions[i], &file->files[i], &out->scripts[i], err);
         if (code != ERR_OK)

@@ -18,7 +18,8 @@ typedef struct Bundle {
     Signers signers; /* distinct release keys whose signature holds */
 } Bundle;
 
-/* An unsigned bundle file. `scripts` in any order; the manifest sorts them by id. */
+/* An unsigned bundle file. `scripts` in any order: revisions and baselines; the manifest sorts them
+ * by id. ERR_REFUSED: a repeatable among them. */
 ErrCode bundle_build(Arena *arena, const char *name, uint64_t created_unix_ms,
                      Script *const *scripts, size_t count, uint8_t **ret_bytes, size_t *ret_length,
                      Error *err) MUST_CHECK;

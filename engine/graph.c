@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CYCLE_NAMES_SHOWN = 20 };
+
 /* --- lists and sets of nodes ------------------------------------------------------------------ */
 
 bool node_list_has(const NodeList *list, size_t node)
@@ -116,6 +118,14 @@ static bool is_reserved(const char *name)
            strcmp(name, "current") == 0;
 }
 
+static ErrCode duplicate(const Script *script, const Script *other, const char *key,
+                         const char *what, Error *err)
+{
+    err_set(err, ERR_GRAPH, "two files are %s '%.80s'", what, script->id);
+    err_detail(err, "the other one is %s", other->file);
+    return fail_at(script, key, err);
+}
+
 static ErrCode ids_check(const RevisionMap *map, Error *err)
 {
     for (size_t i = 0; i < map->count; i++) {
@@ -125,11 +135,8 @@ static ErrCode ids_check(const RevisionMap *map, Error *err)
                     script->id);
             return fail_at(script, "revision", err);
         }
-        if (i == 0 || strcmp(map->nodes[i - 1].script->id, script->id) != 0)
-            continue;
-        err_set(err, ERR_GRAPH, "two files are revision '%.80s'", script->id);
-        err_detail(err, "the other one is %s", map->nodes[i - 1].script->file);
-        return fail_at(script, "revision", err);
+        if (i > 0 && strcmp(map->nodes[i - 1].script->id, script->id) == 0)
+            return duplicate(script, map->nodes[i - 1].script, "revision", "revision", err);
     }
     return ERR_OK;
 }
@@ -164,11 +171,10 @@ static ErrCode labels_collect(Arena *arena, RevisionMap *map, Error *err)
     return ERR_OK;
 }
 
+/* After err_set() of a name that `key` of the script gives and no file has. */
 static ErrCode unknown_name(const RevisionMap *map, const Script *script, const char *key,
                             const char *name, Error *err)
 {
-    err_set(err, ERR_GRAPH, "revision %.80s %s '%.80s', which no file has", script->id,
-            strcmp(key, "revises") == 0 ? "revises" : "depends on", name);
     const char **ids = xcalloc(map->count, sizeof *ids);
     for (size_t i = 0; i < map->count; i++)
         ids[i] = map->nodes[i].script->id;
@@ -192,8 +198,11 @@ static ErrCode edges_read(Arena *arena, RevisionMap *map, size_t index, Error *e
             long other = graph_index(map, names->items[i]);
             if (other == NO_NODE && kind == 1)
                 other = graph_label_index(map, names->items[i]);
-            if (other == NO_NODE)
+            if (other == NO_NODE) {
+                err_set(err, ERR_GRAPH, "revision %.80s %s '%.80s', which no file has", script->id,
+                        kind == 0 ? "revises" : "depends on", names->items[i]);
                 return unknown_name(map, script, key, names->items[i], err);
+            }
             if ((size_t)other == index) {
                 err_set(err, ERR_GRAPH, "revision %.80s %s itself", script->id,
                         kind == 0 ? "revises" : "depends on");
@@ -216,30 +225,37 @@ static void edges_reverse(Arena *arena, RevisionMap *map)
     }
 }
 
-/* `waiting` nodes each have another one of them below: following those must come around. */
+/* The first node below `at` that waits too; NO_NODE when none does. */
+static long below_waiting(const RevisionMap *map, const size_t *waiting, size_t at)
+{
+    const NodeList *below = &map->nodes[at].below;
+    for (size_t i = 0; i < below->count; i++) {
+        if (waiting[below->items[i]] > 0)
+            return (long)below->items[i];
+    }
+    return NO_NODE;
+}
+
+/* Nodes that wait each have another one of them below: following those must come around. */
 static ErrCode cycle_describe(Arena *arena, const RevisionMap *map, const size_t *waiting,
                               Error *err)
 {
-    size_t at = 0;
+    long at = 0;
     while (waiting[at] == 0)
         at++;
-    NodeList path = {0};
-    while (!node_list_has(&path, at)) {
-        node_list_append(arena, &path, at);
-        const NodeList *below = &map->nodes[at].below;
-        size_t i = 0;
-        while (waiting[below->items[i]] == 0)
-            i++;
-        at = below->items[i];
-    }
+    NodeSet seen = node_set(arena, map);
+    for (; at != NO_NODE && !node_set_has(seen, (size_t)at); at = below_waiting(map, waiting, at))
+        node_set_add(seen, (size_t)at);
+    if (at == NO_NODE)
+        return err_set(err, ERR_INTERNAL, "a cycle in the revisions that comes to an end");
     StrList names = {0};
-    size_t from = 0;
-    while (path.items[from] != at)
-        from++;
-    for (size_t i = from; i < path.count && names.count < 20; i++)
-        strlist_add(arena, &names, map->nodes[path.items[i]].script->id);
-    bool parent =
-        node_list_has(&map->nodes[at].parents, path.items[from + 1 < path.count ? from + 1 : from]);
+    long next = at;
+    do {
+        strlist_add(arena, &names, map->nodes[next].script->id);
+        next = below_waiting(map, waiting, (size_t)next);
+    } while (next != at && next != NO_NODE && names.count < CYCLE_NAMES_SHOWN);
+    long first = below_waiting(map, waiting, (size_t)at);
+    bool parent = first != NO_NODE && node_list_has(&map->nodes[at].parents, (size_t)first);
     err_set(err, ERR_GRAPH, "cycle in the revisions (%.200s)", strlist_join(arena, &names, ", "));
     err_hint(err, "Each of them builds on the next one; correct a `revises:` or `depends-on:`.");
     return fail_at(map->nodes[at].script, parent ? "revises" : "depends-on", err);
@@ -293,23 +309,74 @@ static void edges_normalize(Arena *arena, RevisionMap *map)
     }
 }
 
+static int compare_scripts(const void *a, const void *b)
+{
+    return strcmp((*(const Script *const *)a)->id, (*(const Script *const *)b)->id);
+}
+
+/* Puts the scripts where they belong: revisions and repeatables sorted by id; the rest stays. */
+static void kinds_sort(Arena *arena, Script *const *scripts, size_t count, RevisionMap *map)
+{
+    map->nodes = ARENA_ARRAY(arena, Node, count);
+    map->repeatables = ARENA_ARRAY(arena, const Script *, count);
+    for (size_t i = 0; i < count; i++) {
+        if (scripts[i]->kind == SCRIPT_REVISION)
+            map->nodes[map->count++].script = scripts[i];
+        else if (scripts[i]->kind == SCRIPT_REPEATABLE)
+            map->repeatables[map->repeatable_count++] = scripts[i];
+    }
+    if (map->count > 1)
+        qsort(map->nodes, map->count, sizeof *map->nodes, compare_nodes);
+    if (map->repeatable_count > 1)
+        qsort(map->repeatables, map->repeatable_count, sizeof *map->repeatables, compare_scripts);
+}
+
+static ErrCode repeatables_check(const RevisionMap *map, Error *err)
+{
+    for (size_t i = 1; i < map->repeatable_count; i++) {
+        const Script *script = map->repeatables[i];
+        if (strcmp(map->repeatables[i - 1]->id, script->id) == 0)
+            return duplicate(script, map->repeatables[i - 1], "repeatable", "repeatable", err);
+    }
+    return ERR_OK;
+}
+
+static ErrCode baselines_place(RevisionMap *map, Script *const *scripts, size_t count, Error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const Script *script = scripts[i];
+        if (script->kind != SCRIPT_BASELINE)
+            continue;
+        long index = graph_index(map, script->id);
+        if (index == NO_NODE) {
+            err_set(err, ERR_GRAPH, "a baseline stands for revision '%.80s', which no file has",
+                    script->id);
+            return unknown_name(map, script, "baseline", script->id, err);
+        }
+        Node *node = &map->nodes[index];
+        if (node->baseline != NULL)
+            return duplicate(script, node->baseline, "baseline", "the baseline of", err);
+        node->baseline = script;
+    }
+    return ERR_OK;
+}
+
 ErrCode graph_build(Arena *arena, Script *const *scripts, size_t count, RevisionMap **ret_map,
                     Error *err)
 {
     if (count > LIMIT_REVISIONS)
         return err_set(err, ERR_LIMIT, "more than %d revisions", LIMIT_REVISIONS);
     RevisionMap *map = ARENA_NEW(arena, RevisionMap);
-    map->nodes = ARENA_ARRAY(arena, Node, count);
-    map->count = count;
-    for (size_t i = 0; i < count; i++)
-        map->nodes[i].script = scripts[i];
-    if (count > 1)
-        qsort(map->nodes, count, sizeof *map->nodes, compare_nodes);
+    kinds_sort(arena, scripts, count, map);
     ErrCode code = ids_check(map, err);
     if (code == ERR_OK)
         code = labels_collect(arena, map, err);
-    for (size_t i = 0; code == ERR_OK && i < count; i++)
+    for (size_t i = 0; code == ERR_OK && i < map->count; i++)
         code = edges_read(arena, map, i, err);
+    if (code == ERR_OK)
+        code = repeatables_check(map, err);
+    if (code == ERR_OK)
+        code = baselines_place(map, scripts, count, err);
     if (code != ERR_OK)
         return code;
     edges_reverse(arena, map);
@@ -378,4 +445,20 @@ bool graph_is_branch_point(const RevisionMap *map, const char *id)
 {
     long index = graph_index(map, id);
     return index != NO_NODE && map->nodes[index].children.count > 1;
+}
+
+size_t graph_repeatable_count(const RevisionMap *map)
+{
+    return map->repeatable_count;
+}
+
+const Script *graph_repeatable_at(const RevisionMap *map, size_t index)
+{
+    return map->repeatables[index];
+}
+
+const Script *graph_baseline(const RevisionMap *map, const char *id)
+{
+    long index = graph_index(map, id);
+    return index == NO_NODE ? NULL : map->nodes[index].baseline;
 }

@@ -65,12 +65,18 @@ ErrCode graph_range(Arena *arena, const RevisionMap *map, const StrList *rows, c
                     const Script ***ret_scripts, size_t *ret_count, Error *err) MUST_CHECK;
 
 /* Steps from `rows` to `target` (head, heads, id, prefix, label, +N, id+N, label@head …), oldest
- * first. */
+ * first. From no rows the baseline that stands for most of them is the first step. */
 ErrCode graph_upgrade(Arena *arena, const RevisionMap *map, const StrList *rows, const char *target,
                       GraphSteps *ret_steps, Error *err) MUST_CHECK;
 /* Steps from `rows` down to `target` (base, id, -N, id-N …), newest first. */
 ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *rows,
                         const char *target, GraphSteps *ret_steps, Error *err) MUST_CHECK;
+/* What one step of `revision` between these rows runs: from no rows its baseline if there is one,
+ * as graph_upgrade() does. ERR_REFUSED: the step back from a baseline, which several downgrades
+ * are needed for. */
+ErrCode graph_step_script(const RevisionMap *map, const char *revision, Direction direction,
+                          const StrList *rows_before, const StrList *rows_after,
+                          const Script **ret_script, Error *err) MUST_CHECK;
 /* The rows after stamping: `targets` are ids, head, heads or base; `purge` forgets the present rows
  * first. */
 ErrCode graph_stamp(Arena *arena, const RevisionMap *map, const StrList *rows,

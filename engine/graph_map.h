@@ -19,11 +19,12 @@ typedef struct NodeSet {
 
 typedef struct Node {
     const Script *script;
-    NodeList parents;    /* `revises`, in the file's order */
-    NodeList depends;    /* `depends-on`, labels resolved */
-    NodeList below;      /* both, each once */
-    NodeList children;   /* who revises it */
-    NodeList above;      /* who revises it or depends on it */
+    const Script *baseline; /* NULL = none */
+    NodeList parents;       /* `revises`, in the file's order */
+    NodeList depends;       /* `depends-on`, labels resolved */
+    NodeList below;         /* both, each once */
+    NodeList children;      /* who revises it */
+    NodeList above;         /* who revises it or depends on it */
     NodeList normalized; /* parents, and what it depends on that no ancestor depends on already */
 } Node;
 
@@ -37,6 +38,8 @@ struct RevisionMap {
     size_t count;
     BranchLabel *labels; /* sorted */
     size_t label_count;
+    const Script **repeatables; /* sorted */
+    size_t repeatable_count;
 };
 
 enum { NO_NODE = -1 };

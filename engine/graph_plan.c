@@ -87,9 +87,8 @@ static ErrCode planner_start(Planner *planner, Arena *arena, const RevisionMap *
     return ERR_OK;
 }
 
-static ErrCode step_add(Planner *planner, size_t node, Direction direction)
+static ErrCode step_add(Planner *planner, size_t node, const Script *script, Direction direction)
 {
-    const Script *script = planner->map->nodes[node].script;
     const NodeList *below = &planner->map->nodes[node].below;
     if (direction == DIRECTION_UPGRADE) {
         node_set_add(planner->applied, node);
@@ -117,17 +116,68 @@ static ErrCode step_add(Planner *planner, size_t node, Direction direction)
     return ERR_OK;
 }
 
+static size_t set_size(const Planner *planner, NodeSet set)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < planner->map->count / 64 + 1; i++)
+        size += (size_t)__builtin_popcountll(set.words[i]);
+    return size;
+}
+
+static NodeSet ancestors_of(const Planner *planner, size_t node)
+{
+    const NodeList from = {.items = &node, .count = 1};
+    NodeSet set = node_set(planner->arena, planner->map);
+    graph_reach(planner->arena, planner->map, &from, EDGES_BELOW, set);
+    return set;
+}
+
+/* The baseline in `set` that stands for most revisions; NO_NODE when there is none. */
+static long baseline_choose(const Planner *planner, NodeSet set)
+{
+    long chosen = NO_NODE;
+    size_t most = 0;
+    for (size_t i = 0; i < planner->map->count; i++) {
+        if (planner->map->nodes[i].baseline == NULL || !node_set_has(set, i))
+            continue;
+        size_t size = set_size(planner, ancestors_of(planner, i));
+        if (size > most) {
+            most = size;
+            chosen = (long)i;
+        }
+    }
+    return chosen;
+}
+
+/* What the baseline stands for is applied and needs no steps; its own step follows. */
+static void baseline_apply(Planner *planner, size_t node, NodeSet set)
+{
+    NodeSet ancestors = ancestors_of(planner, node);
+    for (size_t i = 0; i < planner->map->count / 64 + 1; i++) {
+        planner->applied.words[i] |= ancestors.words[i];
+        set.words[i] &= ~ancestors.words[i];
+    }
+}
+
 static ErrCode steps_make(Planner *planner, NodeSet set, Direction direction)
 {
+    bool up = direction == DIRECTION_UPGRADE;
+    long baseline =
+        up && planner->steps.rows_after.count == 0 ? baseline_choose(planner, set) : NO_NODE;
+    if (baseline != NO_NODE)
+        baseline_apply(planner, (size_t)baseline, set);
     NodeList order = graph_sort(planner->arena, planner->map, set);
-    if (order.count > LIMIT_STEPS)
+    size_t count = order.count + (baseline != NO_NODE);
+    if (count > LIMIT_STEPS)
         return err_set(planner->err, ERR_LIMIT, "more than %d steps", LIMIT_STEPS);
-    planner->steps.items = ARENA_ARRAY(planner->arena, GraphStep, order.count);
+    planner->steps.items = ARENA_ARRAY(planner->arena, GraphStep, count);
     ErrCode code = ERR_OK;
+    if (baseline != NO_NODE)
+        code =
+            step_add(planner, (size_t)baseline, planner->map->nodes[baseline].baseline, direction);
     for (size_t i = 0; code == ERR_OK && i < order.count; i++) {
-        size_t from_end = order.count - 1 - i;
-        code = step_add(planner, order.items[direction == DIRECTION_UPGRADE ? from_end : i],
-                        direction);
+        size_t node = order.items[up ? order.count - 1 - i : i];
+        code = step_add(planner, node, planner->map->nodes[node].script, direction);
     }
     return code;
 }
@@ -305,6 +355,27 @@ ErrCode graph_stamp(Arena *arena, const RevisionMap *map, const StrList *rows,
         strlist_add(arena, &after, map->nodes[stamped.items[i]].script->id);
     strlist_sort(&after);
     *ret_rows = after;
+    return ERR_OK;
+}
+
+ErrCode graph_step_script(const RevisionMap *map, const char *revision, Direction direction,
+                          const StrList *rows_before, const StrList *rows_after,
+                          const Script **ret_script, Error *err)
+{
+    long index = graph_index(map, revision);
+    if (index == NO_NODE)
+        return err_set(err, ERR_REVISION_UNKNOWN, "no revision file has the id '%.160s'", revision);
+    const Node *node = &map->nodes[index];
+    if (direction == DIRECTION_DOWNGRADE && rows_after->count == 0 && node->below.count > 0) {
+        err_set(err, ERR_REFUSED,
+                "revision %.120s came by a baseline, which can't be taken back in one step",
+                revision);
+        err_hint(err, "Downgrade to base: that goes by the revisions' own downgrades.");
+        return ERR_REFUSED;
+    }
+    bool by_baseline =
+        direction == DIRECTION_UPGRADE && rows_before->count == 0 && node->baseline != NULL;
+    *ret_script = by_baseline ? node->baseline : node->script;
     return ERR_OK;
 }
 

@@ -319,20 +319,15 @@ static void on_step(ShardSession *session, const StepResult *result, const Error
                 read ? &result->rows : NULL);
 }
 
-static void refuse_step(Exec *exec, const char *revision)
-{
-    Error err;
-    err_set(&err, ERR_REVISION_UNKNOWN, "the bundle has no revision '%s'", revision);
-    tell_failed(exec, JOB_EVENT_STEP_FAILED, JOB_FAILURE_FINAL, false, &err, NULL);
-}
-
 static void start_step(Exec *exec, const JobStepEffect *step)
 {
     const JobSpec *spec = job_spec(exec->job);
     const OrderPlan *plan = &exec->plan->order;
-    const Script *script = graph_find(plan->bundle.map, step->revision);
-    if (script == NULL) {
-        refuse_step(exec, step->revision);
+    const Script *script;
+    Error err;
+    if (graph_step_script(plan->bundle.map, step->revision, step->direction, &step->rows_before,
+                          &step->rows_after, &script, &err) != ERR_OK) {
+        tell_failed(exec, JOB_EVENT_STEP_FAILED, JOB_FAILURE_FINAL, false, &err, NULL);
         return;
     }
     StepArgs args = {

@@ -492,10 +492,12 @@ static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint3
     for (size_t i = steps; i > 0; i--) {
         const char *revision = shard->steps.items[i - 1];
         if (planning->header.direction == DIRECTION_DOWNGRADE) {
-            const Script *script = graph_find(planning->bundle.map, revision);
-            code = script != NULL ? check_reversible(script, err)
-                                  : err_set(err, ERR_REVISION_UNKNOWN,
-                                            "the bundle has no revision %s", revision);
+            const StrList *after = i == 1 ? &shard->rows_before : &now->rows;
+            const Script *script;
+            code = graph_step_script(planning->bundle.map, revision, DIRECTION_DOWNGRADE,
+                                     &now->rows, after, &script, err);
+            if (code == ERR_OK)
+                code = check_reversible(script, err);
             if (code != ERR_OK)
                 return code;
         }
