@@ -1,0 +1,233 @@
+/*
+ * The body of a transactional step, in the transaction that shard_step.c opened and will commit:
+ * author statements and what they put off (SET CONSTRAINTS ALL IMMEDIATE); +verify in a savepoint;
+ * version rows; history row; SET CONSTRAINTS ALL IMMEDIATE; fence, rows and transaction id once
+ * more. One batch an item; everything in its answers is checked before anything else is sent.
+ */
+#include "shard_queries.h"
+#include "shard_step.h"
+
+#include <string.h>
+
+/* --- the parts -------------------------------------------------------------------------------- */
+
+void step_add_author_settings(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    const StepItem *item = step_item(op);
+    const Script *script = item->script.script;
+    uint64_t lock_ms = script->lock_timeout_ms >= 0 ? (uint64_t)script->lock_timeout_ms
+                                                    : item->args.lock_timeout_ms;
+    uint64_t statement_ms = script->statement_timeout_ms >= 0
+                                ? (uint64_t)script->statement_timeout_ms
+                                : item->args.statement_timeout_ms;
+    const char *enter[] = {
+        shard_script_path(session->arena, session->conn, &session->target, session->path),
+        shard_ms_param(session, lock_ms),
+        shard_ms_param(session, statement_ms),
+    };
+    pg_batch_add_params(batch, shard_sql_enter_author, 3, enter);
+}
+
+void step_add_own_settings(PgBatch *batch)
+{
+    pg_batch_add(batch, "RESET SESSION AUTHORIZATION");
+    pg_batch_add(batch, "RESET ROLE");
+    pg_batch_add(batch, shard_sql_leave_author);
+}
+
+void step_add_statements(PgBatch *batch, const StatementList *statements)
+{
+    for (size_t i = 0; i < statements->count; i++)
+        pg_batch_add(batch, statements->items[i].text);
+}
+
+static void add_author(StepOp *op, PgBatch *batch)
+{
+    StepItem *item = step_item(op);
+    step_add_author_settings(op, batch);
+    item->at_author = batch->count;
+    step_add_statements(batch, item->script.author);
+    /* What was put off until the end runs as the revision would have it: with its path and role. */
+    pg_batch_add(batch, "SET CONSTRAINTS ALL IMMEDIATE");
+    if (item->script.verify != NULL) {
+        pg_batch_add(batch, "SAVEPOINT pgtide_verify");
+        item->at_verify = batch->count;
+        step_add_statements(batch, item->script.verify);
+        pg_batch_add(batch, "ROLLBACK TO SAVEPOINT pgtide_verify");
+    }
+    step_add_own_settings(batch);
+}
+
+static void add_version_rows(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    StepItem *item = step_item(op);
+    if (item->gone.count == 1 && item->come.count == 1) {
+        const char *move[] = {item->gone.items[0], item->come.items[0]};
+        pg_batch_add_params(batch, shard_query(session, shard_sql_version_update), 2, move);
+        item->at_gone = item->at_come = batch->count - 1;
+        return;
+    }
+    if (item->gone.count > 0) {
+        const char *gone = pg_array_format(session->arena, &item->gone);
+        pg_batch_add_params(batch, shard_query(session, shard_sql_version_delete), 1, &gone);
+        item->at_gone = batch->count - 1;
+    }
+    if (item->come.count > 0) {
+        const char *come = pg_array_format(session->arena, &item->come);
+        pg_batch_add_params(batch, shard_query(session, shard_sql_version_insert), 1, &come);
+        item->at_come = batch->count - 1;
+    }
+}
+
+static void add_history(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    StepItem *item = step_item(op);
+    const Script *script = item->script.script;
+    char digest[DIGEST_HEX_SIZE] = "";
+    if (script != NULL)
+        digest_hex(&script->source_sha256, digest);
+    const char *params[] = {
+        shard_schema(session),
+        item->operation,
+        item->args.rollout,
+        shard_u64_param(session, item->args.generation),
+        shard_u64_param(session, item->args.attempt),
+        item->args.revision,
+        item->direction,
+        item->rows_before,
+        item->rows_after,
+        script == NULL ? NULL : arena_strdup(session->arena, digest),
+        script == NULL ? NULL : script->token_digest,
+        item->args.who,
+        item->message,
+    };
+    pg_batch_add_params(batch, shard_sql_history_insert, 13, params);
+    item->at_history = batch->count - 1;
+}
+
+void step_add_reassert(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    StepItem *item = step_item(op);
+    const char *params[] = {shard_schema(session), item->operation,
+                            shard_u64_param(session, op->items[0].args.fence),
+                            shard_u64_param(session, op->items[0].args.epoch), op->fleet};
+    pg_batch_add_params(batch, shard_query(session, shard_sql_reassert), 5, params);
+    item->at_reassert = batch->count - 1;
+}
+
+bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows)
+{
+    const PgResult *last = &reply->results[step_item(op)->at_reassert];
+    StrList now = {0};
+    return pg_u64(last, 0, 0) == 1 && shard_rows_parse(op->session, pg_text(last, 0, 1), &now) &&
+           strlist_equal(&now, rows) && strcmp(pg_text(last, 0, 2), op->xid) == 0;
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* The statement of `list`, sent from `at` on, that failed; NULL = none of them. */
+static const Statement *find_failed(const StatementList *list, size_t at, size_t failed)
+{
+    bool is_one = list != NULL && failed >= at && failed < at + list->count;
+    return is_one ? &list->items[failed - at] : NULL;
+}
+
+void step_describe(StepOp *op, const PgReply *reply, const Statement *statement)
+{
+    Error *err = &op->session->error;
+    shard_reply_error(op->session, reply);
+    if (!reply->lost && statement != NULL)
+        err_at(err, step_item(op)->script.script->file,
+               shard_script_line(statement, reply->position));
+    else if (!reply->lost && err->code == ERR_SQL)
+        err_wrap(err, "after the revision's statements");
+}
+
+static void fail_body(StepOp *op, const PgReply *reply)
+{
+    const StepItem *item = step_item(op);
+    const Statement *author = find_failed(item->script.author, item->at_author, reply->failed);
+    const Statement *verify = find_failed(item->script.verify, item->at_verify, reply->failed);
+    step_describe(op, reply, author == NULL ? verify : author);
+    Error *err = &op->session->error;
+    if (verify != NULL && err->code == ERR_SQL)
+        err->code = ERR_VERIFY;
+    step_fail(op);
+}
+
+static bool counts_hold(const StepItem *item, const PgReply *reply)
+{
+    if (item->gone.count > 0 && pg_affected(&reply->results[item->at_gone]) != item->gone.count)
+        return false;
+    if (item->come.count > 0 && pg_affected(&reply->results[item->at_come]) != item->come.count)
+        return false;
+    return pg_affected(&reply->results[item->at_history]) == 1;
+}
+
+static bool verify_is_false(const StepItem *item, const PgReply *reply)
+{
+    size_t count = item->script.verify == NULL ? 0 : item->script.verify->count;
+    return count > 0 && pg_is_false(&reply->results[item->at_verify + count - 1]);
+}
+
+static ErrCode check_body(StepOp *op, const PgReply *reply)
+{
+    const StepItem *item = step_item(op);
+    Error *err = &op->session->error;
+    if (verify_is_false(item, reply)) {
+        const StatementList *verify = item->script.verify;
+        err_set(err, ERR_VERIFY, "the +verify section says false");
+        err_at(err, item->script.script->file, verify->items[verify->count - 1].line);
+    } else if (!counts_hold(item, reply) ||
+               !step_reassert_holds(op, reply, &item->args.rows_after)) {
+        err_set(err, ERR_SQL, "the revision moved the version rows or left its transaction itself");
+        err_hint(err, "Remove what writes alembic_version or schema pgtide.");
+    } else if (op->session->cancelled) {
+        err_set(err, ERR_INTERRUPTED, "interrupted; the transaction was rolled back");
+    }
+    return err->code;
+}
+
+static void on_body(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    if (reply->error != NULL) {
+        fail_body(op, reply);
+    } else if (check_body(op, reply) != ERR_OK) {
+        step_fail(op);
+    } else {
+        op->done++;
+        step_commit(op, step_read_after);
+    }
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static void send_body(StepOp *op, bool with_author)
+{
+    PgBatch batch = pg_batch(op->session->arena);
+    StepItem *item = step_item(op);
+    item->at_author = item->at_verify = SIZE_MAX;
+    if (with_author)
+        add_author(op, &batch);
+    add_version_rows(op, &batch);
+    add_history(op, &batch);
+    pg_batch_add(&batch, "SET CONSTRAINTS ALL IMMEDIATE");
+    step_add_reassert(op, &batch);
+    shard_send(op->session, &batch, on_body, op);
+}
+
+void step_body(StepOp *op)
+{
+    send_body(op, true);
+}
+
+void step_record(StepOp *op)
+{
+    send_body(op, false);
+}

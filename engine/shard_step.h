@@ -1,0 +1,93 @@
+/*
+ * The inside of a step, shared by shard_step.c (its frame: preamble, COMMIT, failure, after),
+ * shard_body.c (what runs in between), shard_steps.c and shard_units.c. Internal.
+ *
+ * A StepOp is one call of shard_step(), shard_stamp() or shard_steps(). It opens a transaction with
+ * step_open(), which goes on to the `next` it was given while the transaction is open and the shard
+ * is what it must be; runs what it has to run; ends the transaction with step_commit(), which goes
+ * on in the same way; and ends itself with step_read_after(). A step outside a transaction does the
+ * first three as often as it needs to. Whatever goes wrong puts an error into the session and calls
+ * step_fail().
+ */
+#pragma once
+
+#include "shard_script.h"
+#include "shard_session.h"
+
+typedef struct StepOp StepOp;
+typedef void StepNext(StepOp *op);
+
+/* One revision in one direction, or a stamp. */
+typedef struct StepItem {
+    StepArgs args;           /* copied */
+    const char *direction;   /* as the history has it */
+    const char *message;     /* of a stamp */
+    StepScript script;       /* all NULL for a stamp */
+    const char *operation;   /* hex, NULL = none */
+    const char *rows_before; /* as arrays */
+    const char *rows_after;
+    StrList gone; /* the version rows that go, and those that come */
+    StrList come;
+    /* Where in its batch each answer is. */
+    size_t at_author;
+    size_t at_verify;
+    size_t at_gone;
+    size_t at_come;
+    size_t at_history;
+    size_t at_reassert;
+} StepItem;
+
+struct StepOp {
+    ShardSession *session;
+    StepItem *items; /* each continues where the one before ends; fence and fleet are the first's */
+    size_t count;
+    size_t done;     /* items that ran without error: items[done] is in hand */
+    ShardStepCb *cb; /* one of them */
+    ShardStepsCb *steps_cb;
+    void *data;
+    StepResult result;
+    uint64_t started_ms;
+    bool ours;      /* the preamble held: a failure may be recorded */
+    bool committed; /* some transaction of this op is: its failure leaves something */
+    const char *fleet;
+    const char *xid;        /* of the transaction in hand */
+    ShardRelation relation; /* the version table, as found under its lock */
+    StepNext *next;
+    void *units; /* shard_units.c's */
+};
+
+/* Copies the arguments. Afterwards the session's error is that of the first item that must be
+ * refused before the start, if any. */
+StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, const char *message);
+/* Refuses what has to be refused, never inside the call that asked; otherwise step_open(). */
+void step_begin(StepOp *op, StepNext *next);
+StepItem *step_item(const StepOp *op); /* in hand, or the last when all are done */
+
+/* BEGIN; our settings; the version table's lock; fence, rows and history checked; `xid` is known.
+ * When the step had succeeded before, the op ends without error. */
+void step_open(StepOp *op, StepNext *next);
+/* COMMIT alone in its round trip; lost means ERR_UNKNOWN, and the op ends. */
+void step_commit(StepOp *op, StepNext *next);
+/* Reads rows and history again and ends the op. */
+void step_read_after(StepOp *op);
+/* Rolls back, records the session's error in the history while the shard is ours, ends the op. */
+void step_fail(StepOp *op);
+void step_fail_reply(StepOp *op, const PgReply *reply); /* with a reply's error */
+/* Puts a reply's error into the session, with the file's line of `statement`; NULL = it was one of
+ * ours that failed. step_fail() is to follow. */
+void step_describe(StepOp *op, const PgReply *reply, const Statement *statement);
+
+/* Settings for author statements (path, timeouts), and back to ours (role too). */
+void step_add_author_settings(StepOp *op, PgBatch *batch);
+void step_add_own_settings(PgBatch *batch);
+void step_add_statements(PgBatch *batch, const StatementList *statements);
+/* Fence, epoch, fleet, version rows and transaction id once more; the answer's index goes to
+ * `at_reassert`, and step_reassert_holds() says whether it is what it must be. */
+void step_add_reassert(StepOp *op, PgBatch *batch);
+bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows);
+
+/* StepNext: the body of a transactional item; then COMMIT and the end. */
+void step_body(StepOp *op);
+/* StepNext: version rows and history row of the item in hand without its statements; then COMMIT
+ * and the end. */
+void step_record(StepOp *op);
