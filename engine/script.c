@@ -20,8 +20,8 @@ typedef enum Place {
 static const char *const marker_words[] = {"upgrade", "downgrade", "verify"};
 static const char *const annotation_words[] = {"batch", "rerunnable", "probe"};
 static const char *const header_words[] = {
-    "revision",   "revises",     "created",      "message",      "labels",
-    "depends-on", "transaction", "irreversible", "lock-timeout", "statement-timeout",
+    "revision",    "revises",      "created",      "message",           "labels", "depends-on",
+    "transaction", "irreversible", "lock-timeout", "statement-timeout", "origin",
 };
 
 typedef struct Reader {
@@ -130,6 +130,8 @@ static ErrCode header_value(Reader *reader, const char *key, const char *value, 
         script->message = value;
     else if (strcmp(key, "created") == 0)
         script->created = value;
+    else if (strcmp(key, "origin") == 0)
+        script->origin = value;
     else if (strcmp(key, "irreversible") == 0)
         script->irreversible = value;
     else
@@ -407,7 +409,7 @@ ErrCode script_parse(Arena *arena, const char *file, const uint8_t *bytes, size_
     script->bytes = arena_memdup(arena, bytes, length);
     script->length = length;
     script->source_sha256 = sha256_bytes(bytes, length);
-    script->id = script->message = script->created = "";
+    script->id = script->message = script->created = script->origin = "";
     script->transactional = true;
     script->lock_timeout_ms = script->statement_timeout_ms = -1;
     size_t bom = length >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;

@@ -14,7 +14,7 @@ typedef struct ImportedRevision {
     const char *id;         /* the tool's own where it can be one; a repeatable's is its NAME */
     const char *origin_key; /* what the tool's version table calls it: "20200101" */
     const char *file;       /* where it came from, for the report */
-    StrList parents;
+    StrList parents;        /* ids of items; of a tool with `graph` only */
     StrList depends_on;
     StrList labels;
     const char *message;
@@ -26,7 +26,8 @@ typedef struct ImportedRevision {
     int down_line;
     const char *verify; /* NULL = none */
     const char *irreversible;
-    bool no_transaction; /* the tool was told not to open one */
+    bool no_transaction;      /* the tool was told not to open one for `up` */
+    bool down_no_transaction; /* the same for `down` */
 } ImportedRevision;
 
 /* What was done to a file, or why it could not be read. */
@@ -54,16 +55,24 @@ typedef struct ImportTool {
     const char *name; /* "golang-migrate" */
     const char *summary;
     const char *const *options; /* keys that it takes; ended by NULL; NULL = none */
+    /* Items have parents of their own. Otherwise each revises the one before it. */
+    bool graph;
     /* Whether `path` looks like a project of this tool's; for `--from auto`. */
     bool (*recognise)(Arena *arena, const char *path);
     /* Fills items, oldest first as far as the tool has an order, and notes. An error ends the
      * import; a file that can't be read is a note. */
     ErrCode (*read)(Import *import, Error *err);
-    /* Reads where a database stands by the tool's own table: one statement that gives the applied
-     * origin keys as one text column. NULL: the tool keeps no table. `table_exists` tells with one
-     * boolean whether it is there. */
-    const char *applied_sql;
+    /* Where a database stands by the tool's own table, which is sought in the search_path of the
+     * session. NULL: the tool keeps no table.
+     *   table_exists_sql  one boolean: the table is there, and has this tool's columns
+     *   applied_sql       the applied origin keys as one text column
+     *   half_done_sql     the same for those that broke off in the middle, which a person has to
+     *                     look at before the rest can be believed; NULL: the table can't tell */
     const char *table_exists_sql;
+    const char *applied_sql;
+    const char *half_done_sql;
+    /* applied_sql gives the newest key only: all before it are applied too. */
+    bool applied_newest_only;
 } ImportTool;
 
 /* All tools, ended by NULL; import_tools.def lists them. */
@@ -76,10 +85,23 @@ void import_note(Import *import, const char *file, int line, const char *fmt, ..
 void import_problem(Import *import, const char *file, int line, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 const char *import_option(const Import *import, const char *key); /* or NULL */
-/* Letters, digits, '_' and '.' kept, runs of others become one '_'. */
+/* Letters, digits, '_' and '.' kept, runs of others become one '_'; at most
+ * LIMIT_REVISION_ID_BYTES. '' when nothing is left. */
 const char *import_id(Arena *arena, const char *text);
+/* "add_user-bio" -> "add user bio": a message out of a part of a file name. */
+const char *import_message(Arena *arena, const char *text);
+/* "20260120100000" -> "2026-01-20 10:00:00 UTC"; '' for what is no such time. */
+const char *import_created(Arena *arena, const char *digits);
+/* Of two texts of digits, as numbers of any length: <0, 0, >0. */
+int import_number_compare(const char *a, const char *b);
+/* Without leading zeros; "0" for zero. */
+const char *import_number(Arena *arena, const char *digits);
 /* Base names in a directory, sorted bytewise; not those that begin with a dot. */
 ErrCode import_list(Arena *arena, const char *directory, StrList *ret_names, Error *err) MUST_CHECK;
+/* `path`, or the first of its `subdirectories` (ended by NULL) that has a name for which `is_one`
+ * holds; NULL = none. For readers: a user may name the project or the directory of migrations. */
+const char *import_find(Arena *arena, const char *path, const char *const *subdirectories,
+                        bool (*is_one)(Arena *arena, const char *directory, const char *name));
 /* A text file with its byte order mark and carriage returns taken off (noted). False: noted as a
  * problem. */
 bool import_read(Import *import, const char *file, const char **ret_text);
