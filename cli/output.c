@@ -125,6 +125,11 @@ static void print_error_json(const CommandContext *context, const Error *err)
         json_field_int(&json, "line", err->line);
     else
         json_field_null(&json, "line");
+    if (err->column > 0)
+        json_field_int(&json, "column", err->column);
+    else
+        json_field_null(&json, "column");
+    field_or_null(&json, "source", err->source);
     field_or_null(&json, "sqlstate", err->sqlstate);
     json_object_end(&json);
     json_object_end(&json);
@@ -147,14 +152,46 @@ static void print_safely(const char *label, const char *text)
     fputc('\n', stderr);
 }
 
+static void print_place(const Error *err)
+{
+    char place[sizeof err->file + 32];
+    if (err->file[0] == '\0' || err->line == 0)
+        snprintf(place, sizeof place, "%s", err->file);
+    else if (err->column == 0)
+        snprintf(place, sizeof place, "%s:%d", err->file, err->line);
+    else
+        snprintf(place, sizeof place, "%s:%d:%d", err->file, err->line, err->column);
+    print_safely("  at: ", place);
+}
+
+/* The line, and a caret below the column: under each character before it a blank, or the line's
+ * own tab. */
+static void print_source(const Error *err)
+{
+    if (err->source[0] == '\0')
+        return;
+    fputs("    ", stderr);
+    for (const char *at = err->source; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+        fputc((c < 0x20 && c != '\t') || c == 0x7F ? '?' : c, stderr);
+    }
+    fputs("\n    ", stderr);
+    const char *at = err->source;
+    for (int column = 1; column < err->source_column && *at != '\0'; column++) {
+        fputc(*at == '\t' ? '\t' : ' ', stderr);
+        at++;
+        while (((unsigned char)*at & 0xC0) == 0x80)
+            at++;
+    }
+    fputs("^\n", stderr);
+}
+
 static void print_error(const Error *err)
 {
     fflush(stdout);
     print_safely("pgtide: error: ", err->message);
-    if (err->file[0] != '\0' && err->line > 0)
-        fprintf(stderr, "  at: %s:%d\n", err->file, err->line);
-    else
-        print_safely("  at: ", err->file);
+    print_place(err);
+    print_source(err);
     print_safely("  detail: ", err->detail);
     print_safely("  SQLSTATE: ", err->sqlstate);
     print_safely("  hint: ", err->hint);

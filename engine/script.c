@@ -1,6 +1,5 @@
-#include "script.h"
+#include "script_reader.h"
 
-#include "clock.h"
 #include "digest.h"
 #include "file.h"
 #include "named_limits.h"
@@ -8,48 +7,24 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Which section a line belongs to while the file is read. */
-typedef enum Place {
-    PLACE_HEADER,
-    PLACE_UPGRADE,
-    PLACE_DOWNGRADE,
-    PLACE_VERIFY,
-    PLACE_COUNT
-} Place;
+enum { MARKER_COUNT = 3 };
 
-static const char *const marker_words[] = {"upgrade", "downgrade", "verify"};
-static const char *const annotation_words[] = {"batch", "rerunnable", "probe"};
-static const char *const header_words[] = {
-    "revision",    "revises",      "created",      "message",           "labels", "depends-on",
-    "transaction", "irreversible", "lock-timeout", "statement-timeout", "origin",
-};
+static const char *const marker_words[MARKER_COUNT] = {"upgrade", "downgrade", "verify"};
 
-typedef struct Reader {
-    Arena *arena;
-    const char *file;
-    Script *script;
-    const char *text;
-    size_t length;
-    int line;
-    Place place;
-    unsigned seen_headers; /* bit per header_words entry */
-    bool transaction_seen;
-} Reader;
-
-static ErrCode fail(const Reader *reader, int line, Error *err)
+ErrCode reader_fail(const Reader *reader, const char *place, Error *err)
 {
-    err_at(err, reader->file, line);
-    return ERR_SCRIPT;
+    err_place(err, reader->file, reader->text, 1, place);
+    return err == NULL ? ERR_SCRIPT : err->code;
 }
 
-static ScriptSection *section_of(Script *script, Place place)
+ScriptSection *reader_section(Script *script, Place place)
 {
     ScriptSection *sections[PLACE_COUNT] = {NULL, &script->upgrade, &script->downgrade,
                                             &script->verify};
     return sections[place];
 }
 
-static char *trimmed(Arena *arena, const char *text, size_t length)
+char *reader_trimmed(Arena *arena, const char *text, size_t length)
 {
     while (length > 0 && isspace((unsigned char)text[0])) {
         text++;
@@ -60,162 +35,44 @@ static char *trimmed(Arena *arena, const char *text, size_t length)
     return arena_strndup(arena, text, length);
 }
 
-static ErrCode list_read(Reader *reader, const char *key, const char *value, bool ids, StrList *out,
-                         Error *err)
-{
-    char *rest = arena_strdup(reader->arena, value);
-    char *item;
-    while ((item = strsep(&rest, ",")) != NULL) {
-        const char *name = trimmed(reader->arena, item, strlen(item));
-        if (name[0] == '\0')
-            continue;
-        if (ids && !revision_id_is_valid(name)) {
-            err_set(err, ERR_SCRIPT, "'%.80s' in '%s:' can't be a revision id", name, key);
-            err_hint(err,
-                     "Ids have letters, digits, '_' and '.'; several are separated by commas.");
-            return fail(reader, reader->line, err);
-        }
-        if (strlist_has(out, name)) {
-            err_set(err, ERR_SCRIPT, "'%.80s' stands twice in '%s:'", name, key);
-            return fail(reader, reader->line, err);
-        }
-        if (out->count == LIMIT_REVISION_PARENTS) {
-            err_set(err, ERR_LIMIT, "more than %d names in '%s:'", LIMIT_REVISION_PARENTS, key);
-            return fail(reader, reader->line, err);
-        }
-        strlist_add(reader->arena, out, name);
-    }
-    return ERR_OK;
-}
+/* --- markers ---------------------------------------------------------------------------------- */
 
-static ErrCode timeout_read(Reader *reader, const char *key, const char *value, int64_t *out,
-                            Error *err)
+static ErrCode marker_unknown(Reader *reader, const char *word, const char *place, Error *err)
 {
-    uint64_t ms;
-    if (!duration_parse(value, &ms)) {
-        err_set(err, ERR_SCRIPT, "'%s:' must be a duration, not '%.80s'", key, value);
-        err_hint(err, "Durations are written 500ms, 30s, 5m, 2h or 7d.");
-        return fail(reader, reader->line, err);
+    const char *nearest = str_nearest(word, marker_words, MARKER_COUNT);
+    if (str_starts_with(word, "batch") && !isalnum((unsigned char)word[5])) {
+        err_set(err, ERR_SCRIPT, "'-- +batch' is not supported by this version yet");
+        return reader_fail(reader, place, err);
     }
-    *out = (int64_t)ms;
-    return ERR_OK;
-}
-
-static ErrCode transaction_read(Reader *reader, const char *value, Error *err)
-{
-    if (strcmp(value, "revision") != 0 && strcmp(value, "none") != 0) {
-        err_set(err, ERR_SCRIPT, "'transaction:' must be 'revision' or 'none', not '%.80s'", value);
-        return fail(reader, reader->line, err);
-    }
-    reader->script->transactional = strcmp(value, "revision") == 0;
-    return ERR_OK;
-}
-
-static ErrCode header_value(Reader *reader, const char *key, const char *value, Error *err)
-{
-    Script *script = reader->script;
-    if (strcmp(key, "revises") == 0)
-        return list_read(reader, key, value, true, &script->parents, err);
-    if (strcmp(key, "depends-on") == 0)
-        return list_read(reader, key, value, false, &script->depends_on, err);
-    if (strcmp(key, "labels") == 0)
-        return list_read(reader, key, value, true, &script->labels, err);
-    if (strcmp(key, "lock-timeout") == 0)
-        return timeout_read(reader, key, value, &script->lock_timeout_ms, err);
-    if (strcmp(key, "statement-timeout") == 0)
-        return timeout_read(reader, key, value, &script->statement_timeout_ms, err);
-    if (strcmp(key, "transaction") == 0)
-        return transaction_read(reader, value, err);
-    if (strcmp(key, "message") == 0)
-        script->message = value;
-    else if (strcmp(key, "created") == 0)
-        script->created = value;
-    else if (strcmp(key, "origin") == 0)
-        script->origin = value;
-    else if (strcmp(key, "irreversible") == 0)
-        script->irreversible = value;
-    else
-        script->id = value;
-    if (strcmp(key, "irreversible") == 0 && value[0] == '\0') {
-        err_set(err, ERR_SCRIPT, "'irreversible:' needs its reason");
-        return fail(reader, reader->line, err);
-    }
-    return ERR_OK;
-}
-
-/* `-- key: value`. A comment without a known form of key is a remark, but a key with a typo is an
- * error. */
-static ErrCode header_read(Reader *reader, const char *line, size_t length, Error *err)
-{
-    const size_t known = sizeof header_words / sizeof header_words[0];
-    const char *colon = memchr(line, ':', length);
-    size_t key_length = colon == NULL ? 0 : (size_t)(colon - line) - 2;
-    const char *key = trimmed(reader->arena, line + 2, key_length);
-    for (const char *c = key; *c != '\0'; c++) {
-        if (!islower((unsigned char)*c) && *c != '-' && *c != '_')
-            return ERR_OK;
-    }
-    if (key[0] == '\0')
-        return ERR_OK;
-    for (size_t i = 0; i < known; i++) {
-        if (strcmp(key, header_words[i]) != 0)
-            continue;
-        if (reader->seen_headers & (1u << i)) {
-            err_set(err, ERR_SCRIPT, "'%s:' stands twice", key);
-            return fail(reader, reader->line, err);
-        }
-        reader->seen_headers |= 1u << i;
-        return header_value(reader, key,
-                            trimmed(reader->arena, colon + 1, length - (size_t)(colon + 1 - line)),
-                            err);
-    }
-    const char *nearest = str_nearest(key, header_words, known);
-    err_set(err, ERR_SCRIPT, "unknown header '%s:'", key);
-    if (nearest != NULL)
-        err_hint(err, "Did you mean '%s:'?", nearest);
-    else
-        err_hint(err, "Put remarks without a colon, or behind the first marker.");
-    return fail(reader, reader->line, err);
-}
-
-static ErrCode marker_unknown(Reader *reader, const char *word, Error *err)
-{
-    for (size_t i = 0; i < sizeof annotation_words / sizeof annotation_words[0]; i++) {
-        if (strcmp(word, annotation_words[i]) == 0) {
-            err_set(err, ERR_SCRIPT, "'-- +%s' is not supported by this version yet", word);
-            return fail(reader, reader->line, err);
-        }
-    }
-    const char *nearest = str_nearest(word, marker_words, 3);
     err_set(err, ERR_SCRIPT, "unknown marker '-- +%.40s'", word);
     if (nearest != NULL)
         err_hint(err, "Did you mean '-- +%s'?", nearest);
     else
-        err_hint(err, "Markers are -- +upgrade, -- +downgrade and -- +verify.");
-    return fail(reader, reader->line, err);
+        err_hint(err, "Markers are -- +upgrade, -- +downgrade and -- +verify; before a statement "
+                      "-- +rerunnable and -- +probe SELECT ...");
+    return reader_fail(reader, place, err);
 }
 
 /* `-- +word`: the next section begins behind this line. */
-static ErrCode marker_read(Reader *reader, const char *line, size_t length, size_t next, Error *err)
+static ErrCode marker_read(Reader *reader, const char *word, const char *place, const char *next,
+                           Error *err)
 {
-    const char *plus = memchr(line, '+', length);
-    const char *word = trimmed(reader->arena, plus + 1, length - (size_t)(plus + 1 - line));
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < MARKER_COUNT; i++) {
         if (strcmp(word, marker_words[i]) != 0)
             continue;
         reader->place = (Place)(PLACE_UPGRADE + (int)i);
-        ScriptSection *section = section_of(reader->script, reader->place);
+        ScriptSection *section = reader_section(reader->script, reader->place);
         if (section->present) {
             err_set(err, ERR_SCRIPT, "'-- +%s' stands twice (first before line %d)", word,
                     section->first_line);
-            return fail(reader, reader->line, err);
+            return reader_fail(reader, place, err);
         }
         section->present = true;
-        section->sql = reader->text + next;
+        section->sql = next;
         section->first_line = reader->line + 1;
         return ERR_OK;
     }
-    return marker_unknown(reader, word, err);
+    return marker_unknown(reader, word, place, err);
 }
 
 static bool is_marker(const char *line, size_t length)
@@ -229,156 +86,124 @@ static bool is_marker(const char *line, size_t length)
            isalpha((unsigned char)line[at + 1]);
 }
 
-static ErrCode header_line(Reader *reader, const char *line, size_t length, Error *err)
+/* --- annotations ------------------------------------------------------------------------------ */
+
+/* The text behind `probe`, and behind the dashes of the lines that go on with it: `--   more`. */
+static const char *probe_text(Arena *arena, const char *begin)
 {
-    bool carriage_return = length > 0 && line[length - 1] == '\r';
-    for (size_t i = 0; i < length - carriage_return; i++) {
-        if ((unsigned char)line[i] >= 0x20 && line[i] != 0x7f)
-            continue;
-        if (line[i] == '\t')
-            continue;
-        err_set(err, ERR_SCRIPT, "a control character (0x%02x) before the first marker",
-                (unsigned)(unsigned char)line[i]);
-        return fail(reader, reader->line, err);
+    AUTO_STR Str sql = {0};
+    const char *at = begin;
+    for (;;) {
+        size_t length = strcspn(at, "\n");
+        str_append_bytes(&sql, at, length);
+        const char *next = at + length + (at[length] == '\n');
+        if (strncmp(next, "--   ", 5) != 0)
+            break;
+        str_append_char(&sql, '\n');
+        at = next + 2;
     }
-    if (length >= 2 && line[0] == '-' && line[1] == '-')
-        return header_read(reader, line, length, err);
-    for (size_t i = 0; i < length; i++) {
-        if (!isspace((unsigned char)line[i])) {
-            err_set(err, ERR_SCRIPT, "SQL before the first marker");
-            err_hint(err, "Put it behind a line `-- +upgrade`.");
-            return fail(reader, reader->line, err);
-        }
+    return reader_trimmed(arena, str_text(&sql), sql.length);
+}
+
+static bool is_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(text, word, length) == 0 &&
+           (text[length] == '\0' || isspace((unsigned char)text[length]));
+}
+
+static ErrCode annotation_check(const Reader *reader, bool in_statement, const char *name,
+                                const char *place, Error *err)
+{
+    if (reader->place == PLACE_HEADER || reader->place == PLACE_VERIFY) {
+        err_set(err, ERR_SCRIPT, "'-- +%s' counts only in +upgrade and +downgrade", name);
+        return reader_fail(reader, place, err);
+    }
+    if (in_statement) {
+        err_set(err, ERR_SCRIPT, "'-- +%s' stands inside of a statement", name);
+        err_hint(err, "Put it on the line before one; the statement before it may lack its ';'.");
+        return reader_fail(reader, place, err);
     }
     return ERR_OK;
 }
 
-/* A line that looks like a marker is one when the text before it, back to the last such line, does
- * not end inside of a quote or comment. */
-static bool marker_counts(SqlLines *sql, const char *text, size_t *fed, size_t at)
+/* `-- +rerunnable` and `-- +probe SELECT ...`: kept for the statement that comes next. */
+static ErrCode annotation_read(Reader *reader, bool in_statement, const char *word,
+                               const char *place, Error *err)
 {
-    sql_lines_feed(sql, text + *fed, at - *fed);
-    *fed = at;
+    bool probe = is_word(word, "probe");
+    const char *name = probe ? "probe" : "rerunnable";
+    ErrCode code = annotation_check(reader, in_statement, name, place, err);
+    if (code != ERR_OK)
+        return code;
+    Annotation new = {.place = place, .line = reader->line, .section = reader->place};
+    if (probe)
+        new.probe = probe_text(reader->arena, strchr(place, '+') + 1 + strlen(name));
+    else if (word[strlen(name)] != '\0')
+        return marker_unknown(reader, word, place, err);
+    if (reader->annotation_count == reader->annotation_capacity) {
+        size_t capacity = reader->annotation_capacity == 0 ? 8 : 2 * reader->annotation_capacity;
+        reader->annotations = arena_grow(reader->arena, reader->annotations,
+                                         reader->annotation_count, capacity, sizeof new);
+        reader->annotation_capacity = capacity;
+    }
+    reader->annotations[reader->annotation_count++] = new;
+    return ERR_OK;
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+/* A line that looks like a marker is one when the text before it, back to the last such line, does
+ * not end inside of a quote, comment or rows. */
+static bool marker_counts(SqlLines *sql, const char **fed, const char *line)
+{
+    sql_lines_feed(sql, *fed, (size_t)(line - *fed));
+    *fed = line;
     return !sql_lines_in_text(sql);
+}
+
+static ErrCode line_read(Reader *reader, SqlLines *sql, const char **fed, const char *next,
+                         Error *err)
+{
+    const char *line = reader->line_begin;
+    size_t length = (size_t)(next - line);
+    ScriptSection *section = reader_section(reader->script, reader->place);
+    length -= length > 0 && line[length - 1] == '\n';
+    if (!is_marker(line, length) || (section != NULL && !marker_counts(sql, fed, line)))
+        return section == NULL ? script_header_line(reader, line, length, err) : ERR_OK;
+    const char *plus = memchr(line, '+', length);
+    const char *word = reader_trimmed(reader->arena, plus + 1, length - (size_t)(plus + 1 - line));
+    if (is_word(word, "rerunnable") || is_word(word, "probe"))
+        return annotation_read(reader, sql_lines_in_statement(sql), word, line, err);
+    if (section != NULL)
+        section->length = (size_t)(line - section->sql);
+    sql_lines_reset(sql);
+    *fed = next;
+    return marker_read(reader, word, line, next, err);
 }
 
 static ErrCode lines_read(Reader *reader, Error *err)
 {
     SqlLines *sql = sql_lines_new();
     ErrCode code = ERR_OK;
-    size_t fed = 0; /* how far into the present section psqlscan has read */
-    size_t next;
-    for (size_t at = 0; code == ERR_OK && at < reader->length; at = next) {
-        const char *line = reader->text + at;
-        const char *newline = memchr(line, '\n', reader->length - at);
-        size_t length = newline == NULL ? reader->length - at : (size_t)(newline - line);
-        ScriptSection *section = section_of(reader->script, reader->place);
-        next = newline == NULL ? reader->length : at + length + 1;
+    const char *fed = reader->text; /* how far into the present section psqlscan has read */
+    const char *end = reader->text + reader->length;
+    const char *next;
+    for (const char *line = reader->text; code == ERR_OK && line < end; line = next) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        next = newline == NULL ? end : newline + 1;
+        reader->line_begin = line;
         reader->line++;
-        if (is_marker(line, length) &&
-            (section == NULL || marker_counts(sql, reader->text, &fed, at))) {
-            if (section != NULL)
-                section->length = (size_t)(line - section->sql);
-            sql_lines_reset(sql);
-            fed = next;
-            code = marker_read(reader, line, length, next, err);
-        } else if (section == NULL) {
-            code = header_line(reader, line, length, err);
-        }
+        code = line_read(reader, sql, &fed, next, err);
     }
     sql_lines_free(sql);
-    ScriptSection *last = section_of(reader->script, reader->place);
+    ScriptSection *last = reader_section(reader->script, reader->place);
     if (code == ERR_OK && last != NULL)
-        last->length = (size_t)(reader->text + reader->length - last->sql);
+        last->length = (size_t)(end - last->sql);
     return code;
 }
 
-static ErrCode name_check(const Reader *reader, Error *err)
-{
-    const char *id = reader->script->id;
-    const char *base = path_basename(reader->file);
-    size_t length = strlen(id);
-    if (id[0] == '\0') {
-        err_set(err, ERR_SCRIPT, "no `-- revision: ID` line");
-        return fail(reader, 1, err);
-    }
-    if (!revision_id_is_valid(id)) {
-        err_set(err, ERR_SCRIPT, "'%.80s' can't be a revision id", id);
-        err_hint(err, "Ids have letters, digits, '_' and '.', at most %d.",
-                 LIMIT_REVISION_ID_BYTES);
-        return fail(reader, 1, err);
-    }
-    bool named = strncmp(base, id, length) == 0 &&
-                 (base[length] == '_' || strcmp(base + length, ".sql") == 0);
-    if (!named || !str_ends_with(base, ".sql")) {
-        err_set(err, ERR_SCRIPT,
-                "the file of revision '%.80s' must be named %.80s.sql or %.80s_SLUG.sql", id, id,
-                id);
-        return fail(reader, 1, err);
-    }
-    return ERR_OK;
-}
-
-static ErrCode statements_check(const Reader *reader, const ScriptSection *section, Error *err)
-{
-    for (size_t i = 0; i < section->statements.count; i++) {
-        const Statement *statement = &section->statements.items[i];
-        if (statement_is_transaction_control(statement)) {
-            err_set(err, ERR_SCRIPT,
-                    "%s can't be used in a revision: pgtide opens and ends the transaction",
-                    statement->first_keyword);
-            err_hint(err, "Take it out; a revision runs in one transaction.");
-            return fail(reader, statement->line, err);
-        }
-        if (reader->script->transactional && statement_needs_no_transaction(statement)) {
-            err_set(err, ERR_SCRIPT, "this %s statement can't run inside a transaction",
-                    statement->first_keyword);
-            err_hint(err, "Give it a revision of its own with the header `-- transaction: none`.");
-            return fail(reader, statement->line, err);
-        }
-    }
-    return ERR_OK;
-}
-
-static ErrCode downgrade_check(const Reader *reader, Error *err)
-{
-    const Script *script = reader->script;
-    if (!script->downgrade.present && script->irreversible == NULL) {
-        err_set(err, ERR_SCRIPT, "no `-- +downgrade` section");
-        err_hint(err, "Write one, or say `-- irreversible: REASON` in the header.");
-        return fail(reader, reader->line, err);
-    }
-    if (script->downgrade.present && script->irreversible != NULL) {
-        err_set(err, ERR_SCRIPT, "both `irreversible:` and a `-- +downgrade` section");
-        return fail(reader, script->downgrade.first_line - 1, err);
-    }
-    return ERR_OK;
-}
-
-static ErrCode sections_finish(Reader *reader, Error *err)
-{
-    Script *script = reader->script;
-    if (!script->upgrade.present) {
-        err_set(err, ERR_SCRIPT, "no `-- +upgrade` section");
-        return fail(reader, reader->line, err);
-    }
-    const char *texts[3];
-    for (int place = PLACE_UPGRADE; place < PLACE_COUNT; place++) {
-        ScriptSection *section = section_of(script, (Place)place);
-        if (!section->present)
-            section->sql = "";
-        section->sql = arena_strndup(reader->arena, section->sql, section->length);
-        texts[place - 1] = section->sql;
-        ErrCode code = sql_split(reader->arena, reader->file, section->sql, section->length,
-                                 section->first_line, &section->statements, err);
-        if (code == ERR_OK)
-            code = statements_check(reader, section, err);
-        if (code != ERR_OK)
-            return code;
-    }
-    token_digest(texts, 3, script->token_digest);
-    return downgrade_check(reader, err);
-}
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int line_not_utf8(const char *text, size_t length)
 {
@@ -403,7 +228,8 @@ ErrCode script_parse(Arena *arena, const char *file, const uint8_t *bytes, size_
                        LIMIT_REVISION_FILE_BYTES);
     if (!str_is_utf8((const char *)bytes, length)) {
         err_set(err, ERR_SCRIPT, "the file is not UTF-8 text");
-        return fail(&reader, line_not_utf8((const char *)bytes, length), err);
+        err_at(err, reader.file, line_not_utf8((const char *)bytes, length));
+        return ERR_SCRIPT;
     }
     script->file = reader.file;
     script->bytes = arena_memdup(arena, bytes, length);
@@ -415,11 +241,10 @@ ErrCode script_parse(Arena *arena, const char *file, const uint8_t *bytes, size_
     size_t bom = length >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     reader.text = arena_strndup(arena, (const char *)bytes + bom, length - bom);
     reader.length = length - bom;
+    reader.line_begin = reader.text;
     ErrCode code = lines_read(&reader, err);
     if (code == ERR_OK)
-        code = name_check(&reader, err);
-    if (code == ERR_OK)
-        code = sections_finish(&reader, err);
+        code = script_finish(&reader, err);
     if (code == ERR_OK)
         *ret_script = script;
     return code;

@@ -1,6 +1,12 @@
 /*
  * A revision file: header lines, then sections (DESIGN: "Revision files"). Reading one checks all
  * that can be known from the file alone; how files relate is graph.h's.
+ *
+ * Files are named by what they are: <id>.sql or <id>_slug.sql a revision, R_<name>.sql a
+ * repeatable, baseline_<id>.sql a baseline. Repeatables and baselines have no parents, labels or
+ * downgrade. With `transaction: none` a statement may be preceded by `-- +rerunnable` or
+ * `-- +probe SELECT ...` (which goes on over lines that begin with `--` and three blanks), and
+ * BEGIN; ... COMMIT; makes a block; both stay in the list of statements.
  */
 #pragma once
 
@@ -55,8 +61,8 @@ typedef struct Script {
     char token_digest[TOKEN_DIGEST_TEXT_SIZE];
 } Script;
 
-/* `file` is used in messages, and its base name must be <id>.sql or <id>_slug.sql. Everything lives
- * in `arena`. Errors: ERR_SCRIPT with file and line. */
+/* `file` is used in messages, and its base name must be the script's. Everything lives in `arena`.
+ * Errors: ERR_SCRIPT or ERR_LIMIT, with file, line and column. */
 ErrCode script_parse(Arena *arena, const char *file, const uint8_t *bytes, size_t length,
                      Script **ret_script, Error *err) MUST_CHECK;
 ErrCode script_load(Arena *arena, const char *path, Script **ret_script, Error *err) MUST_CHECK;

@@ -141,8 +141,7 @@ void step_describe(StepOp *op, const PgReply *reply, const Statement *statement)
     Error *err = &op->session->error;
     shard_reply_error(op->session, reply);
     if (!reply->lost && statement != NULL)
-        err_at(err, step_item(op)->script.script->file,
-               shard_script_line(statement, reply->position));
+        statement_place_error(err, step_item(op)->script.script->file, statement, reply->position);
     else if (!reply->lost && err->code == ERR_SQL)
         err_wrap(err, "after the revision's statements");
 }
@@ -181,7 +180,7 @@ static ErrCode check_body(StepOp *op, const PgReply *reply)
     if (verify_is_false(item, reply)) {
         const StatementList *verify = item->script.verify;
         err_set(err, ERR_VERIFY, "the +verify section says false");
-        err_at(err, item->script.script->file, verify->items[verify->count - 1].line);
+        statement_place_error(err, item->script.script->file, &verify->items[verify->count - 1], 0);
     } else if (!counts_hold(item, reply) ||
                !step_reassert_holds(op, reply, &item->args.rows_after)) {
         err_set(err, ERR_SQL, "the revision moved the version rows or left its transaction itself");

@@ -17,9 +17,12 @@ static ErrCode check_statement(const Script *script, const Statement *statement,
     } else if (strcmp(statement->first_keyword, "COPY") == 0 &&
                strcasestr(statement->text, "stdout") != NULL) {
         code = err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
+    } else if (statement->copy_data != NULL) {
+        code = err_set(err, ERR_SCRIPT, "COPY ... FROM STDIN can't be run yet");
+        err_hint(err, "Write the rows as INSERT statements.");
     }
     if (code != ERR_OK)
-        err_at(err, script->file, statement->line);
+        statement_place_error(err, script->file, statement, 0);
     return code;
 }
 
@@ -64,19 +67,6 @@ ErrCode shard_step_check(const Script *script, Direction direction, bool run_ver
 {
     StepScript ignored;
     return shard_script_choose(script, direction, run_verify, &ignored, err);
-}
-
-int shard_script_line(const Statement *statement, int position)
-{
-    int line = statement->line;
-    int characters = 1;
-    for (const char *p = statement->text; *p != '\0' && characters < position; p++) {
-        bool continues = ((unsigned char)p[1] & 0xC0) == 0x80;
-        if (!continues)
-            characters++;
-        line += *p == '\n';
-    }
-    return line;
 }
 
 static void add_identifier(Str *path, const PgConn *conn, Arena *arena, const char *name)

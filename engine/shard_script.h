@@ -16,8 +16,6 @@ typedef struct StepScript {
 /* Refuses, with the line, what can't run in one transaction. */
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
                             StepScript *ret, Error *err) MUST_CHECK;
-/* The file's line of `position` (characters from 1; 0 = not known) in a statement. */
-int shard_script_line(const Statement *statement, int position);
 /* search_path for author statements; pg_temp is last, so that no temporary table shadows. */
 const char *shard_script_path(Arena *arena, const PgConn *conn, const ShardTarget *target,
                               const char *session_path);

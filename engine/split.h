@@ -6,8 +6,16 @@
 
 #include "str.h"
 
+/* A part of a statement's text that stands for a placeholder of its source. */
+typedef struct Replaced {
+    size_t at; /* in the text */
+    size_t length;
+    size_t source_length;
+} Replaced;
+
 typedef struct Statement {
     const char *text;          /* without the final semicolon; in the arena */
+    const char *source;        /* its place in the text it was split from, which goes on behind */
     int line;                  /* of its first token, in the file, 1-based */
     int column;                /* of that token in its line, characters from 1 */
     const char *first_keyword; /* upper case; '' when it does not begin with a word */
@@ -16,6 +24,8 @@ typedef struct Statement {
     size_t copy_length;
     const char *probe; /* `-- +probe SELECT ...` before it: true when its effect is there; NULL */
     bool rerunnable;   /* `-- +rerunnable` before it */
+    const Replaced *replaced; /* where the text differs from the source, in order */
+    size_t replaced_count;
 } Statement;
 
 typedef struct StatementList {
@@ -23,15 +33,25 @@ typedef struct StatementList {
     size_t count;
 } StatementList;
 
-/* `first_line` is the file's line of the text's first byte; `file` is for errors. Empty statements
- * are dropped. Errors (ERR_SCRIPT, with file and line): psql commands, unterminated quotes, COPY …
- * FROM STDIN, too many. */
+/* `sql` begins a line, the file's `first_line`; `file` is for errors. Empty statements are dropped.
+ * Rows behind COPY ... FROM STDIN go from the next line to a line `\.`, as psql reads them. Errors
+ * (ERR_SCRIPT, with file, line and column): psql commands, unterminated quotes and rows, binary
+ * rows, standard_conforming_strings turned off; ERR_LIMIT: too many. */
 ErrCode sql_split(Arena *arena, const char *file, const char *sql, size_t length, int first_line,
                   StatementList *ret_list, Error *err) MUST_CHECK;
+
+/* Where a statement failed: file, line, column and that line's text. `position` as the server
+ * counts it, characters from 1 in the statement's text; 0 = not known, then it is the first token.
+ */
+void statement_place_error(Error *err, const char *file, const Statement *statement, int position);
 
 /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT and kin: never an author's business in a transactional
  * revision. */
 bool statement_is_transaction_control(const Statement *statement);
+/* Those of them that begin and end a block: BEGIN or START TRANSACTION, COMMIT or END, without
+ * modes, AND CHAIN or PREPARED. */
+bool statement_begins_block(const Statement *statement);
+bool statement_ends_block(const Statement *statement);
 /* Forms that PostgreSQL refuses inside a transaction block (CONCURRENTLY, VACUUM, CREATE DATABASE,
  * …). */
 bool statement_needs_no_transaction(const Statement *statement);
@@ -39,11 +59,12 @@ bool statement_needs_no_transaction(const Statement *statement);
  * REINDEX and DETACH PARTITION with CONCURRENTLY. */
 bool statement_is_concurrent(const Statement *statement);
 
-/* Whether a place in a text lies inside of a quote or comment: the text is fed in pieces up to that
- * place. Pieces must end at line ends. */
+/* Where a place in a text lies: the text is fed in pieces up to that place. Pieces follow each
+ * other in memory and end at line ends. */
 typedef struct SqlLines SqlLines;
 SqlLines *sql_lines_new(void);        /* returns owned */
 void sql_lines_free(SqlLines *lines); /* NULL-safe */
 void sql_lines_feed(SqlLines *lines, const char *text, size_t length);
-bool sql_lines_in_text(const SqlLines *lines);
-void sql_lines_reset(SqlLines *lines); /* back to the beginning of a text */
+bool sql_lines_in_text(const SqlLines *lines);      /* of a quote, a comment, or COPY's rows */
+bool sql_lines_in_statement(const SqlLines *lines); /* behind its first token */
+void sql_lines_reset(SqlLines *lines);              /* back to the beginning of a text */

@@ -40,7 +40,7 @@ static size_t token_end(const PgQuery__ScanResult *tokens, size_t index, const c
     return end;
 }
 
-static bool section_add(Sha256 *hash, const char *sql)
+static bool tokens_add(Sha256 *hash, const char *sql)
 {
     PgQueryScanResult scanned = pg_query_scan(sql);
     if (scanned.error != NULL) {
@@ -63,14 +63,64 @@ static bool section_add(Sha256 *hash, const char *sql)
     return tokens != NULL;
 }
 
-void token_digest(const char *const *sections, size_t count, char out[TOKEN_DIGEST_TEXT_SIZE])
+/* Where the lexer does not understand a text its bytes count. */
+static void text_add(Sha256 *hash, const char *sql)
+{
+    if (!tokens_add(hash, sql))
+        sha256_update(hash, sql, strlen(sql));
+}
+
+static void rows_add(Sha256 *hash, const char *rows, size_t length)
+{
+    static const char begin = '\2';
+    Sha256 content;
+    sha256_init(&content);
+    for (size_t i = 0; i < length;) {
+        const char *carriage = memchr(rows + i, '\r', length - i);
+        size_t part = carriage == NULL ? length - i : (size_t)(carriage - rows) - i;
+        sha256_update(&content, rows + i, part);
+        i += part;
+        if (i < length && (i + 1 == length || rows[i + 1] != '\n'))
+            sha256_update(&content, rows + i, 1);
+        i += i < length;
+    }
+    Digest digest = sha256_final(&content);
+    sha256_update(hash, &begin, 1);
+    sha256_update(hash, digest.bytes, sizeof digest.bytes);
+}
+
+static bool has_rows(const StatementList *statements)
+{
+    for (size_t i = 0; statements != NULL && i < statements->count; i++) {
+        if (statements->items[i].copy_data != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Rows are no SQL: with them the statements count one by one. */
+static void section_add(Sha256 *hash, const TokenSection *section)
+{
+    if (!has_rows(section->statements)) {
+        text_add(hash, section->sql);
+        return;
+    }
+    for (size_t i = 0; i < section->statements->count; i++) {
+        const Statement *statement = &section->statements->items[i];
+        text_add(hash, statement->text);
+        text_add(hash, ";");
+        if (statement->copy_data != NULL)
+            rows_add(hash, statement->copy_data, statement->copy_length);
+    }
+}
+
+void token_digest(const TokenSection *sections, size_t count, char out[TOKEN_DIGEST_TEXT_SIZE])
 {
     static const char end_of_section = '\1';
     Sha256 hash;
     sha256_init(&hash);
     for (size_t i = 0; i < count; i++) {
-        if (!section_add(&hash, sections[i]))
-            sha256_update(&hash, sections[i], strlen(sections[i]));
+        section_add(&hash, &sections[i]);
         sha256_update(&hash, &end_of_section, 1);
     }
     Digest digest = sha256_final(&hash);

@@ -58,6 +58,8 @@ void err_at(Error *err, const char *file, int line)
         return;
     snprintf(err->file, sizeof err->file, "%s", file);
     err->line = line;
+    err->column = err->source_column = 0;
+    err->source[0] = '\0';
 }
 
 /* The byte of the `column`-th character, counted from 1. */
@@ -88,8 +90,29 @@ void err_source(Error *err, const char *line_text, size_t length, int column)
     err->source[end - begin] = '\0';
     err->column = column;
     err->source_column = 1;
-    for (size_t i = begin + 1; i <= at && i < length; i++)
-        err->source_column += ((unsigned char)line_text[i] & 0xC0) != 0x80;
+    for (size_t i = begin + 1; i <= at; i++) /* at the end it is the place behind the last one */
+        err->source_column += i == length || ((unsigned char)line_text[i] & 0xC0) != 0x80;
+}
+
+void err_place(Error *err, const char *file, const char *text, int first_line, const char *place)
+{
+    int line = first_line;
+    int column = 1;
+    const char *begin = text;
+    for (const char *at = text; at < place; at++) {
+        if (*at == '\n') {
+            line++;
+            begin = at + 1;
+            column = 1;
+        } else {
+            column += ((unsigned char)*at & 0xC0) != 0x80;
+        }
+    }
+    size_t length = strcspn(begin, "\n");
+    if (length > 0 && begin[length - 1] == '\r')
+        length--;
+    err_at(err, file, line);
+    err_source(err, begin, length, column);
 }
 
 void err_sqlstate(Error *err, const char *sqlstate)

@@ -48,6 +48,8 @@ void err_hint(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_at(Error *err, const char *file, int line);
 /* After err_at(): the column, and the line's text (cut around the column when it is long). */
 void err_source(Error *err, const char *line_text, size_t length, int column);
+/* Both, from a place in a text that begins at the beginning of the file's line `first_line`. */
+void err_place(Error *err, const char *file, const char *text, int first_line, const char *place);
 void err_sqlstate(Error *err, const char *sqlstate);
 /* Prefixes the message ("context: message") and returns the code, for `return err_wrap(...)`. */
 ErrCode err_wrap(Error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

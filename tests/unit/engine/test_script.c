@@ -224,6 +224,232 @@ static void test_statements_are_checked(void **state)
     assert_false(script->transactional);
 }
 
+static void test_blocks(void **state)
+{
+    (void)state;
+#define NONE HEAD "-- transaction: none\n-- +upgrade\n"
+#define DOWN "-- +downgrade\n"
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = parse(arena, NONE "SELECT 1;\nBEGIN;\nSELECT 2;\nCOMMIT;\nVACUUM;\nSTART "
+                                       "TRANSACTION;\nEND WORK;\n" DOWN);
+    assert_int_equal(script->upgrade.statements.count, 7);
+    assert_string_equal(script->upgrade.statements.items[1].text, "BEGIN");
+    static const char *const other[] = {
+        "ROLLBACK",
+        "SAVEPOINT a",
+        "PREPARE TRANSACTION 'x'",
+        "COMMIT AND CHAIN",
+        "COMMIT PREPARED 'x'",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        "START TRANSACTION READ ONLY",
+        "START",
+    };
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        refused(arena_printf(arena, NONE "%s;\n" DOWN, other[i]), 4, "can't be used");
+        refused(arena_printf(arena, NONE "BEGIN;\n%s;\nCOMMIT;\n" DOWN, other[i]), 5, "");
+    }
+    refused(NONE "SELECT 1;\nBEGIN;\nSELECT 2;\n" DOWN, 5, "no COMMIT");
+    refused(NONE "BEGIN;\nSELECT 1;\nBEGIN;\nCOMMIT;\nCOMMIT;\n" DOWN, 6, "line 4");
+    refused(NONE "SELECT 1;\nCOMMIT;\n" DOWN, 5, "without a BEGIN");
+    refused(NONE "BEGIN;\nCREATE INDEX CONCURRENTLY i ON t (a);\nCOMMIT;\n" DOWN, 5,
+            "inside a transaction");
+    refused(NONE "BEGIN;\nSELECT 1;\nVACUUM;\nCOMMIT;\n" DOWN, 6, "inside a transaction");
+    refused(NONE DOWN "-- +verify\nBEGIN;\nCOMMIT;\n", 6, "can't be used");
+    refused(NONE DOWN "-- +verify\nVACUUM;\n", 6, "inside a transaction");
+}
+
+static void test_annotations(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script =
+        parse(arena, NONE "SELECT 1;\n"
+                          "-- +rerunnable\n"
+                          "-- a remark, and a blank line\n"
+                          "\n"
+                          "VACUUM; SELECT 2;\n"
+                          "-- +probe SELECT count(*) = 1\n"
+                          "--   FROM t -- of many\n"
+                          "--   WHERE a = ';'\n"
+                          "-- no more of it\n"
+                          "-- +rerunnable\r\n"
+                          "CALL p();\n"
+                          "COPY t FROM STDIN;\n"
+                          "-- +probe is a row here\n"
+                          "\\.\n" DOWN "-- +probe SELECT true;\nSELECT '\n-- +rerunnable\n'\n");
+    const Statement *up = script->upgrade.statements.items;
+    const Statement *down = script->downgrade.statements.items;
+    assert_int_equal(script->upgrade.statements.count, 5);
+    assert_true(!up[0].rerunnable && up[0].probe == NULL);
+    assert_true(up[1].rerunnable && up[1].probe == NULL);
+    assert_true(!up[2].rerunnable && up[2].probe == NULL);
+    assert_true(up[3].rerunnable);
+    assert_string_equal(up[3].probe, "SELECT count(*) = 1\n   FROM t -- of many\n   WHERE a = ';'");
+    assert_true(!up[4].rerunnable && up[4].probe == NULL);
+    assert_true(up[4].copy_data != NULL);
+    assert_string_equal(down[0].probe, "SELECT true");
+    assert_false(down[0].rerunnable);
+}
+
+static void test_annotations_that_are_wrong(void **state)
+{
+    (void)state;
+    refused(HEAD "-- +upgrade\n-- +rerunnable\nSELECT 1;\n" DOWN, 3, "transaction: none");
+    refused(HEAD "-- +upgrade\n-- +probe SELECT 1\nSELECT 1;\n" DOWN, 3, "transaction: none");
+    refused(NONE "SELECT 1;\n-- +rerunnable\n\n" DOWN, 5, "no statement follows");
+    refused(NONE "-- +probe SELECT 1\n" DOWN "SELECT 1;\n", 4, "no statement follows");
+    refused(NONE "SELECT 1\n-- +rerunnable\n;" DOWN, 5, "inside of a statement");
+    refused(NONE "SELECT (1,\n-- +probe SELECT 1\n2);\n" DOWN, 5, "inside of a statement");
+    refused(NONE "-- +rerunnable\n-- +rerunnable\nVACUUM;\n" DOWN, 5, "twice");
+    refused(NONE "-- +probe SELECT 1\n-- +probe SELECT 1\nVACUUM;\n" DOWN, 5, "twice");
+    refused(NONE "-- +probe\nVACUUM;\n" DOWN, 4, "one SELECT");
+    refused(NONE "-- +probe DELETE FROM t\nVACUUM;\n" DOWN, 4, "one SELECT");
+    refused(NONE "-- +probe SELECT 1; SELECT 2\nVACUUM;\n" DOWN, 4, "one SELECT");
+    refused(NONE "\n-- +probe SELECT 'a\nVACUUM;\n" DOWN, 5, "not closed");
+    refused(NONE "-- +rerunnable twice\nVACUUM;\n" DOWN, 4, "rerunnable twice");
+    refused(NONE "-- +probes SELECT 1\nVACUUM;\n" DOWN, 4, "probes");
+    refused(NONE DOWN "-- +verify\n-- +rerunnable\nSELECT 1;\n", 6, "only in");
+    refused("-- +probe SELECT 1\n" NONE DOWN, 1, "only in");
+    refused(NONE "BEGIN;\n-- +rerunnable\nSELECT 1;\nCOMMIT;\n" DOWN, 6, "of a block");
+}
+
+static Script *parse_file(Arena *arena, const char *file, const char *text)
+{
+    Script *script = NULL;
+    Error err;
+    if (parse_as(arena, file, text, &script, &err) != ERR_OK)
+        fail_msg("%s:%d: %s", err.file, err.line, err.message);
+    return script;
+}
+
+static void refused_file(const char *file, const char *text, int line, const char *word)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = NULL;
+    Error err;
+    assert_int_equal(parse_as(arena, file, text, &script, &err), ERR_SCRIPT);
+    if (strstr(err.message, word) == NULL)
+        fail_msg("'%s' is not in '%s'", word, err.message);
+    assert_int_equal(err.line, line);
+    assert_null(script);
+}
+
+static void test_repeatables(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script =
+        parse_file(arena, "v/R_active_users.sql",
+                   "-- repeatable: active_users\n-- +upgrade\nCREATE OR REPLACE VIEW v "
+                   "AS SELECT 1;\n-- +verify\nSELECT true;\n");
+    assert_int_equal(script->kind, SCRIPT_REPEATABLE);
+    assert_string_equal(script->id, "R:active_users");
+    assert_int_equal(script->verify.statements.count, 1);
+    assert_int_equal(parse(arena, HEAD BODY)->kind, SCRIPT_REVISION);
+#define REPEATABLE "-- repeatable: a\n"
+    const char *file = "v/R_a.sql";
+    refused_file(file, REPEATABLE "-- revises: b\n-- +upgrade\n", 2, "revises");
+    refused_file(file, REPEATABLE "-- depends-on: b\n-- +upgrade\n", 2, "depends-on");
+    refused_file(file, REPEATABLE "-- labels: b\n-- +upgrade\n", 2, "labels");
+    refused_file(file, REPEATABLE "-- irreversible: b\n-- +upgrade\n", 2, "irreversible");
+    refused_file(file, REPEATABLE "-- +upgrade\n-- +downgrade\n", 3, "downgrade");
+    refused_file(file, REPEATABLE "-- +verify\n", 2, "upgrade");
+    refused_file(file, REPEATABLE "-- revision: a\n-- +upgrade\n", 2, "both");
+    refused_file(file, "-- repeatable:\n-- +upgrade\n", 1, "revision");
+    refused_file(file, "-- repeatable: R:a\n-- +upgrade\n", 1, "R:a");
+    refused_file("v/a.sql", REPEATABLE "-- +upgrade\n", 1, "R_a.sql");
+    refused_file("v/R_a_b.sql", REPEATABLE "-- +upgrade\n", 1, "R_a.sql");
+    refused_file("v/R_a", REPEATABLE "-- +upgrade\n", 1, "R_a.sql");
+    const char *longest = arena_printf(arena, "%0254d", 0);
+    refused_file(arena_printf(arena, "v/R_%s.sql", longest),
+                 arena_printf(arena, "-- repeatable: %s\n-- +upgrade\n", longest), 1, "can't be");
+}
+
+static void test_baselines(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = parse_file(arena, "v/baseline_008_x.sql",
+                                "-- baseline: 008_x\n-- +upgrade\nCREATE TABLE t ();\n");
+    assert_int_equal(script->kind, SCRIPT_BASELINE);
+    assert_string_equal(script->id, "008_x");
+    refused_file("v/008_x.sql", "-- baseline: 008_x\n-- +upgrade\n", 1, "baseline_008_x.sql");
+    refused_file("v/baseline_1.sql", "\n-- baseline: 1\n-- revises: a\n-- +upgrade\n", 3,
+                 "revises");
+    refused_file("v/baseline_1.sql", "-- baseline: 1\n-- +upgrade\n-- +downgrade\n", 3,
+                 "downgrade");
+    refused_file("v/baseline_1.sql", "-- repeatable: 1\n-- baseline: 1\n-- +upgrade\n", 2, "both");
+}
+
+static void test_origin_and_placeholders(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = parse(arena, HEAD "-- origin: goose 20200101 a\n"
+                                       "-- placeholders: owner, size = 10 MB , _e=,x1=a=b\n" BODY);
+    assert_string_equal(script->origin, "goose 20200101 a");
+    assert_int_equal(script->placeholder_count, 4);
+    const Placeholder *list = script->placeholders;
+    assert_string_equal(list[0].name, "owner");
+    assert_null(list[0].fallback);
+    assert_string_equal(list[1].name, "size");
+    assert_string_equal(list[1].fallback, "10 MB");
+    assert_string_equal(list[2].name, "_e");
+    assert_string_equal(list[2].fallback, "");
+    assert_string_equal(list[3].fallback, "a=b");
+    script = parse(arena, HEAD "-- placeholders:\n" BODY);
+    assert_int_equal(script->placeholder_count, 0);
+    assert_string_equal(script->origin, "");
+    refused(HEAD "-- origin: goose\n" BODY, 2, "origin");
+    refused(HEAD "-- origin:\n" BODY, 2, "origin");
+    refused(HEAD "-- placeholders: 1a\n" BODY, 2, "1a");
+    refused(HEAD "-- placeholders: a-b\n" BODY, 2, "a-b");
+    refused(HEAD "-- placeholders: \xc3\xa9\n" BODY, 2, "placeholder");
+    refused(HEAD "-- placeholders: a, =b\n" BODY, 2, "placeholder");
+    refused(HEAD "-- placeholders: a, b, a=1\n" BODY, 2, "'a' stands twice");
+}
+
+static void test_columns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int line;
+        int column;
+    } places[] = {
+        {HEAD "--  revsies: 001\n" BODY, 2, 5},
+        {HEAD "-- revises: a,  a-b\n" BODY, 2, 17},
+        {HEAD "-- lock-timeout:  soon\n" BODY, 2, 19},
+        {HEAD "-- placeholders: a, 1\n" BODY, 2, 21},
+        {HEAD "\t SELECT 1;\n" BODY, 2, 3},
+        {HEAD "-- +upgrade\nSELECT 1; COMMIT;\n-- +downgrade\n", 3, 11},
+        {HEAD "-- +upgrade\nSELECT 'é'; \\gexec\n-- +downgrade\n", 3, 13},
+        {NONE "SELECT 1; ROLLBACK;\n" DOWN, 4, 11},
+    };
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        Script *script = NULL;
+        Error err;
+        assert_int_equal(parse_as(arena, FILE_NAME, places[i].text, &script, &err), ERR_SCRIPT);
+        assert_int_equal(err.line, places[i].line);
+        assert_int_equal(err.column, places[i].column);
+        assert_true(err.source[0] != '\0');
+    }
+}
+
+/* Rows that look like anything else stay rows, and the sections behind them are found. */
+static void test_copy_in_sections(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = parse(arena, HEAD "-- +upgrade\nCOPY t FROM STDIN;\nit's\n-- +downgrade\n"
+                                       "\\.\nSELECT 1;\n-- +downgrade\nSELECT 2;\n");
+    assert_int_equal(script->upgrade.statements.count, 2);
+    assert_int_equal(script->upgrade.statements.items[0].copy_length, 19);
+    assert_int_equal(script->downgrade.statements.items[0].line, 9);
+    refused(HEAD "-- +upgrade\nCOPY t FROM STDIN;\n1\n-- +downgrade\nSELECT 2;\n", 3, "do not end");
+}
+
 static void test_file_names(void **state)
 {
     (void)state;
@@ -281,6 +507,14 @@ int main(void)
         cmocka_unit_test(test_headers_that_are_wrong),
         cmocka_unit_test(test_directions_are_said_aloud),
         cmocka_unit_test(test_statements_are_checked),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_annotations),
+        cmocka_unit_test(test_annotations_that_are_wrong),
+        cmocka_unit_test(test_repeatables),
+        cmocka_unit_test(test_baselines),
+        cmocka_unit_test(test_origin_and_placeholders),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_copy_in_sections),
         cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_bytes_that_are_no_text),
         cmocka_unit_test(test_loading),

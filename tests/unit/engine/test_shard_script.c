@@ -60,7 +60,8 @@ static void test_refusals_name_the_line(void **state)
                                       "SAVEPOINT a",
                                       "VACUUM",
                                       "CREATE INDEX CONCURRENTLY i ON t (a)",
-                                      "COPY t TO STDOUT"};
+                                      "COPY t TO STDOUT",
+                                      "COPY t FROM STDIN;\n1\n\\.\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         AUTO_ARENA Arena *arena = arena_new();
         Error err;
@@ -104,18 +105,6 @@ static void test_irreversible_says_why(void **state)
     assert_non_null(strstr(err.message, "the data is gone"));
 }
 
-static void test_line_of_a_position(void **state)
-{
-    (void)state;
-    const Statement statement = {.text = "SELECT 'é'\n, x\n, y", .line = 10};
-    assert_int_equal(shard_script_line(&statement, 0), 10);
-    assert_int_equal(shard_script_line(&statement, 1), 10);
-    assert_int_equal(shard_script_line(&statement, 11), 10); /* the line feed itself */
-    assert_int_equal(shard_script_line(&statement, 12), 11); /* é is one character */
-    assert_int_equal(shard_script_line(&statement, 16), 12);
-    assert_int_equal(shard_script_line(&statement, 1000), 12);
-}
-
 static void test_path_of_a_whole_database(void **state)
 {
     (void)state;
@@ -135,7 +124,6 @@ int main(void)
         cmocka_unit_test(test_verify_is_checked_when_it_runs),
         cmocka_unit_test(test_transaction_none_is_refused),
         cmocka_unit_test(test_irreversible_says_why),
-        cmocka_unit_test(test_line_of_a_position),
         cmocka_unit_test(test_path_of_a_whole_database),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,12 @@ static void test_semicolons_inside_of_a_statement(void **state)
         "SELECT U&'a;b', B'1;0'",
         "SELECT 'one'\n  ';two'",
         "DO $do$ BEGIN PERFORM 1; EXECUTE $in$x;y$in$; END $do$",
+        "SELECT $a$ $b$;$a$ $a",
+        "SELECT U&'\\0061;' UESCAPE '!', U&\"a;\", N'b;', X'1F', e'\\';'",
+        "SELECT a::int, b[1:2], c[:x], d ->> ';' <@ e -- ;\n + 1",
+        "SELECT '\xF0\x9F\x90\x98;' AS \"\xE8\xB1\xA1;\", \xC3\xA9t\xC3\xA9",
+        "CREATE PROCEDURE p() BEGIN ATOMIC INSERT INTO t VALUES (1); IF; END",
+        "CREATE RULE r AS ON UPDATE TO v DO INSTEAD (UPDATE a SET x = 1; DELETE FROM b)",
     };
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         AUTO_STR Str sql = {0};
@@ -135,22 +141,176 @@ static void test_psql_variables_stay_as_they_are(void **state)
            (const int[]){10, 10});
 }
 
-static void test_copy_needs_its_client(void **state)
+/* `rows` NULL: the statement has none. */
+static void copies(const char *sql, const char *text, const char *rows)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    StatementList list = split_ok(arena, arena_printf(arena, "SELECT 1;\n%s\nSELECT 9", sql));
+    assert_int_equal(list.count, 3);
+    assert_string_equal(list.items[1].text, text);
+    assert_string_equal(list.items[2].text, "SELECT 9");
+    if (rows == NULL) {
+        assert_null(list.items[1].copy_data);
+        return;
+    }
+    assert_non_null(list.items[1].copy_data);
+    assert_int_equal(list.items[1].copy_length, strlen(rows));
+    assert_memory_equal(list.items[1].copy_data, rows, strlen(rows));
+}
+
+static void test_copy_with_its_rows(void **state)
 {
     (void)state;
-    refused("SELECT 1;\nCOPY t FROM STDIN;\n1\tx\n\\.\n", 11, "FROM STDIN");
-    refused("copy t (a, b) from stdin with (format csv);", 10, "FROM STDIN");
-    refused("COPY t FROM /* file */ stdin", 10, "FROM STDIN");
-    static const char *const fine[] = {
-        "COPY t FROM '/tmp/stdin'",
-        "COPY t (stdin) FROM '/tmp/x'",
-        "COPY \"stdin\" FROM '/tmp/from'",
-        "COPY t FROM PROGRAM 'cat stdin'",
-        "COPY (SELECT 1 FROM stdin) TO '/tmp/x'",
+    copies("COPY t FROM STDIN;\n1\tx\n2\t\\N\n\\.", "COPY t FROM STDIN", "1\tx\n2\t\\N\n");
+    copies("COPY t FROM STDIN;\n\\.", "COPY t FROM STDIN", "");
+    copies("COPY t FROM STDIN; -- the rows\n1\n\\.", "COPY t FROM STDIN", "1\n");
+    copies("copy t (a, b)\n from stdin with (format csv)\n;\n1,\"x;\n-- y\"\n\n\\.",
+           "copy t (a, b)\n from stdin with (format csv)", "1,\"x;\n-- y\"\n\n");
+    /* nothing in rows is SQL, psql's, or the mark when it is not alone on its line */
+    copies("COPY t FROM STDIN;\nit's; /* $$ \"\n\\i x\n \\.\n\\. \n\\.x\nx\\.\n\\.",
+           "COPY t FROM STDIN", "it's; /* $$ \"\n\\i x\n \\.\n\\. \n\\.x\nx\\.\n");
+    /* line ends are sent as they are */
+    copies("COPY t FROM STDIN;\r\n1\r\n2\r\n\\.\r", "COPY t FROM STDIN", "1\r\n2\r\n");
+    copies("COPY t FROM STDIN;\n1\r\n\\.", "COPY t FROM STDIN", "1\r\n");
+    copies("/* a */ COPY t /* b */ FROM -- c\n STDIN;\n1\n\\.", "COPY t /* b */ FROM -- c\n STDIN",
+           "1\n");
+    copies("COPY t FROM '/tmp/stdin';", "COPY t FROM '/tmp/stdin'", NULL);
+    copies("COPY t (stdin) FROM '/tmp/x';", "COPY t (stdin) FROM '/tmp/x'", NULL);
+    copies("COPY \"stdin\" FROM '/tmp/from';", "COPY \"stdin\" FROM '/tmp/from'", NULL);
+    copies("COPY t FROM PROGRAM 'cat stdin';", "COPY t FROM PROGRAM 'cat stdin'", NULL);
+    copies("COPY (SELECT 1 FROM stdin) TO '/x';", "COPY (SELECT 1 FROM stdin) TO '/x'", NULL);
+    copies("SELECT 'COPY t FROM STDIN;\n\\.\n';", "SELECT 'COPY t FROM STDIN;\n\\.\n'", NULL);
+    copies("SELECT $$\n\\.\n$$, /*\n\\.\n*/ E'\n\\.\n\\'';",
+           "SELECT $$\n\\.\n$$, /*\n\\.\n*/ E'\n\\.\n\\''", NULL);
+}
+
+static void test_many_copies(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    AUTO_STR Str sql = {0};
+    enum { COUNT = LIMIT_STATEMENTS_PER_SECTION };
+    for (int i = 0; i < COUNT; i++)
+        str_printf(&sql, "COPY t FROM STDIN;\n%d\tit's\n\\.\n", i);
+    StatementList list = split_ok(arena, str_text(&sql));
+    assert_int_equal(list.count, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        const char *rows = arena_printf(arena, "%d\tit's\n", i);
+        assert_int_equal(list.items[i].line, 10 + 3 * i);
+        assert_int_equal(list.items[i].copy_length, strlen(rows));
+        assert_memory_equal(list.items[i].copy_data, rows, strlen(rows));
+    }
+}
+
+static void test_copy_that_is_wrong(void **state)
+{
+    (void)state;
+    refused("SELECT 1;\nCOPY t FROM STDIN;\n1\tx\n\\.x\n", 11, "do not end");
+    refused("SELECT 1;\nCOPY t FROM STDIN;", 11, "do not end");
+    refused("SELECT 1;\n\n COPY t FROM STDIN", 12, "do not end");
+    refused("COPY t FROM STDIN; SELECT 2;\n1\n\\.\n", 10, "last on its line");
+    refused("COPY t FROM STDIN; COPY u FROM STDIN;\n1\n\\.\n2\n\\.\n", 10, "last on its line");
+    refused("COPY t FROM STDIN (FORMAT binary);\n1\n\\.\n", 10, "binary");
+    refused("SELECT 1;\n\\.\nSELECT 2;", 11, "\\.");
+    refused("COPY t FROM STDIN\n\\.\n", 11, "\\.");
+    refused("COPY t FROM STDIN;\n1\n\\.\n\\.\n", 13, "\\.");
+}
+
+static void test_strings_end_where_the_server_says(void **state)
+{
+    (void)state;
+    static const char *const off[] = {
+        "SET standard_conforming_strings = off",
+        "set local Standard_Conforming_Strings to 'off'",
+        "SET SESSION standard_conforming_strings = /* on */ false",
+        "SET standard_conforming_strings = 0",
     };
-    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
-        AUTO_ARENA Arena *arena = arena_new();
-        assert_int_equal(split_ok(arena, fine[i]).count, 1);
+    static const char *const on[] = {
+        "SET standard_conforming_strings = on", "SET standard_conforming_strings TO 'ON'",
+        "SET standard_conforming_strings=true", "SET LOCAL standard_conforming_strings TO DEFAULT",
+        "SHOW standard_conforming_strings",     "SET escape_string_warning = off",
+    };
+    AUTO_ARENA Arena *arena = arena_new();
+    for (size_t i = 0; i < sizeof off / sizeof off[0]; i++)
+        refused(off[i], 10, "standard_conforming_strings");
+    for (size_t i = 0; i < sizeof on / sizeof on[0]; i++)
+        assert_int_equal(split_ok(arena, on[i]).count, 1);
+}
+
+static void placed(const char *sql, size_t index, int position, int line, int column,
+                   const char *source)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    StatementList list = split_ok(arena, sql);
+    assert_true(list.count > index);
+    Error err;
+    err_set(&err, ERR_SQL, "failed");
+    statement_place_error(&err, "versions/001_x.sql", &list.items[index], position);
+    assert_string_equal(err.file, "versions/001_x.sql");
+    assert_int_equal(err.line, line);
+    assert_int_equal(err.column, column);
+    assert_string_equal(err.source, source);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    const char *sql = "SELECT 1; /* é */ SELECT 'é'\n, x\r\n\t, y ; SELECT 3";
+    placed(sql, 0, 0, 10, 1, "SELECT 1; /* é */ SELECT 'é'");
+    placed(sql, 1, 0, 10, 19, "SELECT 1; /* é */ SELECT 'é'");
+    placed(sql, 1, 1, 10, 19, "SELECT 1; /* é */ SELECT 'é'");
+    placed(sql, 1, 10, 10, 28, "SELECT 1; /* é */ SELECT 'é'");
+    placed(sql, 1, 12, 11, 1, ", x"); /* é is one character */
+    placed(sql, 1, 14, 11, 3, ", x");
+    placed(sql, 1, 20, 12, 4, "\t, y ; SELECT 3");
+    placed(sql, 1, 1000, 12, 5, "\t, y ; SELECT 3");
+    placed(sql, 2, 8, 12, 15, "\t, y ; SELECT 3");
+    AUTO_ARENA Arena *arena = arena_new();
+    StatementList list;
+    Error err;
+    assert_int_equal(split(arena, "SELECT 1;\n  SELECT é \\gexec", &list, &err), ERR_SCRIPT);
+    assert_int_equal(err.line, 11);
+    assert_int_equal(err.column, 12);
+    assert_string_equal(err.source, "  SELECT é \\gexec");
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool in_text;
+        bool in_statement;
+    } places[] = {
+        {"", false, false},
+        {"SELECT 1;\n", false, false},
+        {"SELECT 1\n", false, true},
+        {"-- remark\n", false, false},
+        {"/* remark */\n", false, false},
+        {"/* open\n", true, false},
+        {"SELECT '\n", true, true},
+        {"COPY t FROM STDIN;\n", true, false},
+        {"COPY t FROM STDIN;\n'\n", true, false},
+        {"COPY t FROM STDIN;\n'\n\\.\n", false, false},
+        {"COPY t FROM STDIN;\n'\n\\.\n$$\n", true, true},
+        {"COPY t FROM STDIN\n", false, true},
+        {"SELECT '\n\\.\n';\n", false, false},
+    };
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const char *text = places[i].text;
+        SqlLines *whole = sql_lines_new();
+        SqlLines *lines = sql_lines_new();
+        sql_lines_feed(whole, text, strlen(text));
+        for (const char *at = text; *at != '\0'; at += strcspn(at, "\n") + 1)
+            sql_lines_feed(lines, at, strcspn(at, "\n") + 1);
+        assert_int_equal(sql_lines_in_text(whole), places[i].in_text);
+        assert_int_equal(sql_lines_in_text(lines), places[i].in_text);
+        assert_int_equal(sql_lines_in_statement(lines) && !sql_lines_in_text(lines),
+                         places[i].in_statement && !places[i].in_text);
+        sql_lines_reset(lines);
+        assert_false(sql_lines_in_text(lines));
+        sql_lines_free(whole);
+        sql_lines_free(lines);
     }
 }
 
@@ -291,7 +451,12 @@ int main(void)
         cmocka_unit_test(test_what_is_not_closed),
         cmocka_unit_test(test_psql_is_not_sql),
         cmocka_unit_test(test_psql_variables_stay_as_they_are),
-        cmocka_unit_test(test_copy_needs_its_client),
+        cmocka_unit_test(test_copy_with_its_rows),
+        cmocka_unit_test(test_many_copies),
+        cmocka_unit_test(test_copy_that_is_wrong),
+        cmocka_unit_test(test_strings_end_where_the_server_says),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_keywords),
         cmocka_unit_test(test_transaction_control),
         cmocka_unit_test(test_what_a_transaction_block_refuses),

@@ -14,7 +14,7 @@ static const char *digest(const char *sql)
     static char texts[2][TOKEN_DIGEST_TEXT_SIZE];
     static int turn;
     turn = !turn;
-    token_digest(&sql, 1, texts[turn]);
+    token_digest(&(TokenSection){sql, NULL}, 1, texts[turn]);
     return texts[turn];
 }
 
@@ -79,12 +79,12 @@ static void test_sections_are_kept_apart(void **state)
     char a[TOKEN_DIGEST_TEXT_SIZE];
     char b[TOKEN_DIGEST_TEXT_SIZE];
     char c[TOKEN_DIGEST_TEXT_SIZE];
-    token_digest((const char *const[]){"SELECT 1", "", ""}, 3, a);
-    token_digest((const char *const[]){"", "SELECT 1", ""}, 3, b);
-    token_digest((const char *const[]){"SELECT", "1", ""}, 3, c);
+    token_digest((TokenSection[]){{"SELECT 1", NULL}, {"", NULL}, {"", NULL}}, 3, a);
+    token_digest((TokenSection[]){{"", NULL}, {"SELECT 1", NULL}, {"", NULL}}, 3, b);
+    token_digest((TokenSection[]){{"SELECT", NULL}, {"1", NULL}, {"", NULL}}, 3, c);
     assert_string_not_equal(a, b);
     assert_string_not_equal(a, c);
-    token_digest((const char *const[]){"select 1", "-- x", ""}, 3, b);
+    token_digest((TokenSection[]){{"select 1", NULL}, {"-- x", NULL}, {"", NULL}}, 3, b);
     assert_string_equal(a, b);
 }
 
@@ -109,6 +109,34 @@ static void test_many_in_a_row(void **state)
         assert_string_equal(digest("select a from t where b = 'c' -- again"), first);
 }
 
+static const char *digest_of_rows(const char *sql)
+{
+    static char texts[2][TOKEN_DIGEST_TEXT_SIZE];
+    static int turn;
+    AUTO_ARENA Arena *arena = arena_new();
+    StatementList list;
+    turn = !turn;
+    assert_int_equal(sql_split(arena, "a.sql", sql, strlen(sql), 1, &list, NULL), ERR_OK);
+    token_digest(&(TokenSection){sql, &list}, 1, texts[turn]);
+    return texts[turn];
+}
+
+static void test_rows_count_as_they_stand(void **state)
+{
+    (void)state;
+#define COPY(rows) "COPY t FROM STDIN;\n" rows "\\.\n"
+    static const char *const other[] = {
+        COPY("A\n"),  COPY("a \n"), COPY("a\n\n"),   COPY("a\rb\n"), COPY("-- a\n"),
+        COPY("a'\n"), COPY(""),     COPY("a\r\r\n"), COPY("b\n"),    COPY("a\n") "SELECT 1;",
+    };
+    assert_string_equal(digest_of_rows(COPY("a\n")), digest_of_rows("copy  T from\tstdin; -- x\n"
+                                                                    "a\r\n\\.\r\n"));
+    assert_string_equal(digest_of_rows(COPY("it's\n")), digest_of_rows(COPY("it's\n") "-- x\n"));
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        assert_string_not_equal(digest_of_rows(COPY("a\n")), digest_of_rows(other[i]));
+    assert_string_equal(digest_of_rows("SELECT 1;"), digest("SELECT 1;"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_sections_are_kept_apart),
         cmocka_unit_test(test_unknown_text_counts_as_it_stands),
         cmocka_unit_test(test_many_in_a_row),
+        cmocka_unit_test(test_rows_count_as_they_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,13 +75,65 @@ static void test_long_texts_are_cut(void **state)
     assert_int_equal(strlen(err.detail), sizeof err.detail - 1);
 }
 
+static void test_places(void **state)
+{
+    (void)state;
+    const char *text = "first\n\tSELECT 'é', broken;\r\nlast";
+    Error err;
+    err_set(&err, ERR_SQL, "failed");
+    err_place(&err, "a.sql", text, 10, strstr(text, "broken"));
+    assert_string_equal(err.file, "a.sql");
+    assert_int_equal(err.line, 11);
+    assert_int_equal(err.column, 14); /* é is one character */
+    assert_string_equal(err.source, "\tSELECT 'é', broken;");
+    assert_int_equal(err.source_column, 14);
+    err_place(&err, "a.sql", text, 10, text + strlen(text));
+    assert_int_equal(err.line, 12);
+    assert_int_equal(err.column, 5); /* behind the last character */
+    assert_string_equal(err.source, "last");
+    assert_int_equal(err.source_column, 5);
+    err_at(&err, "b.sql", 3);
+    assert_int_equal(err.column, 0);
+    assert_string_equal(err.source, "");
+}
+
+/* Of a long line the part around the column is kept, cut between characters. */
+static void test_long_lines_are_cut_around_the_place(void **state)
+{
+    (void)state;
+    char line[4001];
+    for (size_t i = 0; i < 2000; i++)
+        memcpy(line + 2 * i, "é", 2);
+    memcpy(line + 2000, "AB", 2); /* the 1001st and one more */
+    line[4000] = '\0';
+    Error err;
+    err_set(&err, ERR_SQL, "failed");
+    for (int column = 1; column <= 2002; column += 77) {
+        err_source(&err, line, 4000, column);
+        assert_true(strlen(err.source) < sizeof err.source);
+        assert_int_equal(err.column, column);
+        assert_true(((unsigned char)err.source[0] & 0xC0) != 0x80);
+        size_t at = 0;
+        for (int seen = 1; seen < err.source_column; seen++)
+            at += (err.source[at] & 0x80) == 0 ? 1 : 2;
+        assert_true(at <= strlen(err.source));
+    }
+    err_source(&err, line, 4000, 1001);
+    const char *place = strstr(err.source, "AB");
+    assert_non_null(place);
+    assert_int_equal((place - err.source) / 2 + 1, err.source_column);
+}
+
 static void test_null_is_allowed(void **state)
 {
     (void)state;
+    static const char text[] = "xy";
     assert_int_equal(err_set(NULL, ERR_IO, "nobody listens"), ERR_IO);
     err_detail(NULL, "x");
     err_hint(NULL, "x");
     err_at(NULL, "x", 1);
+    err_source(NULL, "x", 1, 1);
+    err_place(NULL, text, text, 1, text + 1);
     err_sqlstate(NULL, "x");
     err_clear(NULL);
 }
@@ -117,6 +169,8 @@ int main(void)
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_wrap_keeps_everything_else),
         cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_long_lines_are_cut_around_the_place),
         cmocka_unit_test(test_null_is_allowed),
         cmocka_unit_test(test_the_code_table),
     };

@@ -1,0 +1,70 @@
+/*
+ * Inside of reading a revision file: script.c reads lines and markers, script_header.c the lines
+ * before the first marker, script_check.c what the whole must be. Internal to engine/script*.c.
+ */
+#pragma once
+
+#include "script.h"
+
+/* Which section a line belongs to while the file is read. */
+typedef enum Place {
+    PLACE_HEADER,
+    PLACE_UPGRADE,
+    PLACE_DOWNGRADE,
+    PLACE_VERIFY,
+    PLACE_COUNT
+} Place;
+
+typedef enum Header {
+    HEADER_REVISION,
+    HEADER_REPEATABLE,
+    HEADER_BASELINE,
+    HEADER_REVISES,
+    HEADER_CREATED,
+    HEADER_MESSAGE,
+    HEADER_LABELS,
+    HEADER_DEPENDS_ON,
+    HEADER_TRANSACTION,
+    HEADER_IRREVERSIBLE,
+    HEADER_LOCK_TIMEOUT,
+    HEADER_STATEMENT_TIMEOUT,
+    HEADER_ORIGIN,
+    HEADER_PLACEHOLDERS,
+    HEADER_COUNT
+} Header;
+
+/* A line `-- +rerunnable` or `-- +probe SELECT ...` (and its continuations), for the next
+ * statement. */
+typedef struct Annotation {
+    const char *place;
+    int line;
+    Place section;
+    const char *probe; /* NULL: rerunnable */
+} Annotation;
+
+typedef struct Reader {
+    Arena *arena;
+    const char *file;
+    Script *script;
+    const char *text; /* NUL-terminated */
+    size_t length;
+    const char *line_begin; /* of the line in hand */
+    int line;
+    Place place;
+    const char *headers[HEADER_COUNT]; /* where each key stands; NULL = not given */
+    Annotation *annotations;
+    size_t annotation_count;
+    size_t annotation_capacity;
+} Reader;
+
+/* Puts file, line, column and the line's text to an error just set; returns its code. */
+ErrCode reader_fail(const Reader *reader, const char *place, Error *err);
+ScriptSection *reader_section(Script *script, Place place);
+char *reader_trimmed(Arena *arena, const char *text, size_t length);
+
+/* A line before the first marker. */
+ErrCode script_header_line(Reader *reader, const char *line, size_t length, Error *err) MUST_CHECK;
+const char *script_header_name(Header header);
+
+/* Splits the sections and checks what the file must be as a whole. */
+ErrCode script_finish(Reader *reader, Error *err) MUST_CHECK;
