@@ -26,6 +26,7 @@ typedef enum ScriptKind {
 typedef struct Placeholder {
     const char *name;
     const char *fallback; /* NULL: must be given */
+    int line;             /* where it is declared */
 } Placeholder;
 
 typedef struct ScriptSection {

@@ -150,46 +150,46 @@ static ErrCode annotations_apply(const Reader *reader, Place place, Error *err)
 
 /* --- statements ------------------------------------------------------------------------------- */
 
-static ErrCode refuse(const Reader *reader, const Statement *statement, Error *err)
+static ErrCode refuse(const char *file, const Statement *statement, Error *err)
 {
-    statement_place_error(err, reader->file, statement, 0);
+    statement_place_error(err, file, statement, 0);
     return ERR_SCRIPT;
 }
 
-static ErrCode control_refuse(const Reader *reader, const Statement *statement, Error *err)
+static ErrCode control_refuse(const char *file, const Statement *statement, Error *err)
 {
     err_set(err, ERR_SCRIPT,
             "%s can't be used in a revision: pgtide opens and ends the transaction",
             statement->first_keyword);
     err_hint(err, "Take it out; a revision runs in one transaction.");
-    return refuse(reader, statement, err);
+    return refuse(file, statement, err);
 }
 
-static ErrCode outside_refuse(const Reader *reader, const Statement *statement, const char *hint,
+static ErrCode outside_refuse(const char *file, const Statement *statement, const char *hint,
                               Error *err)
 {
     err_set(err, ERR_SCRIPT, "this %s statement can't run inside a transaction",
             statement->first_keyword);
     err_hint(err, "%s", hint);
-    return refuse(reader, statement, err);
+    return refuse(file, statement, err);
 }
 
 /* A section that runs in one transaction. */
-static ErrCode transaction_check(const Reader *reader, const StatementList *statements, Error *err)
+static ErrCode transaction_check(const char *file, const StatementList *statements, Error *err)
 {
     for (size_t i = 0; i < statements->count; i++) {
         const Statement *statement = &statements->items[i];
         if (statement_is_transaction_control(statement))
-            return control_refuse(reader, statement, err);
+            return control_refuse(file, statement, err);
         if (statement_needs_no_transaction(statement))
             return outside_refuse(
-                reader, statement,
+                file, statement,
                 "Give it a revision of its own with the header `-- transaction: none`.", err);
     }
     return ERR_OK;
 }
 
-static ErrCode block_control_check(const Reader *reader, const Statement *statement,
+static ErrCode block_control_check(const char *file, const Statement *statement,
                                    const Statement **open, Error *err)
 {
     if (statement_begins_block(statement) && *open == NULL) {
@@ -209,11 +209,11 @@ static ErrCode block_control_check(const Reader *reader, const Statement *statem
         err_set(err, ERR_SCRIPT, "this %s can't be used in a revision", statement->first_keyword);
     err_hint(err,
              "A block is BEGIN; ... COMMIT; without modes, savepoints or another block in it.");
-    return refuse(reader, statement, err);
+    return refuse(file, statement, err);
 }
 
 /* `transaction: none`: lone statements, and BEGIN ... COMMIT around what belongs together. */
-static ErrCode blocks_check(const Reader *reader, const StatementList *statements, Error *err)
+static ErrCode blocks_check(const char *file, const StatementList *statements, Error *err)
 {
     const Statement *open = NULL; /* the BEGIN of the block we are in */
     for (size_t i = 0; i < statements->count; i++) {
@@ -222,13 +222,13 @@ static ErrCode blocks_check(const Reader *reader, const StatementList *statement
             err_set(err, ERR_SCRIPT, "'-- +%s' before a statement of a block",
                     statement->probe != NULL ? "probe" : "rerunnable");
             err_hint(err, "A block happens as a whole or not at all, and needs neither.");
-            return refuse(reader, statement, err);
+            return refuse(file, statement, err);
         }
         ErrCode code = ERR_OK;
         if (statement_is_transaction_control(statement))
-            code = block_control_check(reader, statement, &open, err);
+            code = block_control_check(file, statement, &open, err);
         else if (open != NULL && statement_needs_no_transaction(statement))
-            code = outside_refuse(reader, statement,
+            code = outside_refuse(file, statement,
                                   "Put it before the block's BEGIN or behind its COMMIT.", err);
         if (code != ERR_OK)
             return code;
@@ -236,7 +236,14 @@ static ErrCode blocks_check(const Reader *reader, const StatementList *statement
     if (open == NULL)
         return ERR_OK;
     err_set(err, ERR_SCRIPT, "the block that begins here has no COMMIT");
-    return refuse(reader, open, err);
+    return refuse(file, open, err);
+}
+
+ErrCode script_statements_check(const Script *script, const StatementList *statements, bool verify,
+                                Error *err)
+{
+    return script->transactional || verify ? transaction_check(script->file, statements, err)
+                                           : blocks_check(script->file, statements, err);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -270,11 +277,9 @@ static ErrCode section_finish(Reader *reader, Place place, Error *err)
                              section->first_line, &section->statements, err);
     if (code == ERR_OK)
         code = annotations_apply(reader, place, err);
-    if (code != ERR_OK)
-        return code;
-    return script->transactional || place == PLACE_VERIFY
-               ? transaction_check(reader, &section->statements, err)
-               : blocks_check(reader, &section->statements, err);
+    return code == ERR_OK
+               ? script_statements_check(script, &section->statements, place == PLACE_VERIFY, err)
+               : code;
 }
 
 ErrCode script_finish(Reader *reader, Error *err)

@@ -155,7 +155,10 @@ static ErrCode placeholders_read(Reader *reader, const Value *value, Error *err)
         const char *place = value->place + (item - begin) + strspn(item, " \t");
         const char *sign = strchr(item, '=');
         size_t name_length = sign == NULL ? strlen(item) : (size_t)(sign - item);
-        Placeholder new = {.name = reader_trimmed(reader->arena, item, name_length)};
+        Placeholder new = {
+            .name = reader_trimmed(reader->arena, item, name_length),
+            .line = reader->line,
+        };
         if (sign != NULL)
             new.fallback = reader_trimmed(reader->arena, sign + 1, strlen(sign + 1));
         else if (new.name[0] == '\0')

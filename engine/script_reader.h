@@ -66,5 +66,8 @@ char *reader_trimmed(Arena *arena, const char *text, size_t length);
 ErrCode script_header_line(Reader *reader, const char *line, size_t length, Error *err) MUST_CHECK;
 const char *script_header_name(Header header);
 
+/* What may stand in a section, as its script runs it. */
+ErrCode script_statements_check(const Script *script, const StatementList *statements, bool verify,
+                                Error *err) MUST_CHECK;
 /* Splits the sections and checks what the file must be as a whole. */
 ErrCode script_finish(Reader *reader, Error *err) MUST_CHECK;

@@ -103,24 +103,29 @@ static ErrCode statement_check(Splitter *splitter, const Statement *statement)
     return ERR_OK;
 }
 
+void statement_set_text(Arena *arena, Statement *statement, const char *text)
+{
+    Words words = {.at = text};
+    statement->text = text;
+    statement->first_keyword = statement->second_keyword = "";
+    if (words_next(&words) && words.word[0] != '\0') {
+        statement->first_keyword = arena_strdup(arena, words.word);
+        words_next(&words);
+        statement->second_keyword = arena_strdup(arena, words.word);
+    }
+}
+
 /* A statement from `first` to the scanner's end, without its semicolon. */
 static Statement statement_make(Splitter *splitter, const char *first, const char *end)
 {
     count_to(splitter, first);
     Statement statement = {
-        .text = arena_strndup(splitter->arena, first, (size_t)(end - first)),
         .source = first,
         .line = splitter->line,
         .column = splitter->column,
-        .first_keyword = "",
-        .second_keyword = "",
     };
-    Words words = {.at = statement.text};
-    if (words_next(&words) && words.word[0] != '\0') {
-        statement.first_keyword = arena_strdup(splitter->arena, words.word);
-        words_next(&words);
-        statement.second_keyword = arena_strdup(splitter->arena, words.word);
-    }
+    statement_set_text(splitter->arena, &statement,
+                       arena_strndup(splitter->arena, first, (size_t)(end - first)));
     return statement;
 }
 
@@ -188,7 +193,7 @@ static ErrCode last_add(Splitter *splitter)
     ErrCode code = unterminated(splitter);
     if (code == ERR_OK)
         code = statement_add(splitter, &added);
-    if (code == ERR_OK && added != NULL && scanner_is_copy(&splitter->scanner))
+    if (code == ERR_OK && added != NULL && words_take_rows(added->text))
         code = rows_unterminated(splitter, added);
     return code;
 }

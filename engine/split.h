@@ -40,6 +40,8 @@ typedef struct StatementList {
 ErrCode sql_split(Arena *arena, const char *file, const char *sql, size_t length, int first_line,
                   StatementList *ret_list, Error *err) MUST_CHECK;
 
+/* Another text in its place: its keywords are read anew. */
+void statement_set_text(Arena *arena, Statement *statement, const char *text);
 /* Where a statement failed: file, line, column and that line's text. `position` as the server
  * counts it, characters from 1 in the statement's text; 0 = not known, then it is the first token.
  */

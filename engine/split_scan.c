@@ -84,14 +84,6 @@ static bool locate(Scanner *scanner)
     return same == scanner->buffer.len;
 }
 
-bool scanner_is_copy(const Scanner *scanner)
-{
-    const char *text = scanner->buffer.data;
-    Words words = {.at = text};
-    return words_next(&words) && strcmp(words.word, "COPY") == 0 &&
-           words_have_pair(text, "FROM", "STDIN");
-}
-
 static Found escape(Scanner *scanner)
 {
     scanner->lost = true;
@@ -103,7 +95,7 @@ static Found statement_found(Scanner *scanner)
     scanner->over = true;
     if (!scanner->lost && !locate(scanner))
         return escape(scanner);
-    if (scanner->lost || !scanner_is_copy(scanner))
+    if (scanner->lost || !words_take_rows(scanner->buffer.data))
         return FOUND_STATEMENT;
     /* Rows begin on the next line, whatever else is on this one; what the lexer was given ends
      * where they may end. */

@@ -42,6 +42,5 @@ Found scanner_next(Scanner *scanner, const char *stop);
 /* At the text's end: FOUND_STATEMENT for a last one without semicolon, which may be blank, or
  * FOUND_ESCAPE. */
 Found scanner_rest(Scanner *scanner);
-bool scanner_is_copy(const Scanner *scanner); /* the statement in hand takes rows */
 /* Whether the statement in hand has more in it than blanks and comments. */
 bool scanner_in_statement(const Scanner *scanner);

@@ -158,3 +158,10 @@ bool words_have(const char *text, const char *word)
     }
     return false;
 }
+
+bool words_take_rows(const char *text)
+{
+    Words words = {.at = text};
+    return words_next(&words) && strcmp(words.word, "COPY") == 0 &&
+           words_have_pair(text, "FROM", "STDIN");
+}

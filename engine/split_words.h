@@ -19,6 +19,7 @@ bool words_next(Words *words);
 /* `first` directly followed by `second`, outside of parentheses. */
 bool words_have_pair(const char *text, const char *first, const char *second);
 bool words_have(const char *text, const char *word);
+bool words_take_rows(const char *text);                         /* COPY ... FROM STDIN */
 bool word_is_one_of(const char *word, const char *const *list); /* ended by NULL */
 
 bool words_is_space(char c);
