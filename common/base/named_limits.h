@@ -15,6 +15,9 @@ enum {
     LIMIT_TRUST_FILE_BYTES = 1024 * 1024,
     LIMIT_REVISIONS = 100000,
     LIMIT_IMPORT_FILES = 2 * LIMIT_REVISIONS + 1000, /* names in one directory of another tool's */
+    LIMIT_IMPORT_ANSWER_BYTES = 64 * 1024 * 1024,    /* one revision of an interpreter's, as JSON */
+    LIMIT_IMPORT_ANSWERS_BYTES = 512 * 1024 * 1024,
+    LIMIT_IMPORT_SILENCE_MS = 5 * 60 * 1000, /* large applications take their time to load */
     LIMIT_REVISION_ID_BYTES = 255,
     LIMIT_REVISION_PARENTS = 64,
     LIMIT_STATEMENTS_PER_SECTION = 20000,
