@@ -18,7 +18,7 @@
  *
  * Invariants (numbers as in ARCHITECTURE.md):
  *   I1   a shard has at most one job in flight; generation and attempt only rise
- *   I3   a forward order goes only to a shard of the opened wave
+ *   I3   a forward order goes only to a shard of a wave that was opened
  *   I4   an order or a stop leaves only when the record that allows it is durable
  *   I5   after a stop or an abort is decided no forward job is dispatched
  *   I6   a wave opens only when the end of the one before is durable
@@ -109,6 +109,7 @@ ErrCode rollout_new(const PlanHeader *header, const PlanShard *shards, size_t sh
     r->flying = xcalloc(shard_count, sizeof *r->flying);
     r->state = r->shown_state = ROLLOUT_APPROVED;
     r->who = r->reason = r->shown_who = r->shown_reason = "";
+    r->concurrency = header->policy.concurrency;
     make_shards(r);
     make_waves(r);
     *ret_rollout = r;
@@ -359,6 +360,16 @@ static ErrCode take_event(RolloutStep *step, const RolloutEvent *event, Error *e
         return on_resume(step, event, err);
     case ROLLOUT_EVENT_ABORT:
         return on_abort(step, event, err);
+    case ROLLOUT_EVENT_RETRY:
+        return rollout_on_retry(step, &event->command, err);
+    case ROLLOUT_EVENT_SKIP:
+        return rollout_on_skip(step, &event->command, err);
+    case ROLLOUT_EVENT_SET:
+        return rollout_on_set(step, &event->command, err);
+    case ROLLOUT_EVENT_BRAKE:
+        if (!over)
+            rollout_on_brake(step, event->brake);
+        return ERR_OK;
     case ROLLOUT_EVENT_AGENT_UP:
         if (!over)
             on_agent_up(step, event->agent);
@@ -417,6 +428,11 @@ ErrCode rollout_replay(Rollout *rollout, const RolloutRecord *record, Error *err
     rollout->shown_who = rollout->who;
     rollout->shown_reason = rollout->reason;
     return ERR_OK;
+}
+
+void rollout_set_brake(Rollout *rollout, bool braked)
+{
+    rollout->braked = braked;
 }
 
 void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, RolloutEffects *effects)

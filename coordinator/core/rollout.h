@@ -40,6 +40,8 @@ MUST_CHECK ErrCode rollout_step(Rollout *rollout, const RolloutEvent *event,
 
 /* Applies a journalled record. ERR_JOURNAL when it can't follow the ones before it. */
 MUST_CHECK ErrCode rollout_replay(Rollout *rollout, const RolloutRecord *record, Error *err);
+/* Before rollout_recover, and by BRAKE events later: whether the fleet's brake is on. */
+void rollout_set_brake(Rollout *rollout, bool braked);
 /* After the last rollout_replay: every agent counts as down until AGENT_UP, what is in flight is
  * sent again then, a bake goes on with what is left of it. */
 void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, RolloutEffects *effects);
@@ -55,6 +57,7 @@ typedef struct RolloutCounts {
     uint32_t in_flight;
     uint32_t failures; /* what counts against the budget */
     uint32_t rolled_back;
+    uint32_t skipped;
 } RolloutCounts;
 
 typedef struct RolloutWaveView {
@@ -74,6 +77,7 @@ typedef struct RolloutShardView {
     bool in_flight;
     bool overdue;     /* in doubt past the deadline */
     bool rolled_back; /* taken back: stands at the plan's rows_before */
+    bool skipped;     /* left out by an operator; `message` says why */
     JobPhase phase;
     JobOutcome outcome; /* of the last job that ended */
     uint32_t steps_done;
@@ -90,8 +94,13 @@ RolloutState rollout_state(const Rollout *rollout);
 const char *rollout_reason(const Rollout *rollout); /* why it is in that state; '' = no reason */
 const char *rollout_who(const Rollout *rollout);    /* '' = the rollout itself */
 bool rollout_is_stopping(const Rollout *rollout);   /* jobs in flight, or its policy, come first */
-uint32_t rollout_wave(const Rollout *rollout);      /* the one opened last; 0 before that */
-bool rollout_is_durable(const Rollout *rollout);    /* every decision so far is durable */
+bool rollout_is_braked(const Rollout *rollout);
+Concurrency rollout_concurrency(const Rollout *rollout); /* the plan's caps as set since */
+/* "concurrency.fleet" and so on; UNSPECIFIED for no such setting. */
+RolloutSetting rollout_setting_from_name(const char *name);
+const char *rollout_setting_name(RolloutSetting setting);
+uint32_t rollout_wave(const Rollout *rollout);   /* the one opened last; 0 before that */
+bool rollout_is_durable(const Rollout *rollout); /* every decision so far is durable */
 uint64_t rollout_record_count(const Rollout *rollout);
 void rollout_counts(const Rollout *rollout, RolloutCounts *out);
 void rollout_wave_view(const Rollout *rollout, uint32_t wave, RolloutWaveView *out);

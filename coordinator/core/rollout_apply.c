@@ -128,7 +128,7 @@ static ErrCode apply_wave_opened(Rollout *r, const RolloutRecord *record, Error 
     for (uint32_t i = wave->first; i < wave->first + wave->count; i++) {
         if (r->plan[i].steps.count == 0)
             set_shard_state(r, &r->shards[i], SHARD_CURRENT);
-        else
+        else if (!r->shards[i].skipped)
             set_wanted(r, &r->shards[i], true);
     }
     return ERR_OK;
@@ -335,6 +335,101 @@ static ErrCode apply_take_back(Rollout *r, const RolloutRecord *record, Error *e
     return ERR_OK;
 }
 
+static void set_skipped(Rollout *r, RolloutShard *shard, bool skipped)
+{
+    if (shard->skipped == skipped)
+        return;
+    shard->skipped = skipped;
+    r->waves[r->plan[shard - r->shards].wave].skipped += skipped ? 1u : -1u;
+}
+
+bool rollout_can_retry(const Rollout *r, uint32_t index)
+{
+    const RolloutShard *shard = &r->shards[index];
+    bool ended =
+        shard->failed && (shard->state == SHARD_FAILED || shard->state == SHARD_UNREACHABLE);
+    return !shard->in_flight && !shard->back && (ended || shard->skipped);
+}
+
+bool rollout_can_skip(const Rollout *r, uint32_t index)
+{
+    const RolloutShard *shard = &r->shards[index];
+    return !shard->in_flight && !shard->back && !shard->skipped && !shard->changed &&
+           !shard->unsure && shard->state == SHARD_PENDING;
+}
+
+static ErrCode apply_retried(Rollout *r, const RolloutRecord *record, Error *err)
+{
+    for (size_t i = 0; i < record->shard_count; i++)
+        CHECK(rollout_can_retry(r, record->shards[i].index), "shard %u can't be retried",
+              record->shards[i].index);
+    for (size_t i = 0; i < record->shard_count; i++) {
+        uint32_t index = record->shards[i].index;
+        RolloutShard *shard = &r->shards[index];
+        RolloutWave *wave = &r->waves[r->plan[index].wave];
+        set_failed(r, shard, false);
+        set_skipped(r, shard, false);
+        set_shard_state(r, shard, SHARD_PENDING);
+        if (wave->state == WAVE_WAITING)
+            continue;
+        set_wanted(r, shard, true);
+        if (wave->state == WAVE_BAKING)
+            wave->state = WAVE_OPEN; /* it bakes anew when they have ended */
+    }
+    return ERR_OK;
+}
+
+static ErrCode apply_skipped(Rollout *r, const RolloutRecord *record, Error *err)
+{
+    for (size_t i = 0; i < record->shard_count; i++)
+        CHECK(rollout_can_skip(r, record->shards[i].index), "shard %u can't be skipped",
+              record->shards[i].index);
+    for (size_t i = 0; i < record->shard_count; i++) {
+        const RolloutShardRecord *item = &record->shards[i];
+        RolloutShard *shard = &r->shards[item->index];
+        set_wanted(r, shard, false);
+        set_skipped(r, shard, true);
+        keep_detail(r, shard, item);
+    }
+    return ERR_OK;
+}
+
+static uint32_t *setting_of(Concurrency *concurrency, uint32_t setting)
+{
+    switch ((RolloutSetting)setting) {
+    case ROLLOUT_SETTING_CONCURRENCY_FLEET:
+        return &concurrency->fleet;
+    case ROLLOUT_SETTING_CONCURRENCY_HOST:
+        return &concurrency->host;
+    case ROLLOUT_SETTING_CONCURRENCY_CLUSTER:
+        return &concurrency->cluster;
+    case ROLLOUT_SETTING_CONCURRENCY_DATABASE:
+        return &concurrency->database;
+    case ROLLOUT_SETTING_UNSPECIFIED:
+    case ROLLOUT_SETTING_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+uint32_t rollout_setting_max(const Rollout *r, RolloutSetting setting)
+{
+    Concurrency planned = r->header->policy.concurrency;
+    uint32_t cap = *setting_of(&planned, setting);
+    return cap == 0 ? UINT32_MAX : cap;
+}
+
+static ErrCode apply_set(Rollout *r, const RolloutRecord *record, Error *err)
+{
+    uint32_t *value = setting_of(&r->concurrency, record->setting);
+    CHECK(value != NULL, "no setting %u", record->setting);
+    CHECK(record->value > 0 &&
+              record->value <= rollout_setting_max(r, (RolloutSetting)record->setting),
+          "setting %u can't be %u", record->setting, record->value);
+    *value = record->value;
+    return ERR_OK;
+}
+
 static ErrCode apply_wave_state(Rollout *r, const RolloutRecord *record, Error *err)
 {
     CHECK(r->wave_opened && record->wave == r->wave, "wave %u is not the open one", record->wave);
@@ -429,6 +524,12 @@ static ErrCode apply_kind(Rollout *r, const RolloutRecord *record, Error *err)
         return apply_wave_state(r, record, err);
     case ROLLOUT_RECORD_STATE:
         return apply_state(r, record, err);
+    case ROLLOUT_RECORD_RETRIED:
+        return apply_retried(r, record, err);
+    case ROLLOUT_RECORD_SKIPPED:
+        return apply_skipped(r, record, err);
+    case ROLLOUT_RECORD_SET:
+        return apply_set(r, record, err);
     case ROLLOUT_RECORD_UNSPECIFIED:
     case ROLLOUT_RECORD_KIND_COUNT:
         break;
@@ -451,9 +552,9 @@ ErrCode rollout_apply(Rollout *r, const RolloutRecord *record, Error *err)
 const char *rollout_record_kind_name(RolloutRecordKind kind)
 {
     static const char *const names[ROLLOUT_RECORD_KIND_COUNT] = {
-        "unspecified", "started",       "wave-opened",   "dispatched",
-        "resent",      "recalled",      "shard-ended",   "shard-unknown",
-        "shard-known", "shard-overdue", "take-back",     "wave-baking",
-        "wave-done",   "stop-decided",  "abort-decided", "state"};
+        "unspecified", "started",     "wave-opened",   "dispatched",   "resent",
+        "recalled",    "shard-ended", "shard-unknown", "shard-known",  "shard-overdue",
+        "take-back",   "wave-baking", "wave-done",     "stop-decided", "abort-decided",
+        "state",       "retried",     "skipped",       "set"};
     return (unsigned)kind < ROLLOUT_RECORD_KIND_COUNT ? names[kind] : "unspecified";
 }

@@ -227,6 +227,12 @@ static void succeed(RolloutStep *step)
                                          .reason = reason});
 }
 
+/* Shards of waves that were done, at work again because an operator had them retried. */
+static bool retries_left(const Rollout *r)
+{
+    return r->forward_wanted > 0 || r->in_flight > 0 || r->back_unsettled > 0;
+}
+
 /* One move of the open wave; false when there is none. */
 static bool move_wave(RolloutStep *step)
 {
@@ -254,6 +260,8 @@ static bool move_wave(RolloutStep *step)
         decide_wave(step, ROLLOUT_RECORD_WAVE_DONE, r->wave);
         return true;
     case WAVE_DONE:
+        if (retries_left(r))
+            return false;
         if (last) {
             succeed(step);
             return false;
@@ -279,7 +287,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 /* Jobs that may still be started in the fleet, forward ones when `forward`. */
 static uint32_t free_slots(const Rollout *r, bool forward)
 {
-    uint32_t cap = r->header->policy.concurrency.fleet;
+    uint32_t cap = r->concurrency.fleet;
     uint32_t used = r->in_flight - r->in_flight_overdue;
     uint32_t slots = cap == 0 ? r->shard_count : cap > used ? cap - used : 0;
     if (!forward || r->failures == 0)
@@ -304,7 +312,7 @@ static bool has_room(uint32_t cap, uint32_t load)
 /* Its agent is there and none of its caps is reached, with those picked in this round. */
 static bool can_start(const Rollout *r, const RolloutShard *shard)
 {
-    const Concurrency *cap = &r->header->policy.concurrency;
+    const Concurrency *cap = &r->concurrency;
     return r->agents[shard->agent].up && has_room(cap->host, r->host_load[shard->host]) &&
            has_room(cap->cluster, r->cluster_load[shard->cluster]) &&
            has_room(cap->database, r->database_load[shard->database]);
@@ -335,6 +343,7 @@ static size_t pick(Rollout *r, bool forward, uint32_t slots, uint32_t *picked)
         wanted--;
         if (!can_start(r, shard))
             continue;
+        INVARIANT(I3, r->waves[r->plan[i].wave].state != WAVE_WAITING);
         count_load(r, shard, 1);
         picked[count++] = i;
     }
@@ -348,10 +357,9 @@ static void dispatch(RolloutStep *step, bool forward)
     Rollout *r = step->rollout;
     uint32_t wanted = forward ? r->forward_wanted : r->back_unsettled - r->in_flight_back;
     uint32_t slots = min_u32(free_slots(r, forward), wanted);
-    if (slots == 0)
+    if (slots == 0 || r->braked)
         return;
     INVARIANT(I5, !forward || !r->stop_decided);
-    INVARIANT(I3, !forward || r->waves[r->wave].state == WAVE_OPEN);
     uint32_t *picked = ARENA_ARRAY(step->effects->arena, uint32_t, slots);
     size_t count = pick(r, forward, slots, picked);
     if (count == 0)
@@ -379,7 +387,7 @@ void rollout_advance(RolloutStep *step)
     if (r->wave_opened &&
         (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_ROLLING_BACK || halted))
         dispatch(step, false);
-    if (r->wave_opened && r->state == ROLLOUT_RUNNING && r->waves[r->wave].state == WAVE_OPEN)
+    if (r->wave_opened && r->state == ROLLOUT_RUNNING)
         dispatch(step, true);
     finish_rolling_back(step);
 }

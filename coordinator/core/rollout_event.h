@@ -14,6 +14,11 @@ typedef enum RolloutEventKind {
     ROLLOUT_EVENT_PAUSE,      /* command */
     ROLLOUT_EVENT_RESUME,     /* command */
     ROLLOUT_EVENT_ABORT,      /* command */
+    ROLLOUT_EVENT_RETRY,      /* command, with shards: failed or skipped ones are wanted again; none
+                                 named = every failed one */
+    ROLLOUT_EVENT_SKIP,       /* command, with shards: pending ones are left out */
+    ROLLOUT_EVENT_SET,        /* command, with setting and value */
+    ROLLOUT_EVENT_BRAKE,      /* brake: the fleet's brake was put on or taken off */
     ROLLOUT_EVENT_AGENT_UP,   /* agent: it can be reached, with a boot nonce that is new or again
                                  after   AGENT_DOWN; what was in flight on it is sent again */
     ROLLOUT_EVENT_AGENT_DOWN, /* agent: no report for the silence deadline, or said goodbye */
@@ -23,9 +28,23 @@ typedef enum RolloutEventKind {
     ROLLOUT_EVENT_COUNT
 } RolloutEventKind;
 
+/* What an operator may change while it runs; on disk, never reused. */
+typedef enum RolloutSetting {
+    ROLLOUT_SETTING_UNSPECIFIED = 0,
+    ROLLOUT_SETTING_CONCURRENCY_FLEET = 1,
+    ROLLOUT_SETTING_CONCURRENCY_HOST = 2,
+    ROLLOUT_SETTING_CONCURRENCY_CLUSTER = 3,
+    ROLLOUT_SETTING_CONCURRENCY_DATABASE = 4,
+    ROLLOUT_SETTING_COUNT
+} RolloutSetting;
+
 typedef struct RolloutCommand {
-    const char *who;    /* operator's name or key id */
-    const char *reason; /* may be '' */
+    const char *who;        /* operator's name or key id */
+    const char *reason;     /* may be '' */
+    const uint32_t *shards; /* plan indices; RETRY and SKIP */
+    size_t shard_count;
+    RolloutSetting setting; /* SET */
+    uint32_t value;
 } RolloutCommand;
 
 /* The shell passes only reports of the agent's current boot, each once and in their sequence. */
@@ -40,6 +59,7 @@ typedef struct RolloutEvent {
     uint64_t unix_ms; /* wall clock; goes into records, and bridges a restart of the coordinator */
     union {
         RolloutCommand command;
+        bool brake;
         uint32_t agent; /* rollout_agent_find() */
         RolloutJobEvent job;
         uint64_t persisted; /* RolloutRecord.number */

@@ -38,6 +38,7 @@ typedef struct RolloutShard {
     bool overdue : 1;
     bool failed : 1; /* counts against the budget */
     bool rolled_back : 1;
+    bool skipped : 1; /* by an operator: pending, and not wanted */
     uint32_t generation;
     uint32_t attempt;
     uint64_t first_unix_ms; /* of its first dispatch */
@@ -72,6 +73,7 @@ typedef struct RolloutWave {
     uint32_t by_state[SHARD_STATE_COUNT];
     uint32_t in_flight;
     uint32_t rolled_back;
+    uint32_t skipped;
 } RolloutWave;
 
 typedef struct RolloutAgent {
@@ -107,7 +109,8 @@ struct Rollout {
     RolloutState state;
     const char *who;
     const char *reason;
-    uint64_t state_number; /* of the record that set `state` */
+    Concurrency concurrency; /* the plan's caps, as operators have set them since */
+    uint64_t state_number;   /* of the record that set `state` */
     bool wave_opened;
     uint32_t wave;
     uint64_t wave_done_number; /* of the last WAVE_DONE record */
@@ -136,6 +139,7 @@ struct Rollout {
     uint64_t stop_sent_ms;
 
     /* Of this process. */
+    bool braked;           /* by the fleet's brake: nothing starts, jobs finish their step */
     uint32_t *flying;      /* shards in flight, in no order */
     uint32_t next_forward; /* no forward shard before this one is wanted */
     uint32_t next_back;
@@ -155,6 +159,19 @@ typedef struct RolloutStep {
 
 /* rollout_apply.c: the fold. ERR_JOURNAL when the record can't follow; then nothing changed. */
 MUST_CHECK ErrCode rollout_apply(Rollout *rollout, const RolloutRecord *record, Error *err);
+
+/* Failed or skipped, and nothing else is under way with it. */
+bool rollout_can_retry(const Rollout *rollout, uint32_t index);
+/* Not begun. */
+bool rollout_can_skip(const Rollout *rollout, uint32_t index);
+/* What the approved plan allows. */
+uint32_t rollout_setting_max(const Rollout *rollout, RolloutSetting setting);
+
+/* rollout_control.c: what operators ask of a rollout that is at work. */
+MUST_CHECK ErrCode rollout_on_retry(RolloutStep *step, const RolloutCommand *command, Error *err);
+MUST_CHECK ErrCode rollout_on_skip(RolloutStep *step, const RolloutCommand *command, Error *err);
+MUST_CHECK ErrCode rollout_on_set(RolloutStep *step, const RolloutCommand *command, Error *err);
+void rollout_on_brake(RolloutStep *step, bool braked);
 
 /* rollout_decide.c */
 /* Decides one record: applies it and asks for it to be journalled. */
@@ -192,7 +209,7 @@ static inline uint32_t rollout_forward_active(const Rollout *rollout)
 
 static inline bool rollout_is_draining(const Rollout *rollout)
 {
-    if (rollout->state == ROLLOUT_PAUSED || rollout->aborting)
+    if (rollout->state == ROLLOUT_PAUSED || rollout->aborting || rollout->braked)
         return true;
     return rollout->state == ROLLOUT_HALTED && !rollout->policy_done &&
            rollout_forward_active(rollout) > 0;

@@ -43,6 +43,33 @@ bool rollout_is_stopping(const Rollout *rollout)
     return draining || (rollout->shown_state == ROLLOUT_HALTED && policy_due);
 }
 
+bool rollout_is_braked(const Rollout *rollout)
+{
+    return rollout->braked;
+}
+
+Concurrency rollout_concurrency(const Rollout *rollout)
+{
+    return rollout->concurrency;
+}
+
+static const char *const setting_names[ROLLOUT_SETTING_COUNT] = {
+    "", "concurrency.fleet", "concurrency.host", "concurrency.cluster", "concurrency.database"};
+
+RolloutSetting rollout_setting_from_name(const char *name)
+{
+    for (int i = 1; i < ROLLOUT_SETTING_COUNT; i++) {
+        if (strcmp(name, setting_names[i]) == 0)
+            return (RolloutSetting)i;
+    }
+    return ROLLOUT_SETTING_UNSPECIFIED;
+}
+
+const char *rollout_setting_name(RolloutSetting setting)
+{
+    return (unsigned)setting < ROLLOUT_SETTING_COUNT ? setting_names[setting] : "";
+}
+
 uint32_t rollout_wave(const Rollout *rollout)
 {
     return rollout->wave;
@@ -66,6 +93,7 @@ static void add_wave(const RolloutWave *wave, RolloutCounts *counts)
     counts->in_flight += wave->in_flight;
     counts->failures += wave->failures;
     counts->rolled_back += wave->rolled_back;
+    counts->skipped += wave->skipped;
 }
 
 void rollout_counts(const Rollout *rollout, RolloutCounts *out)
@@ -104,6 +132,7 @@ void rollout_shard(const Rollout *rollout, uint32_t index, RolloutShardView *out
         .in_flight = shard->in_flight,
         .overdue = shard->overdue,
         .rolled_back = shard->rolled_back,
+        .skipped = shard->skipped,
         .phase = (JobPhase)shard->phase,
         .outcome = (JobOutcome)shard->outcome,
         .steps_done = shard->steps_done,

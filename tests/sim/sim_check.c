@@ -89,6 +89,32 @@ static void check_success(Sim *sim, const RolloutShardRecord *item)
     }
 }
 
+static bool lists_shard(const RolloutRecord *record, uint32_t index)
+{
+    for (size_t i = 0; i < record->shard_count; i++) {
+        if (record->shards[i].index == index)
+            return true;
+    }
+    return false;
+}
+
+static void check_dispatched(Sim *sim, const RolloutRecord *record)
+{
+    SIM_CHECK(sim, I20, !sim->braked, "shard %u is dispatched under the fleet's brake",
+              record->shards[0].index);
+    for (size_t i = 0; i < record->shard_count; i++) {
+        uint32_t index = record->shards[i].index;
+        bool skipped = false;
+        for (uint32_t k = 0; k < sim->journal_count; k++) {
+            RolloutRecordKind kind = sim->journal[k].kind;
+            if ((kind == ROLLOUT_RECORD_SKIPPED || kind == ROLLOUT_RECORD_RETRIED) &&
+                lists_shard(&sim->journal[k], index))
+                skipped = kind == ROLLOUT_RECORD_SKIPPED;
+        }
+        SIM_CHECK(sim, I21, !skipped, "shard %u is dispatched, and was skipped", index);
+    }
+}
+
 void sim_check_record(Sim *sim, const RolloutRecord *record, uint32_t in_flight_forward)
 {
     switch (record->kind) {
@@ -97,6 +123,9 @@ void sim_check_record(Sim *sim, const RolloutRecord *record, uint32_t in_flight_
                   record->wave == 0 || find_kind(sim, sim->journal_durable,
                                                  ROLLOUT_RECORD_WAVE_DONE, record->wave - 1) != 0,
                   "wave %u opens before the end of the one before is durable", record->wave);
+        break;
+    case ROLLOUT_RECORD_DISPATCHED:
+        check_dispatched(sim, record);
         break;
     case ROLLOUT_RECORD_SHARD_ENDED:
         if (record->shards[0].outcome == OUTCOME_SUCCEEDED)

@@ -181,7 +181,7 @@ static void give(Sim *sim, RolloutEvent event)
     event.unix_ms = unix_ms(sim);
     uint64_t before = rollout_record_count(sim->rollout);
     ErrCode code = rollout_step(sim->rollout, &event, &effects, &error);
-    if (code == ERR_STATE)
+    if (code == ERR_STATE || code == ERR_REFUSED)
         SIM_CHECK(sim, I12, effects.count == 0 && before == rollout_record_count(sim->rollout),
                   "a refused command changed something");
     else if (code != ERR_OK)
@@ -256,8 +256,25 @@ void sim_coord_command(Sim *sim, RolloutEventKind kind)
 {
     if (sim->rollout == NULL)
         return;
-    sim_trace(sim, "operator: %d", (int)kind);
-    give(sim, (RolloutEvent){.kind = kind, .command = {.who = "ann", .reason = "simulated"}});
+    RolloutCommand command = {.who = "ann", .reason = "simulated"};
+    uint32_t shard = (uint32_t)sim_random(sim, sim->header.shard_count);
+    if (kind == ROLLOUT_EVENT_SKIP || (kind == ROLLOUT_EVENT_RETRY && sim_chance(sim, 50))) {
+        command.shards = &shard;
+        command.shard_count = 1;
+    } else if (kind == ROLLOUT_EVENT_SET) {
+        command.setting = (RolloutSetting)(1 + sim_random(sim, ROLLOUT_SETTING_COUNT - 1));
+        command.value = (uint32_t)sim_random(sim, 8);
+    }
+    sim_trace(sim, "operator: %d shard %u", (int)kind, shard);
+    give(sim, (RolloutEvent){.kind = kind, .command = command});
+}
+
+void sim_coord_brake(Sim *sim, bool braked)
+{
+    sim->braked = braked;
+    sim_trace(sim, "brake: %d", (int)braked);
+    if (sim->rollout != NULL)
+        give(sim, (RolloutEvent){.kind = ROLLOUT_EVENT_BRAKE, .brake = braked});
 }
 
 /* --- lives ------------------------------------------------------------------------------------ */
@@ -311,6 +328,7 @@ void sim_coord_start(Sim *sim)
     RolloutEffects effects = {.arena = arena};
     uint32_t forward = forward_in_flight(sim);
     sim->recovering = true;
+    rollout_set_brake(sim->rollout, sim->braked);
     rollout_recover(sim->rollout, sim->now_ms, unix_ms(sim), &effects);
     execute(sim, &effects, forward);
     sim->recovering = false;

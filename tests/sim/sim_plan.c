@@ -205,10 +205,16 @@ static void cut_session(Sim *sim)
 
 static void command(Sim *sim)
 {
-    static const RolloutEventKind kinds[] = {ROLLOUT_EVENT_PAUSE,  ROLLOUT_EVENT_RESUME,
-                                             ROLLOUT_EVENT_RESUME, ROLLOUT_EVENT_PAUSE,
-                                             ROLLOUT_EVENT_START,  ROLLOUT_EVENT_ABORT};
-    sim_coord_command(sim, kinds[sim_random(sim, sim_chance(sim, 10) ? 6 : 5)]);
+    static const RolloutEventKind kinds[] = {
+        ROLLOUT_EVENT_PAUSE, ROLLOUT_EVENT_RESUME, ROLLOUT_EVENT_RESUME, ROLLOUT_EVENT_PAUSE,
+        ROLLOUT_EVENT_START, ROLLOUT_EVENT_RETRY,  ROLLOUT_EVENT_SKIP,   ROLLOUT_EVENT_SET,
+        ROLLOUT_EVENT_BRAKE, ROLLOUT_EVENT_BRAKE,  ROLLOUT_EVENT_ABORT,
+    };
+    RolloutEventKind kind = kinds[sim_random(sim, sim_chance(sim, 10) ? 11 : 10)];
+    if (kind == ROLLOUT_EVENT_BRAKE)
+        sim_coord_brake(sim, !sim->braked);
+    else
+        sim_coord_command(sim, kind);
 }
 
 static void chaos(Sim *sim, const SimArgs *args)
@@ -258,6 +264,7 @@ static void heal(Sim *sim, const SimArgs *args)
     for (uint32_t i = 0; i < SIM_CLUSTERS_MAX; i++)
         sim->server_up[i] = true;
     sim_coord_start(sim);
+    sim_coord_brake(sim, false);
 }
 
 static void start_rollout(Sim *sim, const SimArgs *args)
