@@ -78,6 +78,8 @@ static ErrCode run_status(CommandContext *context, Error *err)
     say(context, "agents       %lld connected of %lld, on %lld hosts",
         (long long)answer_int(agents, "connected"), (long long)answer_int(agents, "admitted"),
         (long long)answer_int(answer.result, "hosts"));
+    if (answer_bool(answer.result, "braked"))
+        say(context, "brake        ON, %s", answer_text(answer.result, "brake_reason"));
     say(context, "shards       %s", counts_text(context, json_object_get(answer.result, "shards")));
     const json_t *rows = json_object_get(answer.result, "rows");
     for (size_t i = 0; i < json_array_size(rows); i++) {

@@ -60,7 +60,45 @@ static const char *const control_words[] = {
     [PGTIDE__V1__CONTROL__CONTROL_PAUSE] = "pausing; jobs in flight finish their step",
     [PGTIDE__V1__CONTROL__CONTROL_RESUME] = "going on",
     [PGTIDE__V1__CONTROL__CONTROL_ABORT] = "aborting; jobs in flight finish their step",
+    [PGTIDE__V1__CONTROL__CONTROL_RETRY] = "trying again what failed",
+    [PGTIDE__V1__CONTROL__CONTROL_SKIP] = "left out",
+    [PGTIDE__V1__CONTROL__CONTROL_SET] = "set",
 };
+
+/* "concurrency.fleet=10" */
+static ErrCode setting_read(CommandContext *context, Pgtide__V1__ControlRollout *message,
+                            Error *err)
+{
+    const char *given = context_argument(context, 1);
+    const char *equals = strchr(given, '=');
+    char *end = NULL;
+    unsigned long value = equals == NULL ? 0 : strtoul(equals + 1, &end, 10);
+    if (equals == NULL || equals[1] < '0' || equals[1] > '9' || *end != '\0' ||
+        value > UINT32_MAX) {
+        err_set(err, ERR_USAGE, "'%.80s' is not SETTING=NUMBER", given);
+        err_hint(err, "For example `pgtide rollout set ROLLOUT concurrency.fleet=10`.");
+        return ERR_USAGE;
+    }
+    message->setting =
+        proto_from_text(arena_strndup(context->arena, given, (size_t)(equals - given)));
+    message->value = (uint32_t)value;
+    return ERR_OK;
+}
+
+/* What stands behind the rollout's name: shards, or a setting. */
+static ErrCode control_arguments(CommandContext *context, Pgtide__V1__Control control,
+                                 Pgtide__V1__ControlRollout *message, Error *err)
+{
+    if (control == PGTIDE__V1__CONTROL__CONTROL_SET)
+        return setting_read(context, message, err);
+    size_t count = context->arguments.count - 1;
+    char **shards = ARENA_ARRAY(context->arena, char *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        shards[i] = arena_strdup(context->arena, context_argument(context, i + 1));
+    message->shards = shards;
+    message->n_shards = count;
+    return ERR_OK;
+}
 
 static ErrCode control_send(CommandContext *context, Pgtide__V1__Control control, Error *err)
 {
@@ -80,6 +118,9 @@ static ErrCode control_send(CommandContext *context, Pgtide__V1__Control control
     message.reason = proto_from_text(reason == NULL ? "" : reason);
     if (is_file)
         message.plan_digest = proto_from_digest(&digest);
+    code = control_arguments(context, control, &message, err);
+    if (code != ERR_OK)
+        return code;
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     request.body_case = PGTIDE__V1__REQUEST__BODY_CONTROL;
     request.control = &message;
@@ -110,6 +151,21 @@ static ErrCode run_resume(CommandContext *context, Error *err)
 static ErrCode run_abort(CommandContext *context, Error *err)
 {
     return control_send(context, PGTIDE__V1__CONTROL__CONTROL_ABORT, err);
+}
+
+static ErrCode run_retry(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_RETRY, err);
+}
+
+static ErrCode run_skip(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_SKIP, err);
+}
+
+static ErrCode run_set(CommandContext *context, Error *err)
+{
+    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_SET, err);
 }
 
 static ErrCode run_list(CommandContext *context, Error *err)
@@ -162,7 +218,8 @@ static void summary_tell(CommandContext *context, const json_t *rollout)
     const char *reason = answer_text(rollout, "reason");
     const json_t *approvals = json_object_get(rollout, "approvals");
     say(context, "rollout    %s (%s)", answer_text(rollout, "name"), answer_text(rollout, "id"));
-    say(context, "state      %s%s%s%s", answer_text(rollout, "state"),
+    say(context, "state      %s%s%s%s%s", answer_text(rollout, "state"),
+        answer_bool(rollout, "braked") ? ", held by the fleet's brake" : "",
         answer_bool(rollout, "stopping") ? ", stopping" : "", reason[0] == '\0' ? "" : ": ",
         reason);
     say(context, "plan       %s to %s with bundle %s, by %s", answer_text(rollout, "direction"),
@@ -214,15 +271,16 @@ static void shards_tell(CommandContext *context, const json_t *rollout, bool onl
     size_t shown = 0;
     for (size_t i = 0; i < json_array_size(shards); i++) {
         const json_t *shard = json_array_get(shards, i);
-        bool troubled = answer_text(shard, "code")[0] != '\0';
+        bool troubled = answer_text(shard, "code")[0] != '\0' || answer_bool(shard, "skipped");
         if (only_troubled && !troubled)
             continue;
         shown++;
         const char *sqlstate = answer_text(shard, "sqlstate");
         table_cell(&table, answer_text(shard, "name"));
         table_cell_int(&table, answer_int(shard, "wave"));
-        table_cell(&table,
-                   answer_bool(shard, "rolled_back") ? "rolled back" : answer_text(shard, "state"));
+        table_cell(&table, answer_bool(shard, "rolled_back") ? "rolled back"
+                           : answer_bool(shard, "skipped")   ? "skipped"
+                                                             : answer_text(shard, "state"));
         table_cell(&table, arena_printf(context->arena, "%lld/%lld",
                                         (long long)answer_int(shard, "steps_done"),
                                         (long long)answer_int(shard, "steps_total")));
@@ -392,6 +450,40 @@ ROLLOUT_COMMAND(
     cmd_rollout_abort, "abort", "stop for good; what is done stays", reason_options, run_abort,
     "An aborted rollout is never resumed. `pgtide rollout rollback` makes a plan to take it back.");
 
+const CliCommand cmd_rollout_retry = {
+    .words = "rollout retry",
+    .arguments = "ROLLOUT [SHARD...]",
+    .arguments_min = 1,
+    .arguments_max = 1001,
+    .summary = "try failed shards again (all of them, or those named)",
+    .details =
+        "While the rollout runs or is paused. A shard that was skipped is wanted again when it "
+        "is named. What failed counts against the budget again if it fails again.",
+    .options = reason_options,
+    .run = run_retry,
+};
+const CliCommand cmd_rollout_skip = {
+    .words = "rollout skip",
+    .arguments = "ROLLOUT SHARD...",
+    .arguments_min = 2,
+    .arguments_max = 1001,
+    .summary = "leave shards out that have not begun (needs --reason)",
+    .details =
+        "They stay where they are. `pgtide rollout retry` with their names takes them in again.",
+    .options = reason_options,
+    .run = run_skip,
+};
+const CliCommand cmd_rollout_set = {
+    .words = "rollout set",
+    .arguments = "ROLLOUT SETTING=NUMBER",
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .summary = "change concurrency.fleet, .host, .cluster or .database now",
+    .details =
+        "Down to 1, and up again to what the approved plan says. Jobs in flight are not touched.",
+    .options = reason_options,
+    .run = run_set,
+};
 const CliCommand cmd_rollout_list = {
     .words = "rollout list",
     .arguments = "",

@@ -29,10 +29,11 @@ static ErrCode check_shards(const Rollout *r, const RolloutCommand *command,
             continue;
         const PlanShard *plan = &r->plan[index];
         const RolloutShard *shard = &r->shards[index];
-        const char *is = shard->skipped   ? "skipped already"
-                         : shard->back    ? "being taken back, or was"
-                         : shard->changed ? "begun"
-                                          : shard_state_name((ShardState)shard->state);
+        const char *is = shard->skipped ? "skipped already"
+                         : shard->back  ? "being taken back, or was"
+                         : shard->changed && shard->state == SHARD_PENDING
+                             ? "begun"
+                             : shard_state_name((ShardState)shard->state);
         err_set(err, ERR_STATE, "%s/%s%s%s can't be %s: it is %s", plan->cluster, plan->database,
                 plan->schema[0] == '\0' ? "" : "/", plan->schema, what, is);
         return ERR_STATE;

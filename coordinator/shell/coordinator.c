@@ -112,6 +112,32 @@ static ErrCode replay_rollout(Coordinator *coordinator, Arena *arena, ByteSpan p
     return code;
 }
 
+void coordinator_take_word(Coordinator *coordinator, const FleetWord *word)
+{
+    if (!uuid_is_nil(&word->shard)) {
+        quarantine_word(coordinator->quarantine, word);
+        return;
+    }
+    coordinator->braked = word->on;
+    free(coordinator->brake_reason);
+    coordinator->brake_reason = NULL;
+    if (word->on) {
+        Str reason = {0};
+        str_printf(&reason, "by %s: %s", word->who, word->reason);
+        coordinator->brake_reason = str_take(&reason);
+    }
+}
+
+static ErrCode replay_word(Coordinator *coordinator, Arena *arena, JournalKind kind,
+                           ByteSpan payload, Error *err)
+{
+    FleetWord word;
+    ErrCode code = fleet_word_decode(arena, kind, payload, &word, err);
+    if (code == ERR_OK)
+        coordinator_take_word(coordinator, &word);
+    return code;
+}
+
 static ErrCode replay_record(void *context, const JournalRecord *record, Error *err)
 {
     Coordinator *coordinator = context;
@@ -128,6 +154,9 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
         return replay_request(coordinator, arena, payload, err);
     case JOURNAL_ROLLOUT_RECORD:
         return replay_rollout(coordinator, arena, payload, err);
+    case JOURNAL_SHARD_QUARANTINED:
+    case JOURNAL_FLEET_BRAKED:
+        return replay_word(coordinator, arena, (JournalKind)record->kind, payload, err);
     case JOURNAL_UNSPECIFIED:
         break;
     }
@@ -236,6 +265,7 @@ void coordinator_free(Coordinator *coordinator)
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);
     quarantine_free(coordinator->quarantine);
+    free(coordinator->brake_reason);
     inventory_free(coordinator->inventory);
     roster_free(coordinator->roster);
     blob_store_close(coordinator->blobs);

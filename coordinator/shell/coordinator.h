@@ -53,6 +53,8 @@ struct Coordinator {
     MadePlan made[COORDINATOR_MADE_PLANS];
     size_t made_count;       /* ever */
     bool admissions_changed; /* the loop has to renew who may connect */
+    bool braked;             /* by an operator: no rollout starts a job */
+    char *brake_reason;      /* owned; "by NAME: REASON", NULL when it is off */
     bool higher_epoch_seen;  /* some agent has told of one; perhaps revoked since */
 
     /* Of this turn: nobody below the loop reads a clock. */
@@ -77,6 +79,8 @@ void coordinator_free(Coordinator *coordinator); /* NULL-safe */
 uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan payload);
 /* Something that a view shows has changed. */
 void coordinator_changed(Coordinator *coordinator);
+/* The fold of SHARD_QUARANTINED and FLEET_BRAKED. Rollouts at work are told by the caller. */
+void coordinator_take_word(Coordinator *coordinator, const FleetWord *word);
 /* The admitted agent that has served a coordinator of a higher epoch, or NULL. While there is one,
  * this coordinator's journal is not the fleet's newest: it decides and sends nothing. */
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator);

@@ -67,6 +67,33 @@ void quarantine_apply(Quarantine *quarantine, const PlanHeader *header, const Pl
     }
 }
 
+static void remove_at(Quarantine *quarantine, size_t index)
+{
+    free(quarantine->items[index].reason);
+    quarantine->items[index] = quarantine->items[--quarantine->count];
+    uuid_map_clear(quarantine->by_shard);
+    for (size_t i = 0; i < quarantine->count; i++)
+        uuid_map_put(quarantine->by_shard, &quarantine->items[i].shard, i);
+}
+
+void quarantine_word(Quarantine *quarantine, const FleetWord *word)
+{
+    uint64_t index;
+    bool there = uuid_map_get(quarantine->by_shard, &word->shard, &index);
+    if (there && !word->on) {
+        remove_at(quarantine, index);
+    } else if (!there && word->on) {
+        AUTO_STR Str reason = {0};
+        str_printf(&reason, "quarantined by %s: %s", word->who, word->reason);
+        add(quarantine, &(Quarantined){
+                            .shard = word->shard,
+                            .state = SHARD_QUARANTINED,
+                            .reason = xstrdup(str_text(&reason)),
+                            .since_unix_ms = word->at_unix_ms,
+                        });
+    }
+}
+
 const Quarantined *quarantine_find(const Quarantine *quarantine, const Uuid *shard)
 {
     uint64_t index;

@@ -136,7 +136,45 @@ ByteSpan rollout_record_encode(Arena *arena, const Uuid *rollout_id, const Rollo
     out.shards = ARENA_ARRAY(arena, Pgtide__V1__RolloutShardRecord *, record->shard_count + 1);
     for (size_t i = 0; i < record->shard_count; i++)
         out.shards[i] = shard_encode(arena, &record->shards[i]);
+    out.setting = record->setting;
+    out.value = record->value;
     return pack(arena, &out.base);
+}
+
+ByteSpan fleet_word_encode(Arena *arena, const FleetWord *word)
+{
+    Pgtide__V1__ShardQuarantined shard = PGTIDE__V1__SHARD_QUARANTINED__INIT;
+    Pgtide__V1__FleetBraked brake = PGTIDE__V1__FLEET_BRAKED__INIT;
+    if (uuid_is_nil(&word->shard)) {
+        brake.on = word->on;
+        brake.who = proto_from_text(word->who);
+        brake.reason = proto_from_text(word->reason);
+        brake.at_unix_ms = word->at_unix_ms;
+        return pack(arena, &brake.base);
+    }
+    shard.shard = proto_from_uuid(&word->shard);
+    shard.released = !word->on;
+    shard.who = proto_from_text(word->who);
+    shard.reason = proto_from_text(word->reason);
+    shard.at_unix_ms = word->at_unix_ms;
+    return pack(arena, &shard.base);
+}
+
+ErrCode fleet_word_decode(Arena *arena, JournalKind kind, ByteSpan payload, FleetWord *out,
+                          Error *err)
+{
+    if (kind == JOURNAL_FLEET_BRAKED) {
+        Pgtide__V1__FleetBraked *in;
+        CHECK(unpack(arena, &pgtide__v1__fleet_braked__descriptor, payload, &in, err));
+        *out = (FleetWord){{{0}}, in->on != 0, in->who, in->reason, in->at_unix_ms};
+        return ERR_OK;
+    }
+    Pgtide__V1__ShardQuarantined *in;
+    Uuid shard;
+    CHECK(unpack(arena, &pgtide__v1__shard_quarantined__descriptor, payload, &in, err));
+    CHECK(proto_uuid(&in->shard, "shard", &shard, err));
+    *out = (FleetWord){shard, in->released == 0, in->who, in->reason, in->at_unix_ms};
+    return ERR_OK;
 }
 
 static ErrCode shard_decode(Arena *arena, const Pgtide__V1__RolloutShardRecord *in,
@@ -186,6 +224,8 @@ ErrCode rollout_record_decode(Arena *arena, ByteSpan payload, Uuid *ret_rollout_
         .reason = in->reason,
         .shards = ARENA_ARRAY(arena, RolloutShardRecord, in->n_shards + 1),
         .shard_count = in->n_shards,
+        .setting = in->setting,
+        .value = in->value,
     };
     for (size_t i = 0; i < in->n_shards; i++)
         CHECK(shard_decode(arena, in->shards[i], &record.shards[i], err));

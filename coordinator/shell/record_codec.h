@@ -14,6 +14,8 @@ typedef enum JournalKind {
     JOURNAL_APPROVAL_RECORDED = 3, /* ApprovalRecorded: also rejections */
     JOURNAL_REQUEST_DONE = 4,      /* RequestDone, before what the request does */
     JOURNAL_ROLLOUT_RECORD = 5,    /* RolloutRecord */
+    JOURNAL_SHARD_QUARANTINED = 6, /* ShardQuarantined: also releases */
+    JOURNAL_FLEET_BRAKED = 7,      /* FleetBraked: also when it is taken off */
 } JournalKind;
 
 typedef struct PlanSubmitted {
@@ -28,6 +30,15 @@ typedef struct RequestDone {
     const char *keyid;
 } RequestDone;
 
+/* An operator's word about a shard or the whole fleet. */
+typedef struct FleetWord {
+    Uuid shard; /* nil: the brake */
+    bool on;    /* quarantined, braked; false: released, taken off */
+    const char *who;
+    const char *reason;
+    uint64_t at_unix_ms;
+} FleetWord;
+
 /* AgentAdmitted and ApprovalRecorded: an envelope as it came. */
 ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope);
 ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
@@ -40,6 +51,11 @@ ErrCode plan_submitted_decode(Arena *arena, ByteSpan payload, PlanSubmitted *out
 ByteSpan request_done_encode(Arena *arena, const RequestDone *done);
 ErrCode request_done_decode(Arena *arena, ByteSpan payload, RequestDone *out,
                             Error *err) MUST_CHECK;
+
+/* ShardQuarantined with a shard, FleetBraked without. */
+ByteSpan fleet_word_encode(Arena *arena, const FleetWord *word);
+ErrCode fleet_word_decode(Arena *arena, JournalKind kind, ByteSpan payload, FleetWord *out,
+                          Error *err) MUST_CHECK;
 
 /* `number` is not stored: it is the count of records of the rollout. */
 ByteSpan rollout_record_encode(Arena *arena, const Uuid *rollout_id, const RolloutRecord *record);

@@ -5,24 +5,9 @@
 #include "named_limits.h"
 #include "planning.h"
 #include "proto_read.h"
+#include "requests_asked.h"
 
 #include <string.h>
-
-/* One request being answered. */
-typedef struct Asked {
-    Coordinator *coordinator;
-    Arena *arena;
-    const TrustOperator *signer; /* who signed it */
-    const Pgtide__V1__Request *request;
-    Uuid id;
-    Str json;                 /* the result, when it succeeds */
-    ByteSpan bytes;           /* BLOB_GET */
-    uint64_t total;           /* BLOB_GET */
-    uint64_t revision;        /* VIEW */
-    ViewRequest view;         /* VIEW */
-    bool wait;                /* VIEW: not now */
-    const RolloutEntry *told; /* CONTROL: answered when durable */
-} Asked;
 
 typedef ErrCode (*Handler)(Asked *asked, Error *err);
 
@@ -131,7 +116,7 @@ static ErrCode handle_make_rollback(Asked *asked, Error *err)
 
 /* The request counts as done before its effect is journalled: a crash between the two loses the
  * request, and whoever asked, having had no answer, looks and asks again. */
-static ErrCode mark_done(Asked *asked, Error *err)
+ErrCode asked_mark_done(Asked *asked, Error *err)
 {
     Coordinator *coordinator = asked->coordinator;
     RequestDone done = {asked->id, asked->request->created_unix_ms, asked->signer->key.keyid};
@@ -163,7 +148,7 @@ static ErrCode handle_admit(Asked *asked, Error *err)
     if (code == ERR_OK && !admission.revoked && coordinator_outranked_by(coordinator) != NULL)
         code = err_set(err, ERR_STATE, "this coordinator is read-only");
     if (code == ERR_OK)
-        code = mark_done(asked, err);
+        code = asked_mark_done(asked, err);
     if (code == ERR_OK)
         code = roster_admit(coordinator->roster, &admission, &agent, err);
     if (code != ERR_OK)
@@ -214,7 +199,7 @@ static bool is_unfinished(const Asked *asked, const RolloutEntry *entry)
             entry->header.expires_unix_ms > asked->coordinator->unix_ms);
 }
 
-static ErrCode check_name_is_free(const Asked *asked, const char *name, Error *err)
+ErrCode asked_check_name(const Asked *asked, const char *name, Error *err)
 {
     const Rollouts *rollouts = asked->coordinator->rollouts;
     size_t unfinished = 0;
@@ -249,7 +234,7 @@ static ErrCode handle_submit_plan(Asked *asked, Error *err)
     if (code == ERR_OK)
         code = check_author(asked, submitted.header_envelope, err);
     if (code == ERR_OK)
-        code = mark_done(asked, err);
+        code = asked_mark_done(asked, err);
     if (code == ERR_OK)
         code = rollouts_add_plan(coordinator->rollouts, &submitted, &entry, err);
     if (code != ERR_OK)
@@ -282,59 +267,13 @@ static ErrCode handle_submit_approval(Asked *asked, Error *err)
         return err_set(err, ERR_NOT_FOUND, "no submitted plan has the digest that was signed");
     code = rollouts_check_approval(coordinator->rollouts, entry, keyid, &approval, err);
     if (code == ERR_OK)
-        code = mark_done(asked, err);
+        code = asked_mark_done(asked, err);
     if (code != ERR_OK)
         return code;
     rollouts_add_approval(coordinator->rollouts, entry, envelope, keyid, &approval);
     coordinator_append(coordinator, JOURNAL_APPROVAL_RECORDED,
                        journal_envelope_encode(asked->arena, JOURNAL_APPROVAL_RECORDED, envelope));
     return answer_summary(asked, entry);
-}
-
-static ErrCode find_controlled(const Asked *asked, RolloutEntry **ret_entry, Error *err)
-{
-    const Pgtide__V1__ControlRollout *in = asked->request->control;
-    const Rollouts *rollouts = asked->coordinator->rollouts;
-    if (in->plan_digest.len == 0)
-        return rollouts_find(rollouts, in->rollout, ret_entry, err);
-    Digest digest;
-    ErrCode code = proto_digest(&in->plan_digest, "plan digest", &digest, err);
-    if (code != ERR_OK)
-        return code;
-    RolloutEntry *entry = rollouts_find_digest(rollouts, &digest);
-    if (entry == NULL)
-        return err_set(err, ERR_NOT_FOUND, "that plan was never submitted here");
-    *ret_entry = entry;
-    return ERR_OK;
-}
-
-static ErrCode handle_control(Asked *asked, Error *err)
-{
-    static const RolloutEventKind events[] = {
-        [PGTIDE__V1__CONTROL__CONTROL_START] = ROLLOUT_EVENT_START,
-        [PGTIDE__V1__CONTROL__CONTROL_PAUSE] = ROLLOUT_EVENT_PAUSE,
-        [PGTIDE__V1__CONTROL__CONTROL_RESUME] = ROLLOUT_EVENT_RESUME,
-        [PGTIDE__V1__CONTROL__CONTROL_ABORT] = ROLLOUT_EVENT_ABORT,
-    };
-    const Pgtide__V1__ControlRollout *in = asked->request->control;
-    RolloutEntry *entry;
-    const char *reason;
-    ErrCode code =
-        proto_enum((int)in->control, (int)(sizeof events / sizeof *events), "control", err);
-    if (code == ERR_OK)
-        code = proto_text(in->reason, "reason", &reason, err);
-    if (code == ERR_OK)
-        code = find_controlled(asked, &entry, err);
-    if (code == ERR_OK && events[in->control] == ROLLOUT_EVENT_START && !entry->started)
-        code = check_name_is_free(asked, entry->header.name, err);
-    if (code == ERR_OK)
-        code = mark_done(asked, err);
-    if (code == ERR_OK)
-        code = rollouts_control(asked->coordinator->rollouts, entry, events[in->control],
-                                asked->signer->key.name, reason, err);
-    if (code == ERR_OK)
-        asked->told = entry;
-    return code;
 }
 
 /* --- who may ask what ------------------------------------------------------------------------- */
@@ -364,6 +303,8 @@ static const RequestRule rules[] = {
      false, handle_submit_approval},
     {PGTIDE__V1__REQUEST__BODY_CONTROL, "control", OPERATOR_ROLE_OPERATOR, true, false,
      handle_control},
+    {PGTIDE__V1__REQUEST__BODY_CONTROL_FLEET, "control-fleet", OPERATOR_ROLE_OPERATOR, true, false,
+     handle_control_fleet},
     /* A revocation is taken even by a coordinator that may not decide: it can only help. */
     {PGTIDE__V1__REQUEST__BODY_ADMIT, "admit", OPERATOR_ROLE_ADMIN, true, true, handle_admit},
 };

@@ -508,6 +508,7 @@ static void recover_one(Rollouts *rollouts, RolloutEntry *entry)
     const Coordinator *coordinator = rollouts->coordinator;
     arena_reset(rollouts->step_arena);
     RolloutEffects effects = {.arena = rollouts->step_arena};
+    rollout_set_brake(entry->core, coordinator->braked);
     rollout_recover(entry->core, coordinator->now_ms, coordinator->unix_ms, &effects);
     execute(rollouts, entry, &effects);
 }
@@ -536,11 +537,44 @@ static ErrCode start(Rollouts *rollouts, RolloutEntry *entry, const RolloutEvent
     return step(rollouts, entry, *event, err);
 }
 
-ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind command,
-                         const char *who, const char *reason, Error *err)
+ErrCode rollout_entry_shard(const RolloutEntry *entry, const char *name, uint32_t *ret_index,
+                            Error *err)
 {
-    RolloutEvent event = {.kind = command, .command = {who, reason}};
-    if (command == ROLLOUT_EVENT_START)
+    AUTO_ARENA Arena *arena = arena_new();
+    Uuid uuid;
+    bool is_uuid = uuid_parse(name, &uuid);
+    for (uint32_t i = 0; i < entry->header.shard_count; i++) {
+        const PlanShard *shard = &entry->shards[i];
+        bool found = is_uuid
+                         ? uuid_equal(&uuid, &shard->uuid)
+                         : strcmp(name, shard_display_name(arena, shard->cluster, shard->database,
+                                                           shard->schema)) == 0;
+        if (found) {
+            *ret_index = i;
+            return ERR_OK;
+        }
+        arena_reset(arena);
+    }
+    err_set(err, ERR_NOT_FOUND, "rollout %s has no shard %s", entry->header.name, name);
+    err_hint(err, "`pgtide rollout status %s --shards` lists them.", entry->header.name);
+    return ERR_NOT_FOUND;
+}
+
+void rollouts_brake(Rollouts *rollouts, bool braked)
+{
+    for (size_t i = 0; i < rollouts->count; i++) {
+        RolloutEntry *entry = rollouts->entries[i];
+        if (rollout_entry_is_open(entry))
+            step_event(rollouts, entry,
+                       (RolloutEvent){.kind = ROLLOUT_EVENT_BRAKE, .brake = braked});
+    }
+}
+
+ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind kind,
+                         const RolloutCommand *command, Error *err)
+{
+    RolloutEvent event = {.kind = kind, .command = *command};
+    if (kind == ROLLOUT_EVENT_START)
         return start(rollouts, entry, &event, err);
     if (!entry->started)
         return err_set(err, ERR_STATE, "rollout %s has not been started", entry->header.name);

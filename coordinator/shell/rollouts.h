@@ -83,8 +83,13 @@ ErrCode rollouts_recover(Rollouts *rollouts, Error *err) MUST_CHECK;
 
 /* An operator's word. ERR_APPROVAL, ERR_STALE, ERR_REFUSED, ERR_OVERTAKEN, ERR_STATE: nothing has
  * changed. */
-ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind command,
-                         const char *who, const char *reason, Error *err) MUST_CHECK;
+ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind kind,
+                         const RolloutCommand *command, Error *err) MUST_CHECK;
+/* The plan's index of a shard by its name as shown or its uuid. ERR_NOT_FOUND. */
+ErrCode rollout_entry_shard(const RolloutEntry *entry, const char *name, uint32_t *ret_index,
+                            Error *err) MUST_CHECK;
+/* The fleet's brake was put on or taken off. */
+void rollouts_brake(Rollouts *rollouts, bool braked);
 
 /* --- what happens ----------------------------------------------------------------------------- */
 

@@ -227,6 +227,8 @@ static void render_fleet(const Coordinator *coordinator, const ViewRequest *requ
     write_uuid(json, "fleet", trust_fleet_id(coordinator->trust));
     json_field_time(json, "time", request->unix_ms);
     render_coordinator(coordinator, json);
+    json_field_bool(json, "braked", coordinator->braked);
+    json_field_string(json, "brake_reason", coordinator->brake_reason);
     render_agent_totals(coordinator, json);
     json_field_uint(json, "hosts", list_hosts(coordinator, arena).count);
     json_field_uint(json, "clusters", inventory_cluster_count(coordinator->inventory));

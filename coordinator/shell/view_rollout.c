@@ -47,7 +47,7 @@ static const char *operator_name(const Coordinator *coordinator, const char *key
 
 /* --- summary ---------------------------------------------------------------------------------- */
 
-/* Each shard in one of these. A shard that was taken back waits for nothing. */
+/* Each shard in one of these. One that was taken back or skipped waits for nothing. */
 typedef struct Progress {
     uint32_t done;
     uint32_t running;
@@ -59,10 +59,11 @@ typedef struct Progress {
 static Progress progress_of(const RolloutCounts *counts)
 {
     uint32_t waiting = counts->by_state[SHARD_NEW] + counts->by_state[SHARD_PENDING];
+    uint32_t settled = counts->rolled_back + counts->skipped;
     Progress progress = {
         .done = counts->by_state[SHARD_CURRENT],
         .running = counts->by_state[SHARD_RUNNING],
-        .waiting = waiting - (counts->rolled_back < waiting ? counts->rolled_back : waiting),
+        .waiting = waiting - (settled < waiting ? settled : waiting),
         .unknown = counts->by_state[SHARD_UNKNOWN],
     };
     progress.failed = counts->total - waiting - progress.done - progress.running - progress.unknown;
@@ -82,6 +83,7 @@ static void write_progress(const RolloutEntry *entry, JsonWriter *json)
     json_field_uint(json, "failed", progress.failed);
     json_field_uint(json, "unknown", progress.unknown);
     json_field_uint(json, "rolled_back", counts.rolled_back);
+    json_field_uint(json, "skipped", counts.skipped);
     json_field_uint(json, "failures", counts.failures);
     json_field_uint(json, "budget", entry->header.policy.budget_fleet);
     json_object_end(json);
@@ -146,14 +148,14 @@ void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *en
 
 /* --- detail ----------------------------------------------------------------------------------- */
 
-static void write_policy(const Policy *policy, JsonWriter *json)
+static void write_policy(const Policy *policy, const Concurrency *now, JsonWriter *json)
 {
     json_field_object(json, "policy");
     json_field_object(json, "concurrency");
-    json_field_uint(json, "fleet", policy->concurrency.fleet);
-    json_field_uint(json, "host", policy->concurrency.host);
-    json_field_uint(json, "cluster", policy->concurrency.cluster);
-    json_field_uint(json, "database", policy->concurrency.database);
+    json_field_uint(json, "fleet", now->fleet);
+    json_field_uint(json, "host", now->host);
+    json_field_uint(json, "cluster", now->cluster);
+    json_field_uint(json, "database", now->database);
     json_object_end(json);
     json_field_uint(json, "budget_fleet", policy->budget_fleet);
     json_field_string(json, "on_shard_failure", on_shard_failure_name(policy->on_shard_failure));
@@ -209,6 +211,7 @@ static void write_waves(const RolloutEntry *entry, uint64_t now_ms, JsonWriter *
         json_field_uint(json, "budget", wave.plan->budget);
         json_field_uint(json, "failures", wave.counts.failures);
         json_field_uint(json, "rolled_back", wave.counts.rolled_back);
+        json_field_uint(json, "skipped", wave.counts.skipped);
         json_field_uint(json, "in_flight", wave.counts.in_flight);
         json_field_uint(json, "done", progress_of(&wave.counts).done);
         write_counts(&wave.counts, json);
@@ -262,6 +265,7 @@ static void write_shard_progress(const RolloutShardView *view, JsonWriter *json)
     json_field_uint(json, "attempt", view->attempt);
     json_field_bool(json, "in_flight", view->in_flight);
     json_field_bool(json, "rolled_back", view->rolled_back);
+    json_field_bool(json, "skipped", view->skipped);
     json_field_bool(json, "overdue", view->overdue);
     json_field_uint(json, "steps_done", view->steps_done);
     json_field_uint(json, "steps_total", view->plan->steps.count);
@@ -302,7 +306,9 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
 {
     json_object_begin(json);
     write_summary_fields(coordinator, entry, json);
-    write_policy(&entry->header.policy, json);
+    Concurrency now = rollout_concurrency(entry->core);
+    write_policy(&entry->header.policy, &now, json);
+    json_field_bool(json, "braked", rollout_is_braked(entry->core));
     json_field_uint(json, "worst_case", worst_case(entry));
     write_waves(entry, request->now_ms, json);
     write_approvals(coordinator, entry, json);

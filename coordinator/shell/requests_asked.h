@@ -1,0 +1,34 @@
+/*
+ * One request on its way to its answer, shared by requests.c and requests_control.c. Internal.
+ */
+#pragma once
+
+#include "coordinator.h"
+#include "operator.pb-c.h"
+#include "proto_read.h"
+#include "requests.h"
+
+/* One request being answered. */
+typedef struct Asked {
+    Coordinator *coordinator;
+    Arena *arena;
+    const TrustOperator *signer; /* who signed it */
+    const Pgtide__V1__Request *request;
+    Uuid id;
+    Str json;                 /* the result, when it succeeds */
+    ByteSpan bytes;           /* BLOB_GET */
+    uint64_t total;           /* BLOB_GET */
+    uint64_t revision;        /* VIEW */
+    ViewRequest view;         /* VIEW */
+    bool wait;                /* VIEW: not now */
+    const RolloutEntry *told; /* CONTROL: answered when durable */
+} Asked;
+
+/* The request counts as done: it is remembered and journalled, before what it does is. */
+ErrCode asked_mark_done(Asked *asked, Error *err) MUST_CHECK;
+/* Whether a rollout of this name may be added or started. */
+ErrCode asked_check_name(const Asked *asked, const char *name, Error *err) MUST_CHECK;
+
+/* requests_control.c */
+ErrCode handle_control(Asked *asked, Error *err) MUST_CHECK;
+ErrCode handle_control_fleet(Asked *asked, Error *err) MUST_CHECK;
