@@ -232,7 +232,7 @@ struct Sim {
     uint32_t journal_durable; /* survive a crash */
     bool flushing;
     bool recovering;
-    bool braked; /* the fleet's brake, which outlives the coordinator */
+    bool braked;             /* the fleet's brake, which outlives the coordinator */
     uint32_t stop_in_flight; /* forward, as the step began that decided to stop */
     uint64_t step_count;
 };
