@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROBE_ATTEMPTS = 5, PROBE_LOCK_TIMEOUT_MS = 5000 };
+enum { PROBE_ATTEMPTS = 5, PROBE_LOCK_TIMEOUT_MS = 5000, RUN_LOCK_WAIT_MS = 2000 };
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
@@ -111,6 +111,8 @@ static ErrCode read_target(Single *single, Error *err)
         if (code != ERR_OK)
             return code;
     }
+    target->application_name =
+        arena_printf(context->arena, "pgtide %s %d", single->who, (int)getpid());
     target->schema = context_option(context, "schema");
     if (target->schema != NULL && strlen(target->schema) > LIMIT_NAME_BYTES)
         return err_set(err, ERR_USAGE, "--schema: a name has at most %d bytes", LIMIT_NAME_BYTES);
@@ -185,6 +187,7 @@ ErrCode single_claim(Single *single, Error *err)
         .adopt = true,
         .unmanaged_reason = context_option(single->context, "unmanaged"),
         .lock_timeout_ms = lock_ms,
+        .run_lock_wait_ms = RUN_LOCK_WAIT_MS,
     };
     single->done = false;
     shard_claim(single->session, &args, on_claim, single);

@@ -14,7 +14,7 @@ enum { LOCK_TIMEOUT_DEFAULT_MS = 500 };
 static ShardTarget copy_target(Arena *arena, const ShardTarget *from)
 {
     ShardTarget to = *from;
-    PgKeyword *keywords = ARENA_ARRAY(arena, PgKeyword, from->conninfo_count + 1);
+    PgKeyword *keywords = ARENA_ARRAY(arena, PgKeyword, from->conninfo_count + 2);
     size_t count = 0;
     for (size_t i = 0; i < from->conninfo_count; i++) {
         keywords[count].name = arena_strdup(arena, from->conninfo[i].name);
@@ -24,6 +24,9 @@ static ShardTarget copy_target(Arena *arena, const ShardTarget *from)
     if (from->database != NULL)
         keywords[count++] =
             (PgKeyword){.name = "dbname", .value = arena_strdup(arena, from->database)};
+    to.application_name =
+        arena_strdup(arena, from->application_name == NULL ? "pgtide" : from->application_name);
+    keywords[count++] = (PgKeyword){.name = "application_name", .value = to.application_name};
     to.conninfo = keywords;
     to.conninfo_count = count;
     to.database = arena_strdup(arena, from->database);
@@ -59,11 +62,18 @@ ShardSession *shard_open(uv_loop_t *loop, const ShardTarget *target, ShardOpenCb
     return session;
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
 void shard_close(ShardSession *session)
 {
     if (session == NULL)
         return;
     pg_close(session->conn);
+    if (session->timer != NULL)
+        uv_close((uv_handle_t *)session->timer, on_timer_closed);
     arena_free(session->arena);
     arena_free(session->own);
     free(session);
@@ -84,7 +94,23 @@ void shard_cancel(ShardSession *session)
     if (!session->running || session->committing)
         return;
     session->cancelled = true;
+    if (session->timer != NULL && uv_is_active((uv_handle_t *)session->timer))
+        uv_timer_start(session->timer, session->timer->timer_cb, 0, 0);
     pg_cancel(session->conn);
+}
+
+static void on_notice(const char *severity, const char *message, void *data)
+{
+    ShardSession *session = data;
+    if (session->notice_cb != NULL)
+        session->notice_cb(session, severity, message, session->notice_data);
+}
+
+void shard_on_notice(ShardSession *session, ShardNoticeCb *cb, void *data)
+{
+    session->notice_cb = cb;
+    session->notice_data = data;
+    pg_on_notice(session->conn, on_notice, session);
 }
 
 /* --- what operations share -------------------------------------------------------------------- */
@@ -116,6 +142,23 @@ void shard_send(ShardSession *session, const PgBatch *batch, PgBatchCb *cb, void
         left = now < session->deadline_ms ? (uint32_t)(session->deadline_ms - now) : 1;
     }
     pg_send(session->conn, batch, left, cb, op);
+}
+
+void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb, void *data)
+{
+    if (session->timer == NULL) {
+        session->timer = xcalloc(1, sizeof *session->timer);
+        uv_timer_init(session->loop, session->timer);
+    }
+    session->timer->data = data;
+    uv_timer_start(session->timer, cb, session->cancelled ? 0 : pause_ms, 0);
+}
+
+void shard_reset_add(ShardSession *session, PgBatch *batch)
+{
+    pg_batch_add(batch, "RESET ALL");
+    if (pg_is_remote(session->conn))
+        pg_batch_add(batch, shard_sql_keepalive);
 }
 
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply)

@@ -102,7 +102,8 @@ typedef struct ClaimResult {
     const char *version_schema; /* where alembic_version is */
 } ClaimResult;
 
-/* A NOTICE or WARNING of the server's while something runs. */
+/* A NOTICE or WARNING of the server's while something runs; may neither start nor close anything.
+ */
 typedef void ShardNoticeCb(ShardSession *session, const char *severity, const char *message,
                            void *data);
 typedef void ShardOpenCb(ShardSession *session, const Error *err, void *data);
@@ -164,7 +165,7 @@ typedef struct StepArgs {
 
 typedef struct StepResult {
     bool already_done;     /* this operation had succeeded before; nothing ran now */
-    bool not_committed;    /* with an error: COMMIT was never sent */
+    bool not_committed;    /* COMMIT was never sent: with an error, and at a rehearsal's end */
     bool needs_claim;      /* with an error: the session is dead, claim anew to know */
     bool failure_recorded; /* with an error: a failed row is in the history */
     StrList rows;          /* as read from the shard last; without error, rows_after */
@@ -180,10 +181,12 @@ typedef void ShardStepCb(ShardSession *session, const StepResult *result, const 
                          void *data);
 void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, void *data);
 
-/* Several steps in one transaction: all of them or none. With `rehearse` it is rolled back at the
- * end, and the answer says whether it would have committed. */
+/* Several steps in one transaction: all of them or none. With `rehearse` it is rolled back where
+ * COMMIT would be sent, and nothing is recorded; without error it would have been committed, and
+ * `rows` are those that it still has. */
 typedef struct StepsArgs {
-    const StepArgs *items; /* each continues where the one before ends; all transactional */
+    const StepArgs *items; /* each continues where the one before ends; all transactional. Fence,
+                              epoch and fleet are the first one's; deadlines add up */
     size_t count;
     bool rehearse;
 } StepsArgs;

@@ -3,6 +3,10 @@
  * author statements and what they put off (SET CONSTRAINTS ALL IMMEDIATE); +verify in a savepoint;
  * version rows; history row; SET CONSTRAINTS ALL IMMEDIATE; fence, rows and transaction id once
  * more. One batch an item; everything in its answers is checked before anything else is sent.
+ *
+ * An item after another in the same transaction finds what it would find in one of its own:
+ * settings as the session has them, and its deferred constraints deferred, which SET CONSTRAINTS
+ * ALL IMMEDIATE has ended for the one before.
  */
 #include "shard_queries.h"
 #include "shard_step.h"
@@ -26,6 +30,7 @@ void step_add_author_settings(StepOp *op, PgBatch *batch)
         shard_ms_param(session, lock_ms),
         shard_ms_param(session, statement_ms),
     };
+    pg_batch_add(batch, shard_sql_messages);
     pg_batch_add_params(batch, shard_sql_enter_author, 3, enter);
 }
 
@@ -40,6 +45,17 @@ void step_add_statements(PgBatch *batch, const StatementList *statements)
 {
     for (size_t i = 0; i < statements->count; i++)
         pg_batch_add(batch, statements->items[i].text);
+}
+
+/* What an item that is not the first has instead of a preamble. */
+static void add_succession(StepOp *op, PgBatch *batch)
+{
+    shard_reset_add(op->session, batch);
+    step_add_enter(op, batch);
+    step_add_client_check(op, batch);
+    step_item(op)->at_fence = step_add_fence(op, batch);
+    if (op->deferred != NULL)
+        pg_batch_add(batch, op->deferred);
 }
 
 static void add_author(StepOp *op, PgBatch *batch)
@@ -155,11 +171,16 @@ static void fail_body(StepOp *op, const PgReply *reply)
     Error *err = &op->session->error;
     if (verify != NULL && err->code == ERR_SQL)
         err->code = ERR_VERIFY;
+    if (op->count > 1 && strcmp(err->sqlstate, "55P04") == 0)
+        err_hint(err, "A new value of an enum can be used once it is committed: run these steps in "
+                      "transactions of their own.");
     step_fail(op);
 }
 
 static bool counts_hold(const StepItem *item, const PgReply *reply)
 {
+    if (item->at_fence != SIZE_MAX && pg_affected(&reply->results[item->at_fence]) != 1)
+        return false;
     if (item->gone.count > 0 && pg_affected(&reply->results[item->at_gone]) != item->gone.count)
         return false;
     if (item->come.count > 0 && pg_affected(&reply->results[item->at_come]) != item->come.count)
@@ -191,6 +212,25 @@ static ErrCode check_body(StepOp *op, const PgReply *reply)
     return err->code;
 }
 
+static void take_deferred(StepOp *op, const PgReply *reply)
+{
+    size_t at = step_item(op)->at_deferred;
+    const char *names = at == SIZE_MAX ? "" : pg_text(&reply->results[at], 0, 0);
+    op->deferred = *names == '\0'
+                       ? NULL
+                       : arena_printf(op->session->arena, "SET CONSTRAINTS %s DEFERRED", names);
+}
+
+static void go_on(StepOp *op)
+{
+    if (op->done < op->count)
+        step_body(op);
+    else if (op->rehearse)
+        step_fail(op); /* without an error: all of it would have been committed */
+    else
+        step_commit(op, step_read_after);
+}
+
 static void on_body(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -200,8 +240,9 @@ static void on_body(PgConn *conn, const PgReply *reply, void *data)
     } else if (check_body(op, reply) != ERR_OK) {
         step_fail(op);
     } else {
+        take_deferred(op, reply);
         op->done++;
-        step_commit(op, step_read_after);
+        go_on(op);
     }
 }
 
@@ -211,13 +252,19 @@ static void send_body(StepOp *op, bool with_author)
 {
     PgBatch batch = pg_batch(op->session->arena);
     StepItem *item = step_item(op);
-    item->at_author = item->at_verify = SIZE_MAX;
+    item->at_author = item->at_verify = item->at_fence = item->at_deferred = SIZE_MAX;
+    if (op->done > 0)
+        add_succession(op, &batch);
     if (with_author)
         add_author(op, &batch);
     add_version_rows(op, &batch);
     add_history(op, &batch);
     pg_batch_add(&batch, "SET CONSTRAINTS ALL IMMEDIATE");
     step_add_reassert(op, &batch);
+    if (op->done + 1 < op->count) {
+        item->at_deferred = batch.count;
+        pg_batch_add(&batch, shard_sql_deferred);
+    }
     shard_send(op->session, &batch, on_body, op);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Claiming a shard, in one transaction of two round trips (three when the bookkeeping is made):
  *
- *   1. BEGIN; identity and ledger            checked here before anything is written
+ *   1. BEGIN; the run lock, which outlives the transaction; identity and ledger
+ *      checked here before anything is written; without the lock: ROLLBACK, poll, start again
  *   2. (CREATE SCHEMA pgtide ...)
  *   3. take the row and raise its fence; read it; fail unless taken; create the version table;
  *      note a move from outside; read rows and history; COMMIT
@@ -11,6 +12,7 @@
  * fails, so nothing is committed, and the row just read says why.
  */
 #include "named_limits.h"
+#include "shard_lock.h"
 #include "shard_queries.h"
 #include "shard_session.h"
 #include "shard_sql.h"
@@ -20,6 +22,9 @@
 enum {
     CLAIM_DEADLINE_DEFAULT_MS = 60000,
     CLAIM_HISTORY_TAIL = 20,
+    CLAIM_ORPHAN_WAIT_MS = 10000, /* for the run lock of a backend that was told to go */
+    CLAIM_ROLLBACK_DEADLINE_MS = 10000,
+    CLAIM_VERSION_WIDTH = 255,
 };
 
 typedef struct ClaimOp {
@@ -32,10 +37,13 @@ typedef struct ClaimOp {
     bool creating; /* the bookkeeping is being made: a lost race is read again, once */
     bool retried;
     bool made_version; /* the version table was made */
-    size_t at_look;    /* where in the first batch the look's answers begin */
+    uint32_t deadline_ms;
+    size_t at_lock; /* where in the first batch the run lock's answer is; 0 = not asked */
+    size_t at_look; /* where the look's answers begin */
     /* Where in the third batch each answer is. */
     int at_claim;
     int at_row;
+    int at_widen; /* 0 = not asked */
     int at_rows;
     int at_note;
     int at_history;
@@ -62,13 +70,23 @@ static void on_rolled_back(PgConn *conn, const PgReply *reply, void *data)
 
 static void fail(ClaimOp *op)
 {
-    if (!pg_is_connected(op->session->conn) || !pg_in_transaction(op->session->conn)) {
+    ShardSession *session = op->session;
+    PgBatch batch = pg_batch(session->arena);
+    if (pg_in_transaction(session->conn))
+        pg_batch_add(&batch, "ROLLBACK");
+    shard_lock_release_add(session, &batch);
+    session->deadline_ms = uv_now(session->loop) + CLAIM_ROLLBACK_DEADLINE_MS;
+    if (batch.count == 0 || !pg_is_connected(session->conn))
         finish(op);
-        return;
-    }
-    PgBatch batch = pg_batch(op->session->arena);
-    pg_batch_add(&batch, "ROLLBACK");
-    shard_send(op->session, &batch, on_rolled_back, op);
+    else
+        shard_send(session, &batch, on_rolled_back, op);
+}
+
+/* A revision id to come does not fit the version table. */
+static bool needs_width(const ClaimOp *op)
+{
+    const ShardRelation *version = op->look.version;
+    return version != NULL && version->width != 0 && version->width < op->args.id_width;
 }
 
 /* --- 3: the row ------------------------------------------------------------------------------- */
@@ -159,7 +177,9 @@ static void take_result(ClaimOp *op, const PgReply *reply)
     const PgResult *note = &reply->results[op->at_note];
     result->moved_outside = pg_rows(note) == 1 && strcmp(pg_text(note, 0, 0), "external") == 0;
     take_history(op, reply);
-    result->version_column_width = op->made_version ? 255 : op->look.version->width;
+    result->widened_from = needs_width(op) ? op->look.version->width : 0;
+    bool is_ours = op->made_version || result->widened_from != 0;
+    result->version_column_width = is_ours ? CLAIM_VERSION_WIDTH : op->look.version->width;
     result->system_identifier = op->look.system_identifier;
     result->database_oid = op->look.database_oid;
     result->schema_oid = op->look.schema_oid;
@@ -194,6 +214,8 @@ static void on_claimed(PgConn *conn, const PgReply *reply, void *data)
     shard_reply_error(session, reply);
     if (refused)
         explain_refusal(op, reply);
+    else if (op->at_widen != 0 && !reply->lost && (int)reply->failed == op->at_widen)
+        err_wrap(&session->error, "can't widen %s", session->version_table);
     fail(op);
 }
 
@@ -234,6 +256,8 @@ static void send_claim(ClaimOp *op)
     op->made_version = op->look.version == NULL;
     if (op->made_version)
         add(&batch, shard_query(session, shard_sql_create_version), 0, NULL);
+    op->at_widen =
+        !needs_width(op) ? 0 : add(&batch, shard_query(session, shard_sql_widen), 0, NULL);
     const char *schema = shard_schema(session);
     const char *rollout = shard_text_or_null(op->args.rollout);
     const char *note[] = {schema, op->args.who, rollout};
@@ -315,6 +339,36 @@ static ErrCode check_identity(ClaimOp *op)
     return shard_look_check_ledger(session, look);
 }
 
+static void begin_writing(ClaimOp *op)
+{
+    if (op->look.has_ledger)
+        send_claim(op);
+    else
+        create_ledger(op);
+}
+
+static void on_may_alter(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ClaimOp *op = data;
+    ShardSession *session = op->session;
+    Error *err = &session->error;
+    if (reply->error != NULL) {
+        shard_reply_error(session, reply);
+    } else if (!pg_bool(&reply->results[0], 0, 0)) {
+        err_set(err, ERR_STATE,
+                "revision ids of up to %u characters do not fit alembic_version, which is %u wide",
+                op->args.id_width, op->look.version->width);
+        err_hint(err,
+                 "Run as %s, or have it ALTER TABLE %s ALTER COLUMN version_num TYPE varchar(%d).",
+                 pg_text(&reply->results[0], 0, 1), session->version_table, CLAIM_VERSION_WIDTH);
+    }
+    if (err->code != ERR_OK)
+        fail(op);
+    else
+        begin_writing(op);
+}
+
 static void go_on(ClaimOp *op)
 {
     ShardSession *session = op->session;
@@ -322,12 +376,15 @@ static void go_on(ClaimOp *op)
         err_set(&session->error, ERR_INTERRUPTED, "interrupted; nothing changed");
     else
         check_identity(op);
-    if (session->error.code != ERR_OK)
+    if (session->error.code != ERR_OK) {
         fail(op);
-    else if (op->look.has_ledger)
-        send_claim(op);
-    else
-        create_ledger(op);
+    } else if (needs_width(op)) {
+        PgBatch batch = pg_batch(session->arena);
+        pg_batch_add_params(&batch, shard_sql_may_alter, 1, &session->version_schema);
+        shard_send(session, &batch, on_may_alter, op);
+    } else {
+        begin_writing(op);
+    }
 }
 
 static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
@@ -343,14 +400,31 @@ static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
     go_on(op);
 }
 
+static void on_run_lock(void *data)
+{
+    ClaimOp *op = data;
+    ShardSession *session = op->session;
+    session->deadline_ms = uv_now(session->loop) + op->deadline_ms;
+    if (session->error.code != ERR_OK)
+        fail(op);
+    else
+        start(op);
+}
+
 static void on_looked(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     ClaimOp *op = data;
     ShardSession *session = op->session;
+    bool asked = op->at_lock != 0 && reply->count > op->at_lock;
+    bool taken = asked && !shard_lock_read(session, &reply->results[op->at_lock]);
     if (reply->error != NULL) {
         shard_reply_error(session, reply);
         fail(op);
+        return;
+    }
+    if (taken) {
+        shard_lock_wait(session, op->args.run_lock_wait_ms, on_run_lock, op);
         return;
     }
     shard_look_read(session, &reply->results[op->at_look], &op->look);
@@ -363,6 +437,11 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
     shard_send(session, &batch, on_looked_exactly, op);
 }
 
+static bool has_orphan(const ClaimOp *op)
+{
+    return op->args.orphan.pid > 0 && op->args.orphan.start[0] != '\0';
+}
+
 static void start(ClaimOp *op)
 {
     ShardSession *session = op->session;
@@ -370,12 +449,17 @@ static void start(ClaimOp *op)
     if (pg_in_transaction(session->conn))
         pg_batch_add(&batch, "ROLLBACK");
     pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
-    op->at_look = batch.count;
-    shard_look_add(session, &batch, NULL, false, op->args.lock_timeout_ms);
     const char *orphan[] = {shard_u64_param(session, (uint64_t)op->args.orphan.pid),
                             op->args.orphan.start};
-    if (op->args.orphan.pid > 0 && op->args.orphan.start[0] != '\0')
+    if (has_orphan(op))
         pg_batch_add_params(&batch, shard_sql_terminate, 2, orphan);
+    op->at_lock = session->has_run_lock ? 0 : batch.count;
+    if (!session->has_run_lock)
+        shard_lock_add(session, &batch);
+    op->at_look = batch.count;
+    shard_look_add(session, &batch, NULL, false, op->args.lock_timeout_ms);
+    if (pg_is_remote(session->conn))
+        pg_batch_add(&batch, shard_sql_keepalive);
     shard_send(session, &batch, on_looked, op);
 }
 
@@ -385,7 +469,10 @@ void shard_claim(ShardSession *session, const ClaimArgs *args, ShardClaimCb *cb,
     Arena *old = shard_begin(session, deadline);
     ClaimOp *op = ARENA_NEW(session->arena, ClaimOp);
     op->session = session;
+    op->deadline_ms = deadline;
     op->args = *args;
+    if (has_orphan(op) && op->args.run_lock_wait_ms < CLAIM_ORPHAN_WAIT_MS)
+        op->args.run_lock_wait_ms = CLAIM_ORPHAN_WAIT_MS;
     op->args.rollout = arena_strdup(session->arena, args->rollout);
     op->args.source_rollout = arena_strdup(session->arena, args->source_rollout);
     op->args.who = arena_strdup(session->arena, args->who);

@@ -104,8 +104,33 @@ const char shard_sql_schemas[] =
 
 /* The orphan held its pid at that moment: a process of that pid which started later is another. */
 const char shard_sql_terminate[] =
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int"
-    " AND backend_start <= to_timestamp($2::float8) AND pid <> pg_backend_pid()";
+    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+    " WHERE pid OPERATOR(pg_catalog.=) $1::pg_catalog.int4 AND backend_start"
+    "  OPERATOR(pg_catalog.<=) pg_catalog.to_timestamp($2::pg_catalog.float8)"
+    " AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
+
+/* --- run lock --------------------------------------------------------------------------------- */
+
+/* These run before the search path is closed. */
+const char shard_sql_lock[] =
+    "SELECT CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $1::pg_catalog.int4"
+    " THEN pg_catalog.pg_try_advisory_lock($2::pg_catalog.int4, $3::pg_catalog.int4) END";
+const char shard_sql_unlock[] =
+    "SELECT pg_catalog.pg_advisory_unlock($1::pg_catalog.int4, $2::pg_catalog.int4)";
+
+/* An oid is an integer without a sign. */
+const char shard_sql_lock_holder[] =
+    "SELECT a.pid, CASE WHEN a.application_name OPERATOR(pg_catalog.=) '' THEN 'another session'"
+    "  ELSE a.application_name END, a.usename, pg_catalog.to_char(pg_catalog.timezone('UTC',"
+    "  a.backend_start), 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), a.state"
+    " FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a"
+    "  ON a.pid OPERATOR(pg_catalog.=) l.pid JOIN pg_catalog.pg_database d"
+    "  ON d.oid OPERATOR(pg_catalog.=) l.database"
+    " WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted"
+    " AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+    " AND l.classid OPERATOR(pg_catalog.=) $1::pg_catalog.oid"
+    " AND l.objid OPERATOR(pg_catalog.=) $2::pg_catalog.oid"
+    " AND l.objsubid OPERATOR(pg_catalog.=) 2";
 
 /* --- claim ------------------------------------------------------------------------------------ */
 
@@ -149,6 +174,20 @@ const char shard_sql_assert_claim[] =
 const char shard_sql_create_version[] =
     "CREATE TABLE %s (version_num varchar(255) NOT NULL,"
     " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))";
+
+const char shard_sql_may_alter[] =
+    "SELECT pg_has_role(c.relowner, 'USAGE'), c.relowner::regrole FROM pg_class c"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
+const char shard_sql_widen[] = "ALTER TABLE %s ALTER COLUMN version_num TYPE varchar(255)";
+
+/* Whoever set less is left alone. 0 is a unix socket. */
+const char shard_sql_keepalive[] =
+    "SELECT pg_catalog.set_config('tcp_keepalives_idle', '30', false),"
+    " pg_catalog.set_config('tcp_keepalives_interval', '10', false),"
+    " pg_catalog.set_config('tcp_keepalives_count', '3', false)"
+    " WHERE pg_catalog.current_setting('tcp_keepalives_idle')::pg_catalog.int4"
+    " OPERATOR(pg_catalog.>) 30";
 
 #define ROWS_ARRAY "ARRAY(SELECT version_num::text FROM ONLY %s ORDER BY version_num COLLATE \"C\")"
 
@@ -206,13 +245,16 @@ const char shard_sql_done[] = "SELECT rows_after FROM pgtide.history WHERE schem
 
 const char shard_sql_xid[] = "SELECT pg_current_xact_id()";
 
+const char shard_sql_messages[] = "SET LOCAL client_min_messages TO DEFAULT";
+
 const char shard_sql_enter_author[] = "SELECT pg_catalog.set_config('lock_timeout', $2, true),"
                                       " pg_catalog.set_config('statement_timeout', $3, true),"
                                       " pg_catalog.set_config('search_path', $1, true)";
 
 const char shard_sql_leave_author[] =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-    " pg_catalog.set_config('statement_timeout', '0', true)," DURABLE;
+    " pg_catalog.set_config('statement_timeout', '0', true),"
+    " pg_catalog.set_config('client_min_messages', 'warning', true)," DURABLE;
 
 const char shard_sql_version_update[] =
     "UPDATE ONLY %s SET version_num = $2 WHERE version_num = $1";
@@ -244,3 +286,18 @@ const char shard_sql_after[] =
     "SELECT " ROWS_ARRAY ", (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
     " AND outcome = 'succeeded' AND ($2::text IS NULL OR operation = decode($2, 'hex'))"
     " ORDER BY seq DESC LIMIT 1)";
+
+/* A name that means several constraints, not all of which begin deferred, is left out. */
+const char shard_sql_deferred[] =
+    "SELECT string_agg(format('%I.%I', n.nspname, c.conname), ', ') FROM"
+    " (SELECT connamespace, conname FROM pg_constraint GROUP BY connamespace, conname"
+    "  HAVING bool_and(condeferred)) c JOIN pg_namespace n ON n.oid = c.connamespace";
+
+const char shard_sql_applied[] =
+    "SELECT revision, token_digest, (extract(epoch FROM finished) * 1000)::bigint"
+    " FROM (SELECT DISTINCT ON (revision) revision, token_digest, finished, direction"
+    "  FROM pgtide.history WHERE schema_name = $1 AND outcome = 'succeeded'"
+    "  AND direction IN ('upgrade', 'downgrade') AND revision IS NOT NULL"
+    "  ORDER BY revision, seq DESC) h WHERE direction = 'upgrade' ORDER BY revision";
+
+const char shard_sql_path[] = "SELECT pg_catalog.current_setting('search_path')";

@@ -19,6 +19,14 @@ extern const char shard_sql_schemas[];
 /* 1 pid, 2 a moment at which that backend lived, in seconds since 1970. */
 extern const char shard_sql_terminate[];
 
+/* 1 our backend's pid, 2 class, 3 object: NULL when another backend answers. */
+extern const char shard_sql_lock[];
+extern const char shard_sql_unlock[];      /* 1 class, 2 object */
+extern const char shard_sql_lock_holder[]; /* 1 class, 2 object: pid, name, user, since, state */
+extern const char shard_sql_may_alter[];   /* 1 schema of the version table: whether we own it */
+extern const char shard_sql_widen[];       /* %s */
+extern const char shard_sql_keepalive[];   /* a vanished client's session ends soon */
+
 /* 1 schema, 2 uuid, 3 fleet, 4 epoch, 5 sysid, 6 database oid, 7 schema oid, 8 accept identity,
  * 9 unmanaged. The first inserts a missing row and takes over an unmanaged one. */
 extern const char shard_sql_claim_adopt[];
@@ -42,6 +50,7 @@ extern const char shard_sql_done[]; /* 1 schema, 2 operation */
 extern const char shard_sql_xid[];
 /* 1 search_path, 2 lock_timeout, 3 statement_timeout */
 extern const char shard_sql_enter_author[];
+extern const char shard_sql_messages[]; /* author statements say what they have to say */
 extern const char shard_sql_leave_author[];
 extern const char shard_sql_version_update[]; /* %s; 1 from, 2 to */
 extern const char shard_sql_version_delete[]; /* %s; 1 array */
@@ -53,5 +62,8 @@ extern const char shard_sql_history_insert[];
 extern const char shard_sql_history_failed[];
 /* %s; 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet: one row */
 extern const char shard_sql_reassert[];
+extern const char shard_sql_deferred[]; /* names of constraints that begin deferred, or NULL */
 /* %s; 1 schema, 2 operation */
 extern const char shard_sql_after[];
+extern const char shard_sql_applied[]; /* 1 schema: revision, token digest, finished */
+extern const char shard_sql_path[];    /* the session's search_path */

@@ -26,6 +26,7 @@ typedef struct ReadOp {
     size_t *row_answers; /* for each shard: index of its rows' answer + 1; 0 = not asked */
     size_t at_schemas;   /* where in the first batch the schemas' answer is; 0 = not asked */
     bool ledger_asked;
+    size_t at_applied; /* 0 = not asked */
 } ReadOp;
 
 static void finish(ReadOp *op)
@@ -86,6 +87,21 @@ static void fill_from_row(const ReadOp *op, ShardReading *shard, const PgResult 
                                pg_u64(rows, row, 7) != shard->schema_oid;
 }
 
+static void take_applied(ReadOp *op, const PgResult *rows)
+{
+    Arena *arena = op->session->arena;
+    size_t count = pg_rows(rows);
+    AppliedRevision *applied = ARENA_ARRAY(arena, AppliedRevision, count + 1);
+    for (size_t row = 0; row < count; row++)
+        applied[row] = (AppliedRevision){
+            .revision = arena_strdup(arena, pg_text(rows, row, 0)),
+            .token_digest = arena_strdup(arena, pg_text(rows, row, 1)),
+            .finished_unix_ms = pg_u64(rows, row, 2),
+        };
+    op->result.applied = applied;
+    op->result.applied_count = count;
+}
+
 static void on_read(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -104,6 +120,8 @@ static void on_read(PgConn *conn, const PgReply *reply, void *data)
         if (!shard_rows_parse(session, pg_text(rows, 0, 0), &shard->rows))
             shard->message = "the version rows can't be read";
     }
+    if (op->at_applied != 0)
+        take_applied(op, &reply->results[op->at_applied]);
     if (op->ledger_asked) {
         const PgResult *rows = &reply->results[0];
         for (size_t row = 0; row < pg_rows(rows); row++) {
@@ -160,6 +178,10 @@ static void send_reads(ReadOp *op)
         const char *tail[] = {shard_schema(session),
                               shard_u64_param(session, op->args.history_limit)};
         pg_batch_add_params(&batch, shard_sql_history_last, 2, tail);
+        if (op->args.with_applied) {
+            op->at_applied = batch.count;
+            pg_batch_add_params(&batch, shard_sql_applied, 1, tail);
+        }
     }
     for (size_t i = 0; i < op->result.shard_count; i++) {
         const ShardRelation *version = op->versions[i];

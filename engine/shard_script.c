@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static ErrCode check_statement(const Script *script, const Statement *statement, Error *err)
+static ErrCode check_statement(const char *file, const Statement *statement, Error *err)
 {
     const char *second = statement->second_keyword;
     ErrCode code = ERR_OK;
@@ -22,8 +22,18 @@ static ErrCode check_statement(const Script *script, const Statement *statement,
         err_hint(err, "Write the rows as INSERT statements.");
     }
     if (code != ERR_OK)
-        statement_place_error(err, script->file, statement, 0);
+        statement_place_error(err, file, statement, 0);
     return code;
+}
+
+ErrCode shard_statements_check(const char *file, const StatementList *statements, Error *err)
+{
+    for (size_t i = 0; i < statements->count; i++) {
+        ErrCode code = check_statement(file, &statements->items[i], err);
+        if (code != ERR_OK)
+            return code;
+    }
+    return ERR_OK;
 }
 
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
@@ -49,16 +59,11 @@ ErrCode shard_script_choose(const Script *script, Direction direction, bool run_
     StepScript chosen = {.script = script, .author = &section->statements};
     if (up && run_verify && script->verify.present && script->verify.statements.count > 0)
         chosen.verify = &script->verify.statements;
-    for (size_t i = 0; i < chosen.author->count; i++) {
-        ErrCode code = check_statement(script, &chosen.author->items[i], err);
-        if (code != ERR_OK)
-            return code;
-    }
-    for (size_t i = 0; chosen.verify != NULL && i < chosen.verify->count; i++) {
-        ErrCode code = check_statement(script, &chosen.verify->items[i], err);
-        if (code != ERR_OK)
-            return code;
-    }
+    ErrCode code = shard_statements_check(script->file, chosen.author, err);
+    if (code == ERR_OK && chosen.verify != NULL)
+        code = shard_statements_check(script->file, chosen.verify, err);
+    if (code != ERR_OK)
+        return code;
     *ret = chosen;
     return ERR_OK;
 }

@@ -14,6 +14,9 @@ typedef struct StepScript {
 } StepScript;
 
 /* Refuses, with the line, what can't run in one transaction. */
+ErrCode shard_statements_check(const char *file, const StatementList *statements,
+                               Error *err) MUST_CHECK;
+/* The same for a section of a revision. */
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
                             StepScript *ret, Error *err) MUST_CHECK;
 /* search_path for author statements; pg_temp is last, so that no temporary table shadows. */

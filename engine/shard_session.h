@@ -23,6 +23,10 @@ struct ShardSession {
     bool committing;      /* COMMIT is in flight: nothing cancels it any more */
     uint64_t deadline_ms; /* uv_now() of the operation's end; 0 = none */
     Error error;          /* what the caller's callback is given */
+    ShardNoticeCb *notice_cb;
+    void *notice_data;
+    uv_timer_t *timer; /* of a pause within an operation; NULL until one is made */
+    bool has_run_lock;
 
     /* Learnt by a claim or a read. */
     const char *version_schema; /* in `own`; NULL before */
@@ -64,6 +68,11 @@ typedef struct ShardLook {
 Arena *shard_begin(ShardSession *session, uint32_t deadline_ms);
 void shard_end(ShardSession *session);
 void shard_send(ShardSession *session, const PgBatch *batch, PgBatchCb *cb, void *op);
+/* A pause within an operation; ends early when the operation is cancelled. */
+void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb, void *data);
+/* Settings that authors made at session level end here; ours that must outlive it are made again.
+ */
+void shard_reset_add(ShardSession *session, PgBatch *batch);
 
 /* Copies a reply's error into the session's, with interruption and deadline told apart. */
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply);

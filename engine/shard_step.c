@@ -65,7 +65,7 @@ static void on_failure_recorded(PgConn *conn, const PgReply *reply, void *data)
 static bool is_worth_recording(const StepOp *op)
 {
     ErrCode code = op->session->error.code;
-    return op->ours && step_item(op)->script.script != NULL && code != ERR_OK &&
+    return op->ours && !op->rehearse && step_item(op)->script.script != NULL && code != ERR_OK &&
            code != ERR_LOCK_TIMEOUT && code != ERR_BUSY;
 }
 
@@ -99,7 +99,7 @@ static void add_record(StepOp *op, PgBatch *batch)
     pg_batch_add_params(batch, shard_sql_history_failed, 16, params);
 }
 
-/* Also the end of a step that had been done before, without an error. */
+/* Without an error: the end of a rehearsal, or of a step that had been done before. */
 void step_fail(StepOp *op)
 {
     ShardSession *session = op->session;
@@ -113,7 +113,7 @@ void step_fail(StepOp *op)
     PgBatch batch = pg_batch(session->arena);
     if (pg_in_transaction(session->conn))
         pg_batch_add(&batch, "ROLLBACK");
-    pg_batch_add(&batch, "RESET ALL");
+    shard_reset_add(session, &batch);
     const char *lock = "1s";
     pg_batch_add_params(&batch, shard_sql_enter_step, 1, &lock);
     if (is_worth_recording(op))
@@ -170,7 +170,7 @@ void step_read_after(StepOp *op)
 {
     ShardSession *session = op->session;
     PgBatch batch = pg_batch(session->arena);
-    pg_batch_add(&batch, "RESET ALL"); /* settings of the author's do not reach the next step */
+    shard_reset_add(session, &batch);
     const char *lock = "10s";
     pg_batch_add_params(&batch, shard_sql_enter_step, 1, &lock);
     const char *params[] = {shard_schema(session), last_item(op)->operation};
@@ -320,29 +320,44 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
     shard_send(session, &batch, on_looked_exactly, op);
 }
 
+void step_add_enter(StepOp *op, PgBatch *batch)
+{
+    const char *lock = shard_ms_param(op->session, step_item(op)->args.lock_timeout_ms);
+    pg_batch_add_params(batch, shard_sql_enter_step, 1, &lock);
+}
+
+size_t step_add_fence(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    const char *params[] = {shard_schema(session), step_item(op)->operation,
+                            shard_u64_param(session, op->items[0].args.fence),
+                            shard_u64_param(session, op->items[0].args.epoch), op->fleet};
+    pg_batch_add_params(batch, shard_sql_fence, 5, params);
+    return batch->count - 1;
+}
+
+void step_add_client_check(StepOp *op, PgBatch *batch)
+{
+    if (pg_server_version(op->session->conn) >= VERSION_WITH_CHECK_INTERVAL)
+        pg_batch_add(batch, "SET LOCAL client_connection_check_interval = '1s'");
+}
+
 void step_open(StepOp *op, StepNext *next)
 {
     ShardSession *session = op->session;
-    const StepItem *item = step_item(op);
     op->next = next;
     PgBatch batch = pg_batch(session->arena);
     pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
-    const char *lock = shard_ms_param(session, item->args.lock_timeout_ms);
-    pg_batch_add_params(&batch, shard_sql_enter_step, 1, &lock);
+    step_add_enter(op, &batch);
     pg_batch_add(&batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
                                       session->version_table));
     pg_batch_add_params(&batch, shard_sql_quick_relation, 1, &session->version_schema);
-    const char *params[] = {shard_schema(session), item->operation,
-                            shard_u64_param(session, op->items[0].args.fence),
-                            shard_u64_param(session, op->items[0].args.epoch), op->fleet};
-    pg_batch_add_params(&batch, shard_sql_fence, 5, params);
+    step_add_fence(op, &batch);
     pg_batch_add(&batch, shard_query(session, shard_sql_rows));
     const char *done[] = {shard_schema(session), last_item(op)->operation};
     pg_batch_add_params(&batch, shard_sql_done, 2, done);
     pg_batch_add(&batch, shard_sql_xid);
-    /* A backend whose client has died stops by itself. */
-    if (pg_server_version(session->conn) >= VERSION_WITH_CHECK_INTERVAL)
-        pg_batch_add(&batch, "SET LOCAL client_connection_check_interval = '1s'");
+    step_add_client_check(op, &batch);
     shard_send(session, &batch, on_preamble, op);
 }
 

@@ -29,12 +29,14 @@ typedef struct StepItem {
     StrList gone; /* the version rows that go, and those that come */
     StrList come;
     /* Where in its batch each answer is. */
+    size_t at_fence; /* of an item that is not the first; SIZE_MAX = not asked, as with all */
     size_t at_author;
     size_t at_verify;
     size_t at_gone;
     size_t at_come;
     size_t at_history;
     size_t at_reassert;
+    size_t at_deferred;
 } StepItem;
 
 struct StepOp {
@@ -42,6 +44,7 @@ struct StepOp {
     StepItem *items; /* each continues where the one before ends; fence and fleet are the first's */
     size_t count;
     size_t done;     /* items that ran without error: items[done] is in hand */
+    bool rehearse;   /* roll back where COMMIT would be sent */
     ShardStepCb *cb; /* one of them */
     ShardStepsCb *steps_cb;
     void *data;
@@ -51,6 +54,7 @@ struct StepOp {
     bool committed; /* some transaction of this op is: its failure leaves something */
     const char *fleet;
     const char *xid;        /* of the transaction in hand */
+    const char *deferred;   /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */
     ShardRelation relation; /* the version table, as found under its lock */
     StepNext *next;
     void *units; /* shard_units.c's */
@@ -77,6 +81,10 @@ void step_fail_reply(StepOp *op, const PgReply *reply); /* with a reply's error 
  * ours that failed. step_fail() is to follow. */
 void step_describe(StepOp *op, const PgReply *reply, const Statement *statement);
 
+/* BEGIN's companions within a transaction: settings of ours, the operation in our row. */
+void step_add_enter(StepOp *op, PgBatch *batch);
+size_t step_add_fence(StepOp *op, PgBatch *batch);
+void step_add_client_check(StepOp *op, PgBatch *batch); /* a backend without a client stops */
 /* Settings for author statements (path, timeouts), and back to ours (role too). */
 void step_add_author_settings(StepOp *op, PgBatch *batch);
 void step_add_own_settings(PgBatch *batch);
@@ -86,7 +94,7 @@ void step_add_statements(PgBatch *batch, const StatementList *statements);
 void step_add_reassert(StepOp *op, PgBatch *batch);
 bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows);
 
-/* StepNext: the body of a transactional item; then COMMIT and the end. */
+/* StepNext: the bodies of transactional items, one after the other; then COMMIT and the end. */
 void step_body(StepOp *op);
 /* StepNext: version rows and history row of the item in hand without its statements; then COMMIT
  * and the end. */

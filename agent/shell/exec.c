@@ -6,8 +6,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { CONNECT_TIMEOUT_MS = 10000 };
+enum {
+    CONNECT_TIMEOUT_MS = 10000,
+    RUN_LOCK_WAIT_MS = 5000, /* then the job's own pauses, as with any other lock */
+};
 
 struct Exec {
     const ExecWorld *world;
@@ -15,6 +19,7 @@ struct Exec {
     SharedPlan *plan;
     OrderShard order;
     const ClusterSettings *cluster;
+    const char *name; /* of its sessions */
     Job *job;
     ShardSession *session;
     ClaimResult claim; /* of the session; history is not kept */
@@ -126,6 +131,27 @@ static void on_opened(ShardSession *session, const Error *err, void *data)
         tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(err), true, err, NULL);
 }
 
+/* As the server and whoever waits for this shard see it. */
+static const char *make_name(Arena *arena, const AgentSettings *settings)
+{
+    return arena_printf(arena, "pgtide-agent %s@%s %d", settings->name, settings->host,
+                        (int)getpid());
+}
+
+/* The longest revision id that the job may write into the shard. */
+static uint32_t id_width(const JobSpec *spec)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < spec->step_count; i++) {
+        const StrList *rows = &spec->steps[i].rows_after;
+        for (size_t k = 0; k < rows->count; k++) {
+            size_t length = strlen(rows->items[k]);
+            width = length > width ? length : width;
+        }
+    }
+    return (uint32_t)width;
+}
+
 static void open_session(Exec *exec)
 {
     const PlanShard *shard = &exec->order.shard;
@@ -140,6 +166,7 @@ static void open_session(Exec *exec)
         .fleet_id = exec->world->fleet_id,
         .shard_uuid = shard->uuid,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .application_name = exec->name,
     };
     exec->session = shard_open(exec->world->loop, &target, on_opened, exec);
 }
@@ -208,6 +235,8 @@ static void claim(Exec *exec)
         .who = world->settings->name,
         .adopt = true,
         .lock_timeout_ms = exec->plan->order.header.policy.lock_timeout_ms,
+        .run_lock_wait_ms = RUN_LOCK_WAIT_MS,
+        .id_width = id_width(job_spec(exec->job)),
     };
     if (left != NULL)
         args.orphan = left->backend;
@@ -498,6 +527,7 @@ Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard
     plan->users++;
     exec->order = copy_order(exec->arena, shard);
     exec->cluster = agent_settings_find_cluster(world->settings, shard->shard.cluster);
+    exec->name = make_name(exec->arena, world->settings);
     uuid_format(&plan->order.header.rollout_id, exec->rollout);
     if (!uuid_equal(&shard->source_rollout, &plan->order.header.rollout_id))
         uuid_format(&shard->source_rollout, exec->source);

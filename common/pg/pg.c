@@ -462,6 +462,12 @@ int pg_server_version(const PgConn *conn)
     return conn->pg == NULL ? 0 : PQserverVersion(conn->pg);
 }
 
+bool pg_is_remote(const PgConn *conn)
+{
+    const char *host = conn->pg == NULL ? NULL : PQhost(conn->pg);
+    return host != NULL && *host != '\0' && *host != '/' && *host != '@';
+}
+
 bool pg_in_transaction(const PgConn *conn)
 {
     if (conn->pg == NULL)

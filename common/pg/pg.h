@@ -5,8 +5,8 @@
  * or one simple query. Every operation has a callback that runs exactly once, never inside the call
  * that started it, unless the connection is closed first (then never). A lost connection is said
  * apart from a refused statement, since only the caller knows what was in flight. Nothing is
- * printed; server notices go to the notice callback or nowhere. `application_name` is pgtide and
- * the client encoding UTF-8 on every connection.
+ * printed; server notices go to the notice callback or nowhere. `application_name` is pgtide unless
+ * it is given, and the client encoding UTF-8 on every connection.
  */
 #pragma once
 
@@ -65,6 +65,7 @@ PgConn *pg_conn_new(uv_loop_t *loop); /* returns owned; pg_close() frees it */
 /* Rolls back what is open by dropping the connection; no callback runs any more. NULL-safe. The
  * memory goes when the loop has closed its handles, so the loop must run once more. */
 void pg_close(PgConn *conn);
+/* While a batch runs. The callback may neither send nor close. */
 void pg_on_notice(PgConn *conn, PgNoticeCb *cb, void *data);
 
 /* Connects. Texts are copied. `timeout_ms` covers name resolution and authentication. Anything but
@@ -91,6 +92,7 @@ void pg_cancel(PgConn *conn);
 bool pg_is_connected(const PgConn *conn);
 int pg_backend_pid(const PgConn *conn);
 int pg_server_version(const PgConn *conn); /* as 150020 */
+bool pg_is_remote(const PgConn *conn);     /* not a unix socket */
 /* In a transaction block (failed ones too). */
 bool pg_in_transaction(const PgConn *conn);
 
@@ -103,6 +105,7 @@ ErrCode pg_parse_conninfo(Arena *arena, const char *text, const PgKeyword **ret_
                           size_t *ret_count, Error *err) MUST_CHECK;
 
 size_t pg_rows(const PgResult *result);
+size_t pg_columns(const PgResult *result);
 const char *pg_text(const PgResult *result, size_t row, int column); /* '' for NULL */
 bool pg_is_null(const PgResult *result, size_t row, int column);
 bool pg_bool(const PgResult *result, size_t row, int column);

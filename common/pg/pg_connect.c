@@ -88,7 +88,8 @@ static ConnectJob *job_new(PgConn *conn, const PgKeyword *keywords, size_t count
             job_add(job, keywords[i].name, keywords[i].value);
     }
     /* The last of a name wins in libpq. */
-    job_add(job, "application_name", "pgtide");
+    if (given(keywords, count, "application_name") == NULL)
+        job_add(job, "application_name", "pgtide");
     job_add(job, "client_encoding", "UTF8");
     return job;
 }

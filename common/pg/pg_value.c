@@ -10,6 +10,11 @@ size_t pg_rows(const PgResult *result)
     return (size_t)PQntuples(result->handle);
 }
 
+size_t pg_columns(const PgResult *result)
+{
+    return (size_t)PQnfields(result->handle);
+}
+
 const char *pg_text(const PgResult *result, size_t row, int column)
 {
     if (row >= pg_rows(result) || column >= PQnfields(result->handle))
