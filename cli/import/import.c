@@ -176,6 +176,41 @@ const char *import_number(Arena *arena, const char *digits)
     return *number == '\0' ? "0" : arena_strdup(arena, number);
 }
 
+bool import_line(ImportLine *line)
+{
+    if (*line->next == '\0')
+        return false;
+    line->text = line->next;
+    line->length = strcspn(line->text, "\n");
+    line->next += line->length + (line->text[line->length] == '\n');
+    line->number++;
+    return true;
+}
+
+bool import_line_comment(const ImportLine *line, const char **ret_text, size_t *ret_length)
+{
+    if (line->length < 2 || strncmp(line->text, "--", 2) != 0)
+        return false;
+    const char *begin = line->text + 2;
+    const char *end = line->text + line->length;
+    while (begin < end && isspace((unsigned char)*begin))
+        begin++;
+    while (end > begin && isspace((unsigned char)end[-1]))
+        end--;
+    *ret_text = begin;
+    *ret_length = (size_t)(end - begin);
+    return true;
+}
+
+bool import_line_blank(const ImportLine *line)
+{
+    for (size_t i = 0; i < line->length; i++) {
+        if (!isspace((unsigned char)line->text[i]))
+            return false;
+    }
+    return true;
+}
+
 /* --- files ------------------------------------------------------------------------------------ */
 
 ErrCode import_list(Arena *arena, const char *directory, StrList *ret_names, Error *err)

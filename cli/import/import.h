@@ -102,6 +102,17 @@ ErrCode import_list(Arena *arena, const char *directory, StrList *ret_names, Err
  * holds; NULL = none. For readers: a user may name the project or the directory of migrations. */
 const char *import_find(Arena *arena, const char *path, const char *const *subdirectories,
                         bool (*is_one)(Arena *arena, const char *directory, const char *name));
+/* Line by line: begin with {.next = text}; false = no more. */
+typedef struct ImportLine {
+    const char *text; /* without its end */
+    size_t length;
+    int number; /* from 1 */
+    const char *next;
+} ImportLine;
+bool import_line(ImportLine *line);
+/* Whether a line is a comment that begins in column 1, `--` and blanks taken off. */
+bool import_line_comment(const ImportLine *line, const char **ret_text, size_t *ret_length);
+bool import_line_blank(const ImportLine *line);
 /* A text file with its byte order mark and carriage returns taken off (noted). False: noted as a
  * problem. */
 bool import_read(Import *import, const char *file, const char **ret_text);
