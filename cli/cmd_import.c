@@ -1,4 +1,5 @@
 #include "command.h"
+#include "import_sql.h"
 #include "import_write.h"
 
 #include "file.h"
@@ -237,6 +238,17 @@ static void tell(CommandContext *context, const Import *import, const ImportPlan
              plan->heads.count, strlist_join(context->arena, &plan->heads, ", "));
 }
 
+/* What can't be tidied has been noted, and goes. */
+static void items_tidy(Import *import)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < import->count; i++) {
+        if (import_tidy(import, &import->items[i]))
+            import->items[kept++] = import->items[i];
+    }
+    import->count = kept;
+}
+
 static ErrCode run(CommandContext *context, Error *err)
 {
     Arena *arena = context->arena;
@@ -261,6 +273,7 @@ static ErrCode run(CommandContext *context, Error *err)
         return code;
     import.tool = tool->name;
     code = tool->read(&import, err);
+    items_tidy(&import);
     if (code == ERR_OK)
         code = import_plan(&import, tool, &project, scripts, count, &plan, err);
     if (code != ERR_OK)
@@ -292,7 +305,8 @@ const CliCommand cmd_import = {
         "file, for example) is told. A file that can't be read is a problem: it is left out, the\n"
         "others are imported, and the exit status is 3.\n"
         "\n"
-        "Tools: golang-migrate, numbered (plain SQL files). docs/import.md tells about each.",
+        "Tools: golang-migrate, goose, dbmate, diesel, prisma, numbered (plain SQL files).\n"
+        "docs/import.md tells about each.",
     .options = options,
     .run = run,
 };

@@ -190,6 +190,18 @@ static void section(Str *out, const char *marker, const char *sql)
         str_append_char(out, '\n');
 }
 
+static void graph_headers(Planner *planner, const ImportedRevision *item, const StrList *parents,
+                          Str *out)
+{
+    Arena *arena = planner->arena;
+    StrList depends_on = {0};
+    for (size_t i = 0; i < item->depends_on.count; i++)
+        strlist_add(arena, &depends_on, project_id(planner, item->depends_on.items[i]));
+    header_line(out, "revises", strlist_join(arena, parents, ", "));
+    header_line(out, "depends-on", strlist_join(arena, &depends_on, ", "));
+    header_line(out, "labels", strlist_join(arena, &item->labels, ", "));
+}
+
 static const char *file_text(Planner *planner, const ImportedRevision *item, const StrList *parents)
 {
     static const char *const keys[] = {
@@ -200,12 +212,8 @@ static const char *file_text(Planner *planner, const ImportedRevision *item, con
     Arena *arena = planner->arena;
     AUTO_STR Str out = {0};
     header_line(&out, keys[item->kind], item->id);
-    header_line(&out, "revises", strlist_join(arena, parents, ", "));
-    StrList depends_on = {0};
-    for (size_t i = 0; i < item->depends_on.count; i++)
-        strlist_add(arena, &depends_on, project_id(planner, item->depends_on.items[i]));
-    header_line(&out, "depends-on", strlist_join(arena, &depends_on, ", "));
-    header_line(&out, "labels", strlist_join(arena, &item->labels, ", "));
+    if (item->kind == SCRIPT_REVISION)
+        graph_headers(planner, item, parents, &out);
     header_line(&out, "created", item->created);
     header_line(&out, "message", item->message);
     header_line(&out, "origin",
@@ -231,7 +239,7 @@ static const char *file_path(Planner *planner, const ImportedRevision *item)
     Arena *arena = planner->arena;
     const char *directory = planner->project->versions.items[planner->project->versions.count - 1];
     const char *prefix = item->kind == SCRIPT_REPEATABLE ? "R_"
-                         : item->kind == SCRIPT_BASELINE ? "B_"
+                         : item->kind == SCRIPT_BASELINE ? "baseline_"
                                                          : "";
     const char *slug = import_id(arena, item->message);
     bool said = slug[0] == '\0' || str_ends_with(item->id, slug) || item->kind != SCRIPT_REVISION;
@@ -288,9 +296,10 @@ static bool parents_choose(Planner *planner, const ImportedRevision *item, StrLi
     }
     for (size_t i = 0; i < item->parents.count; i++) {
         const char *parent = item->parents.items[i];
-        if (strlist_has(&planner->left_out, parent)) {
+        if (strlist_has(&planner->left_out, parent) ||
+            (item_find(planner, parent) == NULL && !is_taken(planner, parent))) {
             leave_out(planner, item,
-                      arena_printf(planner->arena, "left out, because it revises %s", parent));
+                      arena_printf(planner->arena, "revises %s, which is not imported", parent));
             return false;
         }
         strlist_add(planner->arena, &parents, project_id(planner, parent));
