@@ -182,6 +182,31 @@ static ErrCode steps_make(Planner *planner, NodeSet set, Direction direction)
     return code;
 }
 
+static ErrCode overlap(const RevisionMap *map, const char *text, size_t a, size_t b, Error *err)
+{
+    err_set(err, ERR_TARGET,
+            "requested revision %.80s overlaps with other requested revisions %.80s",
+            map->nodes[a].script->id, map->nodes[b].script->id);
+    err_detail(err, "asked for: %.160s", text);
+    err_hint(err, "One of them builds on the other: name only that one.");
+    return ERR_TARGET;
+}
+
+/* Of several targets none may build on another. */
+static ErrCode overlap_check(Arena *arena, const RevisionMap *map, const char *text,
+                             const NodeList *nodes, Error *err)
+{
+    for (size_t i = 0; nodes->count > 1 && i < nodes->count; i++) {
+        NodeSet below = node_set(arena, map);
+        graph_reach(arena, map, &map->nodes[nodes->items[i]].below, EDGES_BELOW, below);
+        for (size_t j = 0; j < nodes->count; j++) {
+            if (node_set_has(below, nodes->items[j]))
+                return overlap(map, text, nodes->items[i], nodes->items[j], err);
+        }
+    }
+    return ERR_OK;
+}
+
 ErrCode graph_upgrade(Arena *arena, const RevisionMap *map, const StrList *rows, const char *target,
                       GraphSteps *ret_steps, Error *err)
 {
@@ -191,6 +216,9 @@ ErrCode graph_upgrade(Arena *arena, const RevisionMap *map, const StrList *rows,
     ErrCode code = planner_start(&planner, arena, map, rows, &row_nodes, err);
     if (code == ERR_OK)
         code = graph_target_upgrade(arena, map, &row_nodes, target, &to, err);
+    if (code != ERR_OK)
+        return code;
+    code = overlap_check(arena, map, target, &to.nodes, err);
     if (code != ERR_OK)
         return code;
     NodeSet set = node_set(arena, map);
@@ -205,7 +233,8 @@ ErrCode graph_upgrade(Arena *arena, const RevisionMap *map, const StrList *rows,
 
 /* What goes first when the target is to stay: its children, or all bases. A branch narrows several
  * to those it stands on. */
-static NodeList downgrade_roots(Arena *arena, const RevisionMap *map, const Target *target)
+static ErrCode downgrade_roots(Arena *arena, const RevisionMap *map, const Target *target,
+                               const char *text, NodeList *ret_roots, Error *err)
 {
     NodeList roots = {0};
     if (target->nodes.count > 0)
@@ -214,8 +243,9 @@ static NodeList downgrade_roots(Arena *arena, const RevisionMap *map, const Targ
         if (map->nodes[i].parents.count == 0)
             node_list_add(arena, &roots, i);
     }
+    *ret_roots = roots;
     if (target->branch == NO_NODE || roots.count < 2)
-        return roots;
+        return ERR_OK;
     size_t branch = (size_t)target->branch;
     const NodeList from = {.items = &branch, .count = 1};
     NodeSet stands_on = node_set(arena, map);
@@ -225,7 +255,13 @@ static NodeList downgrade_roots(Arena *arena, const RevisionMap *map, const Targ
         if (node_set_has(stands_on, roots.items[i]))
             node_list_add(arena, &kept, roots.items[i]);
     }
-    return kept;
+    *ret_roots = kept;
+    if (kept.count > 0)
+        return ERR_OK;
+    err_set(err, ERR_TARGET, "'%.100s' is not a valid downgrade target from current heads", text);
+    err_detail(err, "%s does not stand on it", map->nodes[branch].script->id);
+    err_hint(err, "Name a branch that does, or leave the branch out.");
+    return ERR_TARGET;
 }
 
 static ErrCode downgrade_check(const Planner *planner, NodeSet set, Error *err)
@@ -255,7 +291,10 @@ ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *row
     if (code != ERR_OK)
         return code;
     NodeSet set = node_set(arena, map);
-    NodeList roots = downgrade_roots(arena, map, &to);
+    NodeList roots;
+    code = downgrade_roots(arena, map, &to, target, &roots, err);
+    if (code != ERR_OK)
+        return code;
     graph_reach(arena, map, &roots, EDGES_ABOVE, set);
     bool empty = true;
     for (size_t i = 0; i < map->count / 64 + 1; i++) {
@@ -278,13 +317,6 @@ ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *row
 }
 
 /* --- stamping --------------------------------------------------------------------------------- */
-
-static ErrCode overlap(const RevisionMap *map, size_t a, size_t b, Error *err)
-{
-    return err_set(err, ERR_TARGET,
-                   "requested revision %.80s overlaps with other requested revisions %.80s",
-                   map->nodes[a].script->id, map->nodes[b].script->id);
-}
 
 /* All that `node` builds on and all that builds on it, over both kinds of edges. */
 static NodeSet related(Arena *arena, const RevisionMap *map, size_t node)
@@ -317,10 +349,10 @@ static ErrCode stamp_one(Arena *arena, const RevisionMap *map, const char *text,
     if (code != ERR_OK)
         return code;
     if (target.nodes.count == 0) {
-        NodeSet lineage;
+        NodeSet line;
         if (target.branch != NO_NODE)
-            lineage = graph_lineage(arena, map, (size_t)target.branch);
-        rows_drop(rows, target.branch == NO_NODE ? NULL : &lineage);
+            line = related(arena, map, (size_t)target.branch);
+        rows_drop(rows, target.branch == NO_NODE ? NULL : &line);
         return ERR_OK;
     }
     for (size_t i = 0; i < target.nodes.count; i++) {
@@ -328,7 +360,7 @@ static ErrCode stamp_one(Arena *arena, const RevisionMap *map, const char *text,
         NodeSet line = related(arena, map, node);
         for (size_t j = 0; j < stamped->count; j++) {
             if (stamped->items[j] != node && node_set_has(line, stamped->items[j]))
-                return overlap(map, node, stamped->items[j], err);
+                return overlap(map, text, node, stamped->items[j], err);
         }
         rows_drop(rows, &line);
         node_list_add(arena, stamped, node);

@@ -13,6 +13,7 @@ typedef struct Identifier {
     const char *branch; /* NULL = none */
     const char *symbol; /* '' = none */
     bool relative;
+    const char *counted; /* "+2" */
     int steps;
 } Identifier;
 
@@ -35,15 +36,23 @@ static void only(Arena *arena, NodeList *list, size_t node)
 }
 
 /* "a, b, c and 4 more" */
+static const char *names_shown(Arena *arena, const StrList *names)
+{
+    StrList first = *names;
+    if (first.count > CANDIDATES_SHOWN)
+        first.count = CANDIDATES_SHOWN;
+    const char *shown = strlist_join(arena, &first, ", ");
+    if (names->count <= CANDIDATES_SHOWN)
+        return shown;
+    return arena_printf(arena, "%s and %zu more", shown, names->count - CANDIDATES_SHOWN);
+}
+
 static const char *names_of(Arena *arena, const RevisionMap *map, const NodeList *nodes)
 {
     StrList names = {0};
-    for (size_t i = 0; i < nodes->count && i < CANDIDATES_SHOWN; i++)
+    for (size_t i = 0; i < nodes->count; i++)
         strlist_add(arena, &names, id_of(map, nodes->items[i]));
-    const char *shown = strlist_join(arena, &names, ", ");
-    if (nodes->count <= CANDIDATES_SHOWN)
-        return shown;
-    return arena_printf(arena, "%s and %zu more", shown, nodes->count - CANDIDATES_SHOWN);
+    return names_shown(arena, &names);
 }
 
 static ErrCode unknown(const RevisionMap *map, const char *text, Error *err)
@@ -86,6 +95,7 @@ static ErrCode identifier_parse(Arena *arena, const RevisionMap *map, const char
             return err_set(err, ERR_TARGET, "'%.80s' is too far", identifier.text);
         identifier.symbol = arena_strndup(arena, text, (size_t)(sign - text));
         identifier.relative = true;
+        identifier.counted = sign;
         identifier.steps = atoi(sign + 1) * (*sign == '-' ? -1 : 1);
     }
     if ((identifier.branch != NULL && identifier.branch[0] == '\0') ||
@@ -117,7 +127,41 @@ static NodeList filtered(Arena *arena, const NodeList *nodes, const NodeSet *wit
     return kept;
 }
 
-/* A full id, a label, or a prefix that only one revision's id or label has. */
+static bool is_prefixed(const char *name, const char *prefix)
+{
+    return strlen(name) >= PREFIXED_LENGTH_MIN && str_starts_with(name, prefix);
+}
+
+/* A prefix that only one id or label on the branch has. */
+static ErrCode prefix_resolve(const Resolver *resolver, const char *prefix, const NodeSet *within,
+                              size_t *ret_node)
+{
+    const RevisionMap *map = resolver->map;
+    StrList names = {0};
+    size_t node = 0;
+    for (size_t i = 0; i < map->count + map->label_count && prefix[0] != '\0'; i++) {
+        const BranchLabel *label = i < map->count ? NULL : &map->labels[i - map->count];
+        const char *name = label == NULL ? id_of(map, i) : label->name;
+        size_t owner = label == NULL ? i : label->node;
+        if (!is_prefixed(name, prefix) || (within != NULL && !node_set_has(*within, owner)))
+            continue;
+        strlist_add(resolver->arena, &names, name);
+        node = owner;
+    }
+    if (names.count == 0)
+        return unknown(map, resolver->identifier.text, resolver->err);
+    if (names.count > 1) {
+        err_set(resolver->err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'",
+                resolver->identifier.text);
+        err_detail(resolver->err, "several begin so: %s", names_shown(resolver->arena, &names));
+        err_hint(resolver->err, "Write more of the id.");
+        return ERR_REVISION_UNKNOWN;
+    }
+    *ret_node = node;
+    return ERR_OK;
+}
+
+/* A full id, a label, or a prefix. */
 static ErrCode name_resolve(const Resolver *resolver, const char *name, const NodeSet *within,
                             size_t *ret_node)
 {
@@ -136,28 +180,7 @@ static ErrCode name_resolve(const Resolver *resolver, const char *name, const No
         *ret_node = (size_t)node;
         return ERR_OK;
     }
-    NodeList found = {0};
-    for (size_t i = 0; i < map->count; i++) {
-        if (strlen(id_of(map, i)) >= PREFIXED_LENGTH_MIN && str_starts_with(id_of(map, i), name))
-            node_list_add(resolver->arena, &found, i);
-    }
-    for (size_t i = 0; i < map->label_count; i++) {
-        if (strlen(map->labels[i].name) >= PREFIXED_LENGTH_MIN &&
-            str_starts_with(map->labels[i].name, name))
-            node_list_add(resolver->arena, &found, map->labels[i].node);
-    }
-    found = filtered(resolver->arena, &found, within);
-    if (found.count == 0)
-        return unknown(map, resolver->identifier.text, resolver->err);
-    if (found.count > 1) {
-        err_set(resolver->err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'",
-                resolver->identifier.text);
-        err_detail(resolver->err, "several begin so: %s", names_of(resolver->arena, map, &found));
-        err_hint(resolver->err, "Write more of the id.");
-        return ERR_REVISION_UNKNOWN;
-    }
-    *ret_node = found.items[0];
-    return ERR_OK;
+    return prefix_resolve(resolver, name, within, ret_node);
 }
 
 /* The identifier's branch: its node and its lineage; NO_NODE without a branch. */
@@ -217,9 +240,11 @@ static ErrCode symbol_resolve(const Resolver *resolver, const char *symbol, cons
 
 static ErrCode walk_short(const Resolver *resolver)
 {
-    int steps = resolver->identifier.steps;
-    err_set(resolver->err, ERR_TARGET, "relative revision %+d didn't produce %d migrations", steps,
-            abs(steps));
+    const Identifier *identifier = &resolver->identifier;
+    err_set(resolver->err, ERR_TARGET, "relative revision %s didn't produce %d migrations",
+            identifier->counted, abs(identifier->steps));
+    if (strcmp(identifier->text, identifier->counted) != 0)
+        err_detail(resolver->err, "asked for: %.160s", identifier->text);
     err_hint(resolver->err, "Run `pgtide history` to see how far it goes.");
     return ERR_TARGET;
 }
@@ -267,12 +292,12 @@ static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within,
     return ERR_OK;
 }
 
-/* Walks from the identifier's symbol. */
-static ErrCode walk_from_symbol(const Resolver *resolver, const NodeSet *within, long *ret_place)
+/* Walks from the identifier's symbol, which must be on `start_within`. */
+static ErrCode walk_from_symbol(const Resolver *resolver, const NodeSet *start_within,
+                                const NodeSet *within, long *ret_place)
 {
     NodeList start;
-    ErrCode code = symbol_resolve(resolver, resolver->identifier.symbol,
-                                  resolver->identifier.steps < 0 ? within : NULL, &start);
+    ErrCode code = symbol_resolve(resolver, resolver->identifier.symbol, start_within, &start);
     if (code != ERR_OK)
         return code;
     if (start.count > 1)
@@ -396,8 +421,9 @@ ErrCode graph_target_upgrade(Arena *arena, const RevisionMap *map, const NodeLis
     const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
     long place = NO_NODE;
     if (resolver.identifier.symbol[0] != '\0') {
-        code = walk_from_symbol(&resolver, within, &place);
-    } else if (resolver.identifier.steps < 0) {
+        code = walk_from_symbol(&resolver, resolver.identifier.steps > 0 ? NULL : within, within,
+                                &place);
+    } else if (resolver.identifier.steps <= 0) {
         code = walk_short(&resolver);
     } else {
         NodeList starts = filtered(arena, rows, within);
@@ -405,7 +431,7 @@ ErrCode graph_target_upgrade(Arena *arena, const RevisionMap *map, const NodeLis
             starts = applied_tips(&resolver, rows, lineage);
         if (starts.count > 1) {
             err_set(err, ERR_TARGET, "ambiguous upgrade from multiple current revisions");
-            err_detail(err, "%s", names_of(arena, map, &starts));
+            err_detail(err, "%.160s could count from: %s", text, names_of(arena, map, &starts));
             err_hint(err, "Say from which branch, as in `BRANCH@%+d`.", resolver.identifier.steps);
             return ERR_TARGET;
         }
@@ -437,7 +463,8 @@ static ErrCode downgrade_start(const Resolver *resolver, const NodeList *rows, N
             err_set(resolver->err, ERR_TARGET,
                     "ambiguous downgrade from multiple current "
                     "revisions");
-            err_detail(resolver->err, "%s", names_of(resolver->arena, resolver->map, &starts));
+            err_detail(resolver->err, "%.160s could count from: %s", resolver->identifier.text,
+                       names_of(resolver->arena, resolver->map, &starts));
             err_hint(resolver->err, "Name the revision to go down to.");
             return ERR_TARGET;
         }
@@ -475,7 +502,8 @@ ErrCode graph_target_downgrade(Arena *arena, const RevisionMap *map, const NodeL
         return code;
     }
     if (resolver.identifier.symbol[0] != '\0') {
-        code = walk_from_symbol(&resolver, within, &place);
+        code = walk_from_symbol(&resolver, resolver.identifier.steps < 0 ? within : NULL, within,
+                                &place);
     } else if (resolver.identifier.steps >= 0) {
         code = walk_short(&resolver);
     } else {
@@ -504,7 +532,7 @@ ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text
     if (resolver.identifier.relative) {
         long place = NO_NODE;
         code = symbol[0] == '\0' ? walk(&resolver, NO_NODE, within, &place)
-                                 : walk_from_symbol(&resolver, within, &place);
+                                 : walk_from_symbol(&resolver, within, within, &place);
         target_place(arena, place, &target);
     } else {
         code = symbol_resolve(&resolver, symbol, within, &target.nodes);

@@ -283,6 +283,51 @@ static void test_a_merge_with_an_ancestor_of_its_other_parent(void **state)
     DOWN("a b", "a", "b > a");
 }
 
+/* Counting by nothing is no way up or down; from a revision it is that revision, on its branch. */
+static void test_counting_nothing(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    const RevisionMap *map = map_of(arena, forked, COUNT(forked));
+    UP("a", "+0", "TARGET: relative revision +0 didn't produce 0 migrations");
+    UP("a", "left@-0", "TARGET: relative revision -0 didn't produce 0 migrations");
+    DOWN("b1", "-0", "TARGET: relative revision -0 didn't produce 0 migrations");
+    UP("", "b1+0", "a b1 > b1");
+    UP("", "left@c1+0", "REVISION_UNKNOWN: can't locate revision identified by 'left@c1+0'");
+    UP("", "left@c1+1", "TARGET: relative revision +1 didn't produce 1 migrations");
+    UP("", "base+0", " > ");
+    UP("", "a-1", " > ");
+}
+
+/* Heads of a branch that build on one another are no set of targets. */
+static void test_targets_that_overlap(void **state)
+{
+    (void)state;
+    static const Row rows[] = {{.id = "a", .labels = "all"},
+                               {.id = "b", .revises = "a"},
+                               {.id = "c", .revises = "a", .depends_on = "b"}};
+    AUTO_ARENA Arena *arena = arena_new();
+    const RevisionMap *map = map_of(arena, rows, COUNT(rows));
+    UP("", "heads", "a b c > c");
+    UP("", "all@heads", "TARGET: requested revision c overlaps with other requested revisions b");
+}
+
+/* A branch that does not stand on the target has nothing to take back there. */
+static void test_a_branch_beside_the_target(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    const RevisionMap *map = map_of(arena, forked, COUNT(forked));
+    DOWN("b2 c2", "left@a", "b2 b1 > c2");
+    static const Row rows[] = {{.id = "a"},
+                               {.id = "b", .revises = "a"},
+                               {.id = "c", .revises = "a"},
+                               {.id = "x", .labels = "other"}};
+    map = map_of(arena, rows, COUNT(rows));
+    DOWN("b x", "other@a", "TARGET: 'other@a' is not a valid downgrade target from current heads");
+    DOWN("a x", "other@a", "TARGET: 'other@a' is not a valid downgrade target from current heads");
+}
+
 static void test_identifiers(void **state)
 {
     (void)state;
@@ -302,6 +347,7 @@ static void test_identifiers(void **state)
         {"head", "abc"},
         {"main@head", "abc"},
         {"mailer@002_users", "002_users"},
+        {"maile", "abc"},
         {"-1", "abc"},
         {"-2", "002_user.x"},
         {"001+1", "002_users"},
@@ -354,6 +400,21 @@ static void test_identifiers(void **state)
     DOWN("nowhere", "base", "REVISION_UNKNOWN: can't locate revision identified by 'nowhere'");
 }
 
+/* Ids and labels are names alike: a beginning that two of them have is ambiguous. */
+static void test_one_revision_by_two_names(void **state)
+{
+    (void)state;
+    static const Row rows[] = {{.id = "shop_1", .labels = "shop_main"}, {.id = "x"}};
+    AUTO_ARENA Arena *arena = arena_new();
+    const RevisionMap *map = map_of(arena, rows, COUNT(rows));
+    StrList none = {0};
+    GraphSteps steps;
+    Error err;
+    assert_int_equal(graph_upgrade(arena, map, &none, "shop", &steps, &err), ERR_REVISION_UNKNOWN);
+    assert_string_equal(err.detail, "several begin so: shop_1, shop_main");
+    UP("", "shop_m", "shop_1 > shop_1");
+}
+
 static void test_nothing_at_all(void **state)
 {
     (void)state;
@@ -403,6 +464,8 @@ static void test_stamps(void **state)
     map = map_of(arena, dependent, COUNT(dependent));
     assert_string_equal(stamp(arena, map, "y2", "x1", false), "x1");
     assert_string_equal(stamp(arena, map, "x2 y1", "shop@base", false), "x2");
+    assert_string_equal(stamp(arena, map, "x2 y1", "store@base", false), "y1");
+    assert_string_equal(stamp(arena, map, "y2", "store@base", false), ""); /* it depends on store */
     assert_string_equal(stamp(arena, map, "", "heads", false), "x2 y2");
 }
 
@@ -549,7 +612,11 @@ int main(void)
         cmocka_unit_test(test_several_heads),
         cmocka_unit_test(test_dependencies),
         cmocka_unit_test(test_a_merge_with_an_ancestor_of_its_other_parent),
+        cmocka_unit_test(test_counting_nothing),
+        cmocka_unit_test(test_targets_that_overlap),
+        cmocka_unit_test(test_a_branch_beside_the_target),
         cmocka_unit_test(test_identifiers),
+        cmocka_unit_test(test_one_revision_by_two_names),
         cmocka_unit_test(test_nothing_at_all),
         cmocka_unit_test(test_stamps),
         cmocka_unit_test(test_graphs_that_are_none),
