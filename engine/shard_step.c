@@ -52,21 +52,21 @@ static void finish(StepOp *op)
         op->cb(session, &op->result, err, op->data);
 }
 
-static void on_failure_recorded(PgConn *conn, const PgReply *reply, void *data)
-{
-    (void)conn;
-    StepOp *op = data;
-    /* The last statement is the record; without it the failure is only not in the history. */
-    op->result.failure_recorded = reply->error == NULL && reply->count > 0 &&
-                                  pg_affected(&reply->results[reply->count - 1]) == 1;
-    finish(op);
-}
-
 static bool is_worth_recording(const StepOp *op)
 {
     ErrCode code = op->session->error.code;
     return op->ours && !op->rehearse && step_item(op)->script.script != NULL && code != ERR_OK &&
            code != ERR_LOCK_TIMEOUT && code != ERR_BUSY;
+}
+
+static void on_failure_recorded(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    /* Without its record the failure is only not in the history. */
+    op->result.failure_recorded = reply->error == NULL && is_worth_recording(op) &&
+                                  pg_affected(&reply->results[reply->count - 1]) == 1;
+    finish(op);
 }
 
 static void add_record(StepOp *op, PgBatch *batch)

@@ -9,7 +9,6 @@
  *   together FILE,FILE… | rehearse FILE,FILE…
  *   sql FILE | sql-read-only FILE        prints what the last statement answered
  *   read                                 prints rows and what is applied
- *   repeat NAME                          the next step's revision is R:NAME and moves no rows
  *   cancel MS | deadline MS              of the next up, down, together, sql
  *   pause                                until a line comes on stdin; the session stays idle
  *
@@ -35,7 +34,6 @@ typedef struct Probe {
     uint64_t epoch;
     Uuid fleet_id;
     StrList rows;
-    const char *repeatable; /* of the next step; NULL = none */
     uint32_t cancel_ms;
     uint32_t deadline_ms;
 } Probe;
@@ -187,7 +185,7 @@ static StepArgs make_step(Probe *probe, const char *path, Direction direction, c
     Error err;
     check(script_load(probe->arena, path, &script, &err), &err);
     StepArgs args = {
-        .revision = probe->repeatable == NULL ? script->id : probe->repeatable,
+        .revision = script->id,
         .direction = direction,
         .script = script,
         .rows_before = *rows,
@@ -207,7 +205,7 @@ static StepArgs make_step(Probe *probe, const char *path, Direction direction, c
     bool up = direction == DIRECTION_UPGRADE;
     const StrList *gone = up ? &parents : &own;
     const StrList *come = up ? &own : &parents;
-    if (probe->repeatable != NULL) {
+    if (script->kind == SCRIPT_REPEATABLE) {
         args.rows_after = strlist_copy(probe->arena, rows);
         return args;
     }
@@ -223,7 +221,6 @@ static StepArgs make_step(Probe *probe, const char *path, Direction direction, c
 static void run_step(Probe *probe, const char *path, Direction direction)
 {
     StepArgs args = make_step(probe, path, direction, &probe->rows);
-    probe->repeatable = NULL;
     start(probe);
     shard_step(probe->session, &args, on_step, probe);
     wait_done(probe);
@@ -300,8 +297,6 @@ static bool set(Probe *probe, const char *what, const char *value)
         probe->target.schema = value;
     else if (strcmp(what, "name") == 0)
         probe->target.application_name = value;
-    else if (strcmp(what, "repeat") == 0)
-        probe->repeatable = arena_printf(probe->arena, "R:%s", value);
     else if (strcmp(what, "cancel") == 0)
         probe->cancel_ms = to_number(value);
     else if (strcmp(what, "deadline") == 0)
