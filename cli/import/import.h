@@ -71,6 +71,8 @@ typedef struct ImportTool {
     const char *table_exists_sql;
     const char *applied_sql;
     const char *half_done_sql;
+    /* A key may come as "<=KEY": it and all before it, in the order of this. NULL: none does. */
+    int (*key_compare)(const char *a, const char *b);
     /* applied_sql gives the newest key only: all before it are applied too. */
     bool applied_newest_only;
 } ImportTool;
