@@ -139,6 +139,7 @@ typedef struct UnitProgress {
     bool done_before;  /* the catalog or the progress rows show its effect: not run again */
     const char *state; /* started, done, already-done, rebuilt */
 } UnitProgress;
+/* Must not close the session. */
 typedef void ShardUnitCb(ShardSession *session, const UnitProgress *progress, void *data);
 
 typedef struct StepArgs {

@@ -1,6 +1,23 @@
 #include "shard_script.h"
 
+#include "units.h"
+
 #include <string.h>
+
+static ErrCode check_copy(const char *file, const Statement *statement, Error *err)
+{
+    if (statement->copy_data != NULL) {
+        err_set(err, ERR_SCRIPT, "COPY ... FROM STDIN can't be run yet");
+        err_hint(err, "Write the rows as INSERT statements.");
+    } else if (strcmp(statement->first_keyword, "COPY") == 0 &&
+               strcasestr(statement->text, "stdout") != NULL) {
+        err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
+    } else {
+        return ERR_OK;
+    }
+    statement_place_error(err, file, statement, 0);
+    return ERR_SCRIPT;
+}
 
 static ErrCode check_statement(const char *file, const Statement *statement, Error *err)
 {
@@ -14,15 +31,10 @@ static ErrCode check_statement(const char *file, const Statement *statement, Err
         code = err_set(err, ERR_SCRIPT, "%s %s can't run inside a transaction",
                        statement->first_keyword, second);
         err_hint(err, "Say `transaction: none` in the revision's header.");
-    } else if (strcmp(statement->first_keyword, "COPY") == 0 &&
-               strcasestr(statement->text, "stdout") != NULL) {
-        code = err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
-    } else if (statement->copy_data != NULL) {
-        code = err_set(err, ERR_SCRIPT, "COPY ... FROM STDIN can't be run yet");
-        err_hint(err, "Write the rows as INSERT statements.");
+    } else {
+        return check_copy(file, statement, err);
     }
-    if (code != ERR_OK)
-        statement_place_error(err, file, statement, 0);
+    statement_place_error(err, file, statement, 0);
     return code;
 }
 
@@ -36,6 +48,16 @@ ErrCode shard_statements_check(const char *file, const StatementList *statements
     return ERR_OK;
 }
 
+static ErrCode check_units(const char *file, const StatementList *statements, Error *err)
+{
+    AUTO_ARENA Arena *scratch = arena_new();
+    UnitList ignored;
+    ErrCode code = units_make(scratch, file, statements, &ignored, err);
+    for (size_t i = 0; i < statements->count && code == ERR_OK; i++)
+        code = check_copy(file, &statements->items[i], err);
+    return code;
+}
+
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
                             StepScript *ret, Error *err)
 {
@@ -47,19 +69,11 @@ ErrCode shard_script_choose(const Script *script, Direction direction, bool run_
         err_at(err, script->file, 0);
         return ERR_SCRIPT;
     }
-    if (!script->transactional) {
-        int line =
-            section->statements.count > 0 ? section->statements.items[0].line : section->first_line;
-        err_set(err, ERR_SCRIPT, "revision %s says `transaction: none`, which is not supported yet",
-                script->id);
-        err_at(err, script->file, line);
-        err_hint(err, "Split it, or run the statement by hand and `pgtide stamp` the shard.");
-        return ERR_SCRIPT;
-    }
     StepScript chosen = {.script = script, .author = &section->statements};
     if (up && run_verify && script->verify.present && script->verify.statements.count > 0)
         chosen.verify = &script->verify.statements;
-    ErrCode code = shard_statements_check(script->file, chosen.author, err);
+    ErrCode code = script->transactional ? shard_statements_check(script->file, chosen.author, err)
+                                         : check_units(script->file, chosen.author, err);
     if (code == ERR_OK && chosen.verify != NULL)
         code = shard_statements_check(script->file, chosen.verify, err);
     if (code != ERR_OK)

@@ -16,7 +16,7 @@ typedef struct StepScript {
 /* Refuses, with the line, what can't run in one transaction. */
 ErrCode shard_statements_check(const char *file, const StatementList *statements,
                                Error *err) MUST_CHECK;
-/* The same for a section of a revision. */
+/* The same for a section of a revision; with `transaction: none`, what makes no unit (units.h). */
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
                             StepScript *ret, Error *err) MUST_CHECK;
 /* search_path for author statements; pg_temp is last, so that no temporary table shadows. */

@@ -466,7 +466,10 @@ void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, vo
     StepOp *op = step_new(session, args, 1, NULL);
     op->cb = cb;
     op->data = data;
-    step_begin(op, step_body);
+    if (args->script != NULL && !args->script->transactional)
+        step_units(op);
+    else
+        step_begin(op, step_body);
 }
 
 void shard_stamp(ShardSession *session, const StampArgs *args, ShardStepCb *cb, void *data)

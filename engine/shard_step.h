@@ -96,6 +96,8 @@ bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows);
 
 /* StepNext: the bodies of transactional items, one after the other; then COMMIT and the end. */
 void step_body(StepOp *op);
+/* Instead of step_begin(), for `transaction: none`: as many transactions as it takes. */
+void step_units(StepOp *op);
 /* StepNext: version rows and history row of the item in hand without its statements; then COMMIT
  * and the end. */
 void step_record(StepOp *op);

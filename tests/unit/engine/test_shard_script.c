@@ -84,15 +84,26 @@ static void test_verify_is_checked_when_it_runs(void **state)
     assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, false, &err), ERR_OK);
 }
 
-static void test_transaction_none_is_refused(void **state)
+/* As units (units.h), but not with COPY to the client. */
+static void test_transaction_none(void **state)
 {
     (void)state;
+    static const char *const bad[] = {"VACUUM", "COPY t TO STDOUT", "COMMIT"};
     AUTO_ARENA Arena *arena = arena_new();
     Error err;
-    Script script = unchecked(arena, "\nSELECT 1;", "");
+    Script script = unchecked(arena, "\nCREATE INDEX CONCURRENTLY i ON t (a);", "SELECT 1;");
+    script.transactional = false;
+    assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        script = unchecked(arena, arena_printf(arena, "SELECT 1;\n%s;\n", bad[i]), "");
+        script.transactional = false;
+        assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_SCRIPT);
+        assert_int_equal(err.line, 4);
+    }
+    script = unchecked(arena, "SELECT 1;", "VACUUM;");
     script.transactional = false;
     assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_SCRIPT);
-    assert_int_equal(err.line, 4);
+    assert_int_equal(err.line, 9);
 }
 
 static void test_irreversible_says_why(void **state)
@@ -122,7 +133,7 @@ int main(void)
         cmocka_unit_test(test_plain_sections),
         cmocka_unit_test(test_refusals_name_the_line),
         cmocka_unit_test(test_verify_is_checked_when_it_runs),
-        cmocka_unit_test(test_transaction_none_is_refused),
+        cmocka_unit_test(test_transaction_none),
         cmocka_unit_test(test_irreversible_says_why),
         cmocka_unit_test(test_path_of_a_whole_database),
     };
