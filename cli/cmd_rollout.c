@@ -217,6 +217,7 @@ static void summary_tell(CommandContext *context, const json_t *rollout)
 {
     const char *reason = answer_text(rollout, "reason");
     const json_t *approvals = json_object_get(rollout, "approvals");
+    const char *window = answer_text(rollout, "window");
     say(context, "rollout    %s (%s)", answer_text(rollout, "name"), answer_text(rollout, "id"));
     say(context, "state      %s%s%s%s%s", answer_text(rollout, "state"),
         answer_bool(rollout, "braked") ? ", held by the fleet's brake" : "",
@@ -225,6 +226,12 @@ static void summary_tell(CommandContext *context, const json_t *rollout)
     say(context, "plan       %s to %s with bundle %s, by %s", answer_text(rollout, "direction"),
         answer_text(rollout, "target"), answer_text(rollout, "bundle"),
         answer_text(rollout, "author"));
+    if (window[0] != '\0' && strcmp(window, "open") != 0)
+        say(context, "window     %s: no shard is begun before %s", window,
+            answer_text(rollout, "window_opens"));
+    else if (window[0] != '\0')
+        say(context, "window     open; no shard is begun after %s",
+            answer_text(rollout, "window_changes"));
     say(context, "approvals  %lld of %lld%s", (long long)answer_int(approvals, "given"),
         (long long)answer_int(approvals, "needed"),
         answer_bool(rollout, "vetoed") ? ", vetoed" : "");

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "named_limits.h"
 #include "proto_read.h"
+#include "window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ typedef struct SpecFile {
     uint64_t unknown_deadline_ms;
     int64_t approvals;
     const ConfigNode *gates;
-    const ConfigNode *windows;
+    ConfigList windows;
     const ConfigNode *newcomers;
 } SpecFile;
 
@@ -117,6 +118,26 @@ static const ConfigField locks_fields[] = {
 };
 static const ConfigTable locks_table = CONFIG_TABLE_OF(LocksPart, locks_fields);
 
+typedef struct WindowPart {
+    const ConfigNode *days;
+    const ConfigNode *from;
+    const ConfigNode *to;
+    const ConfigNode *zone;
+    uint64_t cutoff_ms;
+} WindowPart;
+
+static const ConfigField window_fields[] = {
+    FIELD(WindowPart, "days", CONFIG_NODE, days,
+          .help = "on which it opens: mon-thu, or a list (sat, sun); default every day"),
+    FIELD(WindowPart, "from", CONFIG_NODE, from, .required = true, .help = "HH:MM, local time"),
+    FIELD(WindowPart, "to", CONFIG_NODE, to, .required = true,
+          .help = "HH:MM; not after `from`: on the next day"),
+    FIELD(WindowPart, "zone", CONFIG_NODE, zone, .help = "of the tz database; default UTC"),
+    FIELD(WindowPart, "cutoff", CONFIG_DURATION, cutoff_ms, .max = 86400000,
+          .help = "no shard is begun so long before it closes; default 0"),
+};
+static const ConfigTable window_table = CONFIG_TABLE_OF(WindowPart, window_fields);
+
 static const ConfigField fields[] = {
     FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true, .help = "name"),
     FIELD(SpecFile, "bundle", CONFIG_PATH, bundle, .required = true, .help = "signed bundle file"),
@@ -149,7 +170,8 @@ static const ConfigField fields[] = {
     FIELD(SpecFile, "approvals", CONFIG_INTEGER, approvals, .min = 0, .max = 20,
           .help = "operators beside the author"),
     FIELD(SpecFile, "gates", CONFIG_NODE, gates, .help = "not in this version"),
-    FIELD(SpecFile, "windows", CONFIG_NODE, windows, .help = "not in this version"),
+    FIELD(SpecFile, "windows", CONFIG_TABLES, windows, .table = &window_table,
+          .max = LIMIT_PLAN_WINDOWS, .help = "when shards may be begun; default always"),
     FIELD(SpecFile, "newcomers", CONFIG_NODE, newcomers, .help = "hold"),
 };
 static const ConfigTable table = CONFIG_TABLE_OF(SpecFile, fields);
@@ -303,6 +325,86 @@ static void waves_read(Arena *arena, Config *config, const ConfigNode *node,
     }
 }
 
+static int day_read(const char *text, size_t length)
+{
+    static const char *const names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+    for (int i = 0; i < 7; i++) {
+        if (strlen(names[i]) == length && strncmp(text, names[i], length) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* "fri", or "fri-mon" over the end of the week. */
+static bool days_add(const char *text, uint32_t *days)
+{
+    size_t length = text == NULL ? 0 : strcspn(text, "-");
+    int first = text == NULL ? -1 : day_read(text, length);
+    int last = first >= 0 && text[length] == '-'
+                   ? day_read(text + length + 1, strlen(text + length + 1))
+                   : first;
+    if (first < 0 || last < 0)
+        return false;
+    for (int day = first;; day = (day + 1) % 7) {
+        *days |= 1U << day;
+        if (day == last)
+            return true;
+    }
+}
+
+static uint32_t days_read(Config *config, const ConfigNode *node)
+{
+    static const char expected[] = "days such as mon-thu or a list of them";
+    if (node == NULL)
+        return WINDOW_DAYS_ALL;
+    uint32_t days = 0;
+    bool list = config_node_kind(node) == CONFIG_NODE_SEQUENCE;
+    size_t count = list ? config_node_count(node) : 1;
+    bool good = count > 0;
+    for (size_t i = 0; i < count && good; i++)
+        good = days_add(config_node_text(list ? config_node_item(node, i) : node), &days);
+    if (!good)
+        config_problem_type(config, node, expected);
+    return days;
+}
+
+static uint32_t minute_read(Config *config, const ConfigNode *node)
+{
+    const char *text = config_node_text(node);
+    bool good = text != NULL && strlen(text) == 5 && strspn(text, "0123456789:") == 5 &&
+                text[2] == ':' && strchr(text + 3, ':') == NULL && text[1] != ':';
+    unsigned hour = good ? (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0') : 24;
+    unsigned minute = good ? (unsigned)(text[3] - '0') * 10 + (unsigned)(text[4] - '0') : 60;
+    if (hour > 23 || minute > 59) {
+        config_problem_type(config, node, "a time of day like \"01:30\", in quotes");
+        return 0;
+    }
+    return hour * 60 + minute;
+}
+
+static void windows_read(Arena *arena, Config *config, const ConfigList *list,
+                         const ConfigNode *node, Pgtide__V1__MakePlan *plan)
+{
+    const WindowPart *parts = list->items;
+    plan->n_windows = list->count;
+    plan->windows = ARENA_ARRAY(arena, Pgtide__V1__Window *, list->count + 1);
+    for (size_t i = 0; i < list->count; i++) {
+        Pgtide__V1__Window *window = ARENA_NEW(arena, Pgtide__V1__Window);
+        pgtide__v1__window__init(window);
+        const char *zone = parts[i].zone == NULL ? "UTC" : config_node_text(parts[i].zone);
+        window->days = days_read(config, parts[i].days);
+        window->from_minute = minute_read(config, parts[i].from);
+        window->to_minute = minute_read(config, parts[i].to);
+        window->cutoff_ms = (uint32_t)parts[i].cutoff_ms;
+        window->zone = proto_from_text(zone == NULL ? "" : zone);
+        plan->windows[i] = window;
+        if (zone == NULL || !window_zone_exists(zone))
+            config_problem_type(config, parts[i].zone, "a time zone such as Europe/Berlin");
+        else if (window->from_minute == window->to_minute)
+            config_problem(config, config_node_item(node, i), "the window has no length");
+    }
+}
+
 static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
 {
     Pgtide__V1__Policy *policy = ARENA_NEW(arena, Pgtide__V1__Policy);
@@ -334,8 +436,6 @@ static void unsupported_refuse(Config *config, const SpecFile *file)
 {
     if (file->gates != NULL)
         config_problem(config, file->gates, "'gates' are not supported by this version yet");
-    if (file->windows != NULL)
-        config_problem(config, file->windows, "'windows' are not supported by this version yet");
     if (file->newcomers != NULL && (config_node_text(file->newcomers) == NULL ||
                                     strcmp(config_node_text(file->newcomers), "hold") != 0))
         config_problem(config, file->newcomers, "'newcomers' can only be 'hold' in this version");
@@ -355,6 +455,8 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
             config_problem(config, config_node_get(config_root(config), "downgrade"),
                            "'target' and 'downgrade' exclude each other");
         waves_read(arena, config, file.waves, &spec.plan);
+        windows_read(arena, config, &file.windows, config_node_get(config_root(config), "windows"),
+                     &spec.plan);
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);
         spec.plan.budget_fleet = budget_read(arena, config, file.budget.fleet);
     }

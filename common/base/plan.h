@@ -87,6 +87,17 @@ typedef struct Policy {
     uint32_t unknown_deadline_ms; /* a silent shard counts against the budget after this */
 } Policy;
 
+enum { WINDOW_DAYS_ALL = 0x7f, WINDOW_MINUTES = 24 * 60 };
+
+/* When forward steps may start, in local time. `to` at or before `from` is on the next day. */
+typedef struct WindowPlan {
+    uint32_t days;        /* bit 0 = Monday; the day on which it opens */
+    uint32_t from_minute; /* of the day */
+    uint32_t to_minute;
+    const char *zone;   /* of the tz database */
+    uint32_t cutoff_ms; /* no shard is begun so long before it closes */
+} WindowPlan;
+
 typedef struct PlanHeader {
     Uuid fleet_id;
     Uuid rollout_id;
@@ -104,6 +115,8 @@ typedef struct PlanHeader {
     WavePlan *waves;    /* shards are in wave order: the first wave's come first */
     size_t wave_count;
     Policy policy;
+    WindowPlan *windows; /* none = always */
+    size_t window_count;
 } PlanHeader;
 
 /* One shard of a plan, frozen. */

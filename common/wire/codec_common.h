@@ -24,6 +24,10 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err) MUS
 /* Lives in `arena`. */
 Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy);
 
+/* Zones are checked for form only: which exist is window.h's. */
+ErrCode windows_decode(Arena *arena, Pgtide__V1__Window *const *items, size_t count,
+                       WindowPlan **ret_windows, Error *err) MUST_CHECK;
+
 /* The list's texts, as protobuf-c wants them. Borrows. */
 char **texts_encode(const StrList *list);
 ByteSpan span_decode(const ProtobufCBinaryData *field);

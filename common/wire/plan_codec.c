@@ -35,6 +35,43 @@ static ErrCode waves_decode(Arena *arena, const Pgtide__V1__PlanHeader *in, Plan
     return ERR_OK;
 }
 
+ErrCode windows_decode(Arena *arena, Pgtide__V1__Window *const *items, size_t count,
+                       WindowPlan **ret_windows, Error *err)
+{
+    CHECK(proto_count(count, LIMIT_PLAN_WINDOWS, "windows", err));
+    WindowPlan *windows = ARENA_ARRAY(arena, WindowPlan, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const Pgtide__V1__Window *in = items[i];
+        CHECK(proto_identifier(in->zone, "time zone", false, &windows[i].zone, err));
+        if (in->days == 0 || in->days > WINDOW_DAYS_ALL || in->from_minute >= WINDOW_MINUTES ||
+            in->to_minute >= WINDOW_MINUTES || in->from_minute == in->to_minute) {
+            return err_set(err, ERR_PROTOCOL, "window %zu has no days or no length", i + 1);
+        }
+        windows[i].days = in->days;
+        windows[i].from_minute = in->from_minute;
+        windows[i].to_minute = in->to_minute;
+        windows[i].cutoff_ms = in->cutoff_ms;
+    }
+    *ret_windows = windows;
+    return ERR_OK;
+}
+
+static Pgtide__V1__Window **windows_encode(Arena *arena, const PlanHeader *header)
+{
+    Pgtide__V1__Window **items = ARENA_ARRAY(arena, Pgtide__V1__Window *, header->window_count + 1);
+    for (size_t i = 0; i < header->window_count; i++) {
+        const WindowPlan *window = &header->windows[i];
+        items[i] = ARENA_NEW(arena, Pgtide__V1__Window);
+        pgtide__v1__window__init(items[i]);
+        items[i]->days = window->days;
+        items[i]->from_minute = window->from_minute;
+        items[i]->to_minute = window->to_minute;
+        items[i]->zone = proto_from_text(window->zone);
+        items[i]->cutoff_ms = window->cutoff_ms;
+    }
+    return items;
+}
+
 static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *in, PlanHeader *out,
                                     Error *err)
 {
@@ -60,6 +97,8 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     out->shard_count = in->shard_count;
     CHECK(proto_digest(&in->shards_root, "shards root", &out->shards_root, err));
     CHECK(waves_decode(arena, in, out, err));
+    CHECK(windows_decode(arena, in->windows, in->n_windows, &out->windows, err));
+    out->window_count = in->n_windows;
     return policy_decode(in->policy, &out->policy, err);
 }
 
@@ -106,6 +145,8 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
         out.waves[i] = wave;
     }
     out.policy = policy_encode(arena, &header->policy);
+    out.n_windows = header->window_count;
+    out.windows = windows_encode(arena, header);
     *ret_bytes = proto_pack(arena, &out.base, ret_length);
     return ERR_OK;
 }

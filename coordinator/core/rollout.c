@@ -166,7 +166,7 @@ static ErrCode on_pause(RolloutStep *step, const RolloutEvent *event, Error *err
     if (step->rollout->state != ROLLOUT_RUNNING)
         return refuse(step->rollout, "paused", err);
     decide_state(step, ROLLOUT_RECORD_STATE, ROLLOUT_PAUSED, &event->command);
-    rollout_begin_drain(step);
+    rollout_begin_drain(step, false);
     return ERR_OK;
 }
 
@@ -191,7 +191,7 @@ static ErrCode on_abort(RolloutStep *step, const RolloutEvent *event, Error *err
     if (rollout_state_is_terminal(r->state))
         return refuse(r, "aborted", err);
     decide_state(step, ROLLOUT_RECORD_ABORT_DECIDED, ROLLOUT_HALTED, &event->command);
-    rollout_begin_drain(step);
+    rollout_begin_drain(step, false);
     return ERR_OK;
 }
 
@@ -370,6 +370,10 @@ static ErrCode take_event(RolloutStep *step, const RolloutEvent *event, Error *e
         if (!over)
             rollout_on_brake(step, event->brake);
         return ERR_OK;
+    case ROLLOUT_EVENT_WINDOW:
+        if (!over)
+            rollout_on_window(step, event->window);
+        return ERR_OK;
     case ROLLOUT_EVENT_AGENT_UP:
         if (!over)
             on_agent_up(step, event->agent);
@@ -433,6 +437,11 @@ ErrCode rollout_replay(Rollout *rollout, const RolloutRecord *record, Error *err
 void rollout_set_brake(Rollout *rollout, bool braked)
 {
     rollout->braked = braked;
+}
+
+void rollout_set_window(Rollout *rollout, RolloutWindow window)
+{
+    rollout->window = window;
 }
 
 void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, RolloutEffects *effects)

@@ -42,6 +42,8 @@ MUST_CHECK ErrCode rollout_step(Rollout *rollout, const RolloutEvent *event,
 MUST_CHECK ErrCode rollout_replay(Rollout *rollout, const RolloutRecord *record, Error *err);
 /* Before rollout_recover, and by BRAKE events later: whether the fleet's brake is on. */
 void rollout_set_brake(Rollout *rollout, bool braked);
+/* The same for its windows and WINDOW events. */
+void rollout_set_window(Rollout *rollout, RolloutWindow window);
 /* After the last rollout_replay: every agent counts as down until AGENT_UP, what is in flight is
  * sent again then, a bake goes on with what is left of it. */
 void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, RolloutEffects *effects);
@@ -95,6 +97,7 @@ const char *rollout_reason(const Rollout *rollout); /* why it is in that state; 
 const char *rollout_who(const Rollout *rollout);    /* '' = the rollout itself */
 bool rollout_is_stopping(const Rollout *rollout);   /* jobs in flight, or its policy, come first */
 bool rollout_is_braked(const Rollout *rollout);
+RolloutWindow rollout_window(const Rollout *rollout);
 Concurrency rollout_concurrency(const Rollout *rollout); /* the plan's caps as set since */
 /* "concurrency.fleet" and so on; UNSPECIFIED for no such setting. */
 RolloutSetting rollout_setting_from_name(const char *name);

@@ -1,6 +1,7 @@
 /*
- * What operators ask of a rollout that is at work: retry, skip, set, and the fleet's brake. Each is
- * a record of its own; none can make a rollout that has stopped go on.
+ * What operators ask of a rollout that is at work: retry, skip and set, each a record of its own;
+ * and what holds it from outside: the fleet's brake and its windows. Nothing here can make a
+ * rollout that has stopped go on.
  */
 #include "rollout_state.h"
 
@@ -150,7 +151,20 @@ void rollout_on_brake(RolloutStep *step, bool braked)
     r->braked = braked;
     step->changed = true;
     if (braked)
-        rollout_begin_drain(step);
+        rollout_begin_drain(step, false);
+    else if (!rollout_is_draining(r))
+        r->stop_due = false;
+}
+
+void rollout_on_window(RolloutStep *step, RolloutWindow window)
+{
+    Rollout *r = step->rollout;
+    if (r->window == window)
+        return;
+    r->window = window;
+    step->changed = true;
+    if (window == ROLLOUT_WINDOW_CLOSED)
+        rollout_begin_drain(step, true);
     else if (!rollout_is_draining(r))
         r->stop_due = false;
 }

@@ -73,7 +73,7 @@ static int compare_indices(const void *left, const void *right)
 
 /* --- stopping ------------------------------------------------------------------------------- */
 
-void rollout_begin_drain(RolloutStep *step)
+void rollout_begin_drain(RolloutStep *step, bool forward_only)
 {
     Rollout *r = step->rollout;
     r->stop_due = true;
@@ -81,7 +81,7 @@ void rollout_begin_drain(RolloutStep *step)
     uint32_t *recalled = ARENA_ARRAY(step->effects->arena, uint32_t, r->in_flight);
     size_t count = 0;
     for (uint32_t i = 0; i < r->in_flight; i++)
-        if (!r->shards[r->flying[i]].sent)
+        if (!r->shards[r->flying[i]].sent && !(forward_only && r->shards[r->flying[i]].back))
             recalled[count++] = r->flying[i];
     qsort(recalled, count, sizeof *recalled, compare_indices);
     rollout_decide_shards(step, ROLLOUT_RECORD_RECALLED, recalled, count);
@@ -107,7 +107,7 @@ static void stop_over_budget(RolloutStep *step)
                                          .wave = r->wave,
                                          .state = ROLLOUT_HALTED,
                                          .reason = reason});
-    rollout_begin_drain(step);
+    rollout_begin_drain(step, false);
 }
 
 static void finish_abort(RolloutStep *step)
@@ -357,7 +357,7 @@ static void dispatch(RolloutStep *step, bool forward)
     Rollout *r = step->rollout;
     uint32_t wanted = forward ? r->forward_wanted : r->back_unsettled - r->in_flight_back;
     uint32_t slots = min_u32(free_slots(r, forward), wanted);
-    if (slots == 0 || r->braked)
+    if (slots == 0 || r->braked || (forward && r->window != ROLLOUT_WINDOW_OPEN))
         return;
     INVARIANT(I5, !forward || !r->stop_decided);
     uint32_t *picked = ARENA_ARRAY(step->effects->arena, uint32_t, slots);
@@ -451,7 +451,8 @@ void rollout_look_at_flying(RolloutStep *step)
     for (size_t i = 0; i < count; i++)
         look_at_one(step, flying[i], overdue, &overdue_count);
     rollout_decide_shards(step, ROLLOUT_RECORD_SHARD_OVERDUE, overdue, overdue_count);
-    if (rollout_is_draining(r) && r->in_flight > 0 &&
+    bool closed = r->window == ROLLOUT_WINDOW_CLOSED && rollout_forward_active(r) > 0;
+    if ((rollout_is_draining(r) || closed) && r->in_flight > 0 &&
         step->now_ms - r->stop_sent_ms >= ROLLOUT_STOP_RESEND_MS)
         r->stop_due = true;
 }

@@ -19,6 +19,7 @@ typedef enum RolloutEventKind {
     ROLLOUT_EVENT_SKIP,       /* command, with shards: pending ones are left out */
     ROLLOUT_EVENT_SET,        /* command, with setting and value */
     ROLLOUT_EVENT_BRAKE,      /* brake: the fleet's brake was put on or taken off */
+    ROLLOUT_EVENT_WINDOW,     /* window: its windows together have opened, or close */
     ROLLOUT_EVENT_AGENT_UP,   /* agent: it can be reached, with a boot nonce that is new or again
                                  after   AGENT_DOWN; what was in flight on it is sent again */
     ROLLOUT_EVENT_AGENT_DOWN, /* agent: no report for the silence deadline, or said goodbye */
@@ -37,6 +38,13 @@ typedef enum RolloutSetting {
     ROLLOUT_SETTING_CONCURRENCY_DATABASE = 4,
     ROLLOUT_SETTING_COUNT
 } RolloutSetting;
+
+/* Where the plan's windows stand; the shell has the calendar. */
+typedef enum RolloutWindow {
+    ROLLOUT_WINDOW_OPEN,   /* forward jobs may start */
+    ROLLOUT_WINDOW_CUTOFF, /* none starts, those in flight go on */
+    ROLLOUT_WINDOW_CLOSED, /* those in flight finish their step */
+} RolloutWindow;
 
 typedef struct RolloutCommand {
     const char *who;        /* operator's name or key id */
@@ -60,6 +68,7 @@ typedef struct RolloutEvent {
     union {
         RolloutCommand command;
         bool brake;
+        RolloutWindow window;
         uint32_t agent; /* rollout_agent_find() */
         RolloutJobEvent job;
         uint64_t persisted; /* RolloutRecord.number */

@@ -72,7 +72,8 @@ static size_t take_due(RolloutStep *step, Order **ret_orders)
 static bool must_stop(const Rollout *r, const RolloutShard *shard)
 {
     bool forward_ended = r->state == ROLLOUT_ROLLING_BACK || r->state == ROLLOUT_HALTED;
-    return rollout_is_draining(r) || (forward_ended && !shard->back);
+    bool held = forward_ended || r->window == ROLLOUT_WINDOW_CLOSED;
+    return rollout_is_draining(r) || (held && !shard->back);
 }
 
 static size_t send_one_agent(RolloutStep *step, const Order *orders, size_t count)

@@ -140,6 +140,7 @@ struct Rollout {
 
     /* Of this process. */
     bool braked;           /* by the fleet's brake: nothing starts, jobs finish their step */
+    RolloutWindow window;  /* what forward jobs may do now; taking back knows no windows */
     uint32_t *flying;      /* shards in flight, in no order */
     uint32_t next_forward; /* no forward shard before this one is wanted */
     uint32_t next_back;
@@ -172,6 +173,7 @@ MUST_CHECK ErrCode rollout_on_retry(RolloutStep *step, const RolloutCommand *com
 MUST_CHECK ErrCode rollout_on_skip(RolloutStep *step, const RolloutCommand *command, Error *err);
 MUST_CHECK ErrCode rollout_on_set(RolloutStep *step, const RolloutCommand *command, Error *err);
 void rollout_on_brake(RolloutStep *step, bool braked);
+void rollout_on_window(RolloutStep *step, RolloutWindow window);
 
 /* rollout_decide.c */
 /* Decides one record: applies it and asks for it to be journalled. */
@@ -185,8 +187,9 @@ void rollout_advance(RolloutStep *step);
 void rollout_look_at_flying(RolloutStep *step);
 /* What a forward job's end asks for beyond its record. */
 void rollout_after_end(RolloutStep *step, uint32_t index);
-/* Jobs in flight get word to stop after their step; what was not sent yet is recalled. */
-void rollout_begin_drain(RolloutStep *step);
+/* Jobs in flight get word to stop after their step; what was not sent yet is recalled. With
+ * `forward_only` those that take back go on. */
+void rollout_begin_drain(RolloutStep *step, bool forward_only);
 
 /* rollout_send.c */
 void rollout_effect_add(RolloutEffects *effects, RolloutEffect effect);

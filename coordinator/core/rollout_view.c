@@ -48,6 +48,11 @@ bool rollout_is_braked(const Rollout *rollout)
     return rollout->braked;
 }
 
+RolloutWindow rollout_window(const Rollout *rollout)
+{
+    return rollout->window;
+}
+
 Concurrency rollout_concurrency(const Rollout *rollout)
 {
     return rollout->concurrency;

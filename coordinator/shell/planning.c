@@ -232,6 +232,21 @@ static ErrCode read_policy(const Coordinator *coordinator, const Pgtide__V1__Pol
     return ERR_OK;
 }
 
+static ErrCode read_windows(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
+{
+    PlanHeader *header = &planning->header;
+    WindowLook look;
+    ErrCode code = windows_decode(planning->arena, request->windows, request->n_windows,
+                                  &header->windows, err);
+    header->window_count = request->n_windows;
+    if (code == ERR_OK)
+        code = window_look(header->windows, header->window_count, planning->coordinator->unix_ms,
+                           &look, err);
+    if (code == ERR_OK && look.opens_unix_ms == 0)
+        code = err_set(err, ERR_CONFIG, "the windows are never open in the next eight days");
+    return code;
+}
+
 static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *request,
                            const char *author, Error *err)
 {
@@ -244,6 +259,9 @@ static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *reque
     planning->header.author = author;
     planning->header.direction = (Direction)request->direction;
     planning->header.target = request->target;
+    ErrCode code = read_windows(planning, request, err);
+    if (code != ERR_OK)
+        return code;
     return read_policy(coordinator, request->policy, &planning->header.policy, err);
 }
 

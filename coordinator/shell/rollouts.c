@@ -425,11 +425,39 @@ void rollouts_persisted(Rollouts *rollouts, uint64_t seq)
     }
 }
 
+/* The wall clock may be set: it is looked at more often than windows change. */
+static RolloutWindow look_at_windows(const Coordinator *coordinator, RolloutEntry *entry)
+{
+    enum { LOOK_AGAIN_MS = 30000 };
+    uint64_t unix_ms = coordinator->unix_ms;
+    Error err;
+    const PlanHeader *header = &entry->header;
+    if (window_look(header->windows, header->window_count, unix_ms, &entry->window, &err) !=
+        ERR_OK) {
+        log_failure(LOG_ERROR, "rollout.windows", &err, "rollout", header->name, NULL);
+        entry->window = (WindowLook){.state = WINDOW_CLOSED}; /* a zone that is gone holds it */
+    }
+    uint64_t wait_ms = LOOK_AGAIN_MS;
+    if (entry->window.changes_unix_ms > unix_ms &&
+        entry->window.changes_unix_ms - unix_ms < wait_ms)
+        wait_ms = entry->window.changes_unix_ms - unix_ms;
+    entry->window_timer_ms = header->window_count == 0 ? 0 : coordinator->now_ms + wait_ms;
+    return (RolloutWindow)entry->window.state;
+}
+
 void rollouts_tick(Rollouts *rollouts)
 {
     uint64_t now_ms = rollouts->coordinator->now_ms;
     for (size_t i = 0; i < rollouts->count; i++) {
         RolloutEntry *entry = rollouts->entries[i];
+        if (entry->window_timer_ms != 0 && entry->window_timer_ms <= now_ms) {
+            RolloutEvent event = {.kind = ROLLOUT_EVENT_WINDOW};
+            event.window = look_at_windows(rollouts->coordinator, entry);
+            if (!rollout_entry_is_open(entry))
+                entry->window_timer_ms = 0;
+            else if (event.window != rollout_window(entry->core))
+                step_event(rollouts, entry, event);
+        }
         if (entry->timer_ms == 0 || entry->timer_ms > now_ms)
             continue;
         entry->timer_ms = 0;
@@ -442,6 +470,9 @@ uint64_t rollouts_next_timer(const Rollouts *rollouts)
     uint64_t next = 0;
     for (size_t i = 0; i < rollouts->count; i++) {
         uint64_t at = rollouts->entries[i]->timer_ms;
+        if (at != 0 && (next == 0 || at < next))
+            next = at;
+        at = rollouts->entries[i]->window_timer_ms;
         if (at != 0 && (next == 0 || at < next))
             next = at;
     }
@@ -509,6 +540,7 @@ static void recover_one(Rollouts *rollouts, RolloutEntry *entry)
     arena_reset(rollouts->step_arena);
     RolloutEffects effects = {.arena = rollouts->step_arena};
     rollout_set_brake(entry->core, coordinator->braked);
+    rollout_set_window(entry->core, look_at_windows(coordinator, entry));
     rollout_recover(entry->core, coordinator->now_ms, coordinator->unix_ms, &effects);
     execute(rollouts, entry, &effects);
 }

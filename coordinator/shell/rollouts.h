@@ -11,6 +11,7 @@
 #include "plan_codec.h"
 #include "record_codec.h"
 #include "rollout.h"
+#include "window.h"
 
 typedef struct Coordinator Coordinator;
 
@@ -39,7 +40,9 @@ struct RolloutEntry {
     bool started; /* START has been taken; perhaps not durable yet */
     uint64_t started_unix_ms;
     uint64_t finished_unix_ms;
-    uint64_t timer_ms; /* the core's TIMER; 0 = none */
+    uint64_t timer_ms;        /* the core's TIMER; 0 = none */
+    WindowLook window;        /* of its windows, when it was looked at last */
+    uint64_t window_timer_ms; /* when to look again; 0 = it has none */
     uint64_t revision;
 };
 

@@ -301,6 +301,27 @@ static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena,
     arena_reset(arena);
 }
 
+static void write_windows(const RolloutEntry *entry, JsonWriter *json)
+{
+    const PlanHeader *header = &entry->header;
+    bool applies = header->window_count > 0 && rollout_entry_is_open(entry);
+    json_field_string(json, "window", applies ? window_state_name(entry->window.state) : NULL);
+    json_field_time(json, "window_changes", applies ? entry->window.changes_unix_ms : 0);
+    json_field_time(json, "window_opens", applies ? entry->window.opens_unix_ms : 0);
+    json_field_array(json, "windows");
+    for (size_t i = 0; i < header->window_count; i++) {
+        const WindowPlan *window = &header->windows[i];
+        json_object_begin(json);
+        json_field_uint(json, "days", window->days);
+        json_field_uint(json, "from_minute", window->from_minute);
+        json_field_uint(json, "to_minute", window->to_minute);
+        json_field_string(json, "zone", window->zone);
+        json_field_uint(json, "cutoff_ms", window->cutoff_ms);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
                   const ViewRequest *request, JsonWriter *json)
 {
@@ -309,6 +330,7 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
     Concurrency now = rollout_concurrency(entry->core);
     write_policy(&entry->header.policy, &now, json);
     json_field_bool(json, "braked", rollout_is_braked(entry->core));
+    write_windows(entry, json);
     json_field_uint(json, "worst_case", worst_case(entry));
     write_waves(entry, request->now_ms, json);
     write_approvals(coordinator, entry, json);

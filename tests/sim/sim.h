@@ -232,7 +232,8 @@ struct Sim {
     uint32_t journal_durable; /* survive a crash */
     bool flushing;
     bool recovering;
-    bool braked;             /* the fleet's brake, which outlives the coordinator */
+    bool braked; /* the fleet's brake, which outlives the coordinator */
+    RolloutWindow window;
     uint32_t stop_in_flight; /* forward, as the step began that decided to stop */
     uint64_t step_count;
 };
@@ -275,6 +276,7 @@ void sim_coord_crash(Sim *sim);
 void sim_coord_receive(Sim *sim, const SimMessage *message);
 void sim_coord_command(Sim *sim, RolloutEventKind kind);
 void sim_coord_brake(Sim *sim, bool braked);
+void sim_coord_window(Sim *sim, RolloutWindow window);
 void sim_coord_beat(Sim *sim, const SimArgs *args);
 bool sim_coord_is_over(const Sim *sim);
 

@@ -105,6 +105,10 @@ static void check_dispatched(Sim *sim, const RolloutRecord *record)
     for (size_t i = 0; i < record->shard_count; i++) {
         uint32_t index = record->shards[i].index;
         bool skipped = false;
+        SIM_CHECK(sim, I22,
+                  sim->window == ROLLOUT_WINDOW_OPEN ||
+                      record->shards[i].direction != sim->header.direction,
+                  "shard %u is dispatched outside of the windows", index);
         for (uint32_t k = 0; k < sim->journal_count; k++) {
             RolloutRecordKind kind = sim->journal[k].kind;
             if ((kind == ROLLOUT_RECORD_SKIPPED || kind == ROLLOUT_RECORD_RETRIED) &&

@@ -277,6 +277,14 @@ void sim_coord_brake(Sim *sim, bool braked)
         give(sim, (RolloutEvent){.kind = ROLLOUT_EVENT_BRAKE, .brake = braked});
 }
 
+void sim_coord_window(Sim *sim, RolloutWindow window)
+{
+    sim->window = window;
+    sim_trace(sim, "window: %d", (int)window);
+    if (sim->rollout != NULL)
+        give(sim, (RolloutEvent){.kind = ROLLOUT_EVENT_WINDOW, .window = window});
+}
+
 /* --- lives ------------------------------------------------------------------------------------ */
 
 void sim_coord_crash(Sim *sim)
@@ -329,6 +337,7 @@ void sim_coord_start(Sim *sim)
     uint32_t forward = forward_in_flight(sim);
     sim->recovering = true;
     rollout_set_brake(sim->rollout, sim->braked);
+    rollout_set_window(sim->rollout, sim->window);
     rollout_recover(sim->rollout, sim->now_ms, unix_ms(sim), &effects);
     execute(sim, &effects, forward);
     sim->recovering = false;

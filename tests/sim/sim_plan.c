@@ -208,11 +208,14 @@ static void command(Sim *sim)
     static const RolloutEventKind kinds[] = {
         ROLLOUT_EVENT_PAUSE, ROLLOUT_EVENT_RESUME, ROLLOUT_EVENT_RESUME, ROLLOUT_EVENT_PAUSE,
         ROLLOUT_EVENT_START, ROLLOUT_EVENT_RETRY,  ROLLOUT_EVENT_SKIP,   ROLLOUT_EVENT_SET,
-        ROLLOUT_EVENT_BRAKE, ROLLOUT_EVENT_BRAKE,  ROLLOUT_EVENT_ABORT,
+        ROLLOUT_EVENT_BRAKE, ROLLOUT_EVENT_BRAKE,  ROLLOUT_EVENT_WINDOW, ROLLOUT_EVENT_WINDOW,
+        ROLLOUT_EVENT_ABORT,
     };
-    RolloutEventKind kind = kinds[sim_random(sim, sim_chance(sim, 10) ? 11 : 10)];
+    RolloutEventKind kind = kinds[sim_random(sim, sim_chance(sim, 10) ? 13 : 12)];
     if (kind == ROLLOUT_EVENT_BRAKE)
         sim_coord_brake(sim, !sim->braked);
+    else if (kind == ROLLOUT_EVENT_WINDOW)
+        sim_coord_window(sim, (RolloutWindow)sim_random(sim, 3));
     else
         sim_coord_command(sim, kind);
 }
@@ -265,6 +268,7 @@ static void heal(Sim *sim, const SimArgs *args)
         sim->server_up[i] = true;
     sim_coord_start(sim);
     sim_coord_brake(sim, false);
+    sim_coord_window(sim, ROLLOUT_WINDOW_OPEN);
 }
 
 static void start_rollout(Sim *sim, const SimArgs *args)
