@@ -17,6 +17,7 @@ typedef struct ImportedRevision {
     StrList parents;        /* ids of items; of a tool with `graph` only */
     StrList depends_on;
     StrList labels;
+    StrList placeholders; /* "name" or "name=default", values that psql would have put in */
     const char *message;
     const char *created; /* '' = not known */
     const char *up;      /* SQL as read, tidied later */
@@ -73,6 +74,9 @@ typedef struct ImportTool {
     const char *half_done_sql;
     /* A key may come as "<=KEY": it and all before it, in the order of this. NULL: none does. */
     int (*key_compare)(const char *a, const char *b);
+    /* Keys are "SCOPE:KEY", and one table serves several projects: keys of scopes that no revision
+     * here has are others' business. */
+    bool keys_have_scope;
     /* applied_sql gives the newest key only: all before it are applied too. */
     bool applied_newest_only;
 } ImportTool;

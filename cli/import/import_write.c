@@ -200,6 +200,7 @@ static void graph_headers(Planner *planner, const ImportedRevision *item, const 
     header_line(out, "revises", strlist_join(arena, parents, ", "));
     header_line(out, "depends-on", strlist_join(arena, &depends_on, ", "));
     header_line(out, "labels", strlist_join(arena, &item->labels, ", "));
+    header_line(out, "placeholders", strlist_join(arena, &item->placeholders, ", "));
 }
 
 static const char *file_text(Planner *planner, const ImportedRevision *item, const StrList *parents)
