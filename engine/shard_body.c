@@ -44,7 +44,7 @@ void step_add_own_settings(PgBatch *batch)
 void step_add_statements(PgBatch *batch, const StatementList *statements)
 {
     for (size_t i = 0; i < statements->count; i++)
-        pg_batch_add(batch, statements->items[i].text);
+        shard_statement_add(batch, &statements->items[i]);
 }
 
 /* What an item that is not the first has instead of a preamble. */
@@ -157,7 +157,7 @@ void step_describe(StepOp *op, const PgReply *reply, const Statement *statement)
     Error *err = &op->session->error;
     shard_reply_error(op->session, reply);
     if (!reply->lost && statement != NULL)
-        statement_place_error(err, step_item(op)->script.script->file, statement, reply->position);
+        shard_statement_place(err, step_item(op)->script.script->file, statement, reply);
     else if (!reply->lost && err->code == ERR_SQL)
         err_wrap(err, "after the revision's statements");
 }

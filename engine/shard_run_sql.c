@@ -115,8 +115,8 @@ static void on_ran(PgConn *conn, const PgReply *reply, void *data)
         shard_reply_error(session, reply);
         size_t failed = reply->failed - op->at_author;
         if (!reply->lost && reply->failed >= op->at_author && failed < statements->count)
-            statement_place_error(&session->error, op->args.file, &statements->items[failed],
-                                  reply->position);
+            shard_statement_place(&session->error, op->args.file, &statements->items[failed],
+                                  reply);
         else
             err_at(&session->error, op->args.file, 0);
     }
@@ -148,7 +148,7 @@ static void on_begun(PgConn *conn, const PgReply *reply, void *data)
     pg_batch_add_params(&batch, shard_sql_enter_author, 3, enter);
     op->at_author = batch.count;
     for (size_t i = 0; i < op->args.statements->count; i++)
-        pg_batch_add(&batch, op->args.statements->items[i].text);
+        shard_statement_add(&batch, &op->args.statements->items[i]);
     /* What was put off until the end runs with the author's path and role. */
     pg_batch_add(&batch, "SET CONSTRAINTS ALL IMMEDIATE");
     shard_send(session, &batch, on_ran, op);

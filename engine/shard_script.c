@@ -6,15 +6,11 @@
 
 static ErrCode check_copy(const char *file, const Statement *statement, Error *err)
 {
-    if (statement->copy_data != NULL) {
-        err_set(err, ERR_SCRIPT, "COPY ... FROM STDIN can't be run yet");
-        err_hint(err, "Write the rows as INSERT statements.");
-    } else if (strcmp(statement->first_keyword, "COPY") == 0 &&
-               strcasestr(statement->text, "stdout") != NULL) {
-        err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
-    } else {
+    bool to_client = strcmp(statement->first_keyword, "COPY") == 0 &&
+                     statement->copy_data == NULL && strcasestr(statement->text, "stdout") != NULL;
+    if (!to_client)
         return ERR_OK;
-    }
+    err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
     statement_place_error(err, file, statement, 0);
     return ERR_SCRIPT;
 }
@@ -86,6 +82,23 @@ ErrCode shard_step_check(const Script *script, Direction direction, bool run_ver
 {
     StepScript ignored;
     return shard_script_choose(script, direction, run_verify, &ignored, err);
+}
+
+void shard_statement_add(PgBatch *batch, const Statement *statement)
+{
+    if (statement->copy_data == NULL)
+        pg_batch_add(batch, statement->text);
+    else
+        pg_batch_add_copy(batch, statement->text, statement->copy_data, statement->copy_length);
+}
+
+void shard_statement_place(Error *err, const char *file, const Statement *statement,
+                           const PgReply *reply)
+{
+    if (statement->copy_data != NULL && reply->copy_line > 0)
+        statement_place_row(err, file, statement, reply->copy_line);
+    else
+        statement_place_error(err, file, statement, reply->position);
 }
 
 static void add_identifier(Str *path, const PgConn *conn, Arena *arena, const char *name)

@@ -19,6 +19,11 @@ ErrCode shard_statements_check(const char *file, const StatementList *statements
 /* The same for a section of a revision; with `transaction: none`, what makes no unit (units.h). */
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
                             StepScript *ret, Error *err) MUST_CHECK;
+/* One batch item for a statement, with its rows if it has some. */
+void shard_statement_add(PgBatch *batch, const Statement *statement);
+/* Where in the file a statement failed. */
+void shard_statement_place(Error *err, const char *file, const Statement *statement,
+                           const PgReply *reply);
 /* search_path for author statements; pg_temp is last, so that no temporary table shadows. */
 const char *shard_script_path(Arena *arena, const PgConn *conn, const ShardTarget *target,
                               const char *session_path);

@@ -266,6 +266,17 @@ static size_t source_offset(const Statement *statement, size_t at)
     return at + shift;
 }
 
+/* Where the line that the statement begins in begins. */
+static const char *first_line_of(const Statement *statement)
+{
+    const char *line = statement->source;
+    for (int column = statement->column; column > 1;) {
+        line--;
+        column -= ((unsigned char)*line & 0xC0) != 0x80;
+    }
+    return line;
+}
+
 void statement_place_error(Error *err, const char *file, const Statement *statement, int position)
 {
     size_t at = 0;
@@ -274,13 +285,19 @@ void statement_place_error(Error *err, const char *file, const Statement *statem
         while (((unsigned char)statement->text[at] & 0xC0) == 0x80)
             at++;
     }
-    const char *source = statement->source;
-    const char *line = source;
-    for (int column = statement->column; column > 1;) {
-        line--;
-        column -= ((unsigned char)*line & 0xC0) != 0x80;
+    err_place(err, file, first_line_of(statement), statement->line,
+              statement->source + source_offset(statement, at));
+}
+
+void statement_place_row(Error *err, const char *file, const Statement *statement, uint32_t row)
+{
+    const char *at = statement->copy_data;
+    const char *end = at + statement->copy_length;
+    for (uint32_t line = 1; line < row && at < end; line++) {
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        at = feed == NULL ? end : feed + 1;
     }
-    err_place(err, file, line, statement->line, source + source_offset(statement, at));
+    err_place(err, file, first_line_of(statement), statement->line, at);
 }
 
 /* --- piece by piece --------------------------------------------------------------------------- */

@@ -46,6 +46,8 @@ void statement_set_text(Arena *arena, Statement *statement, const char *text);
  * counts it, characters from 1 in the statement's text; 0 = not known, then it is the first token.
  */
 void statement_place_error(Error *err, const char *file, const Statement *statement, int position);
+/* The same for a line of a COPY's rows, from 1. */
+void statement_place_row(Error *err, const char *file, const Statement *statement, uint32_t row);
 
 /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT and kin: never an author's business in a transactional
  * revision. */

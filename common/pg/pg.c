@@ -1,6 +1,8 @@
 /*
- * A connection's life and its batches. Results are collected until the batch's end (Sync in a
- * pipeline, the last NULL of a simple query), then handed over at once. Whatever ends a batch goes
+ * A connection's life and its batches. A batch is sent in segments: a COPY with its rows by itself,
+ * out of pipeline mode, and what is between two of them as one pipeline. Results are collected
+ * until a segment's end (Sync in a pipeline, else the last NULL), and the next one is sent; after
+ * the last one, or an error, all of them are handed over at once. Whatever ends a batch goes
  * through finish(), which waits for cancel requests under way: one that arrives late would hit the
  * next batch.
  */
@@ -12,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANCEL_GRACE_MS = 5000 };
+enum { CANCEL_GRACE_MS = 5000, COPY_CHUNK_BYTES = 64 * 1024 };
 
 typedef struct CancelJob {
     uv_work_t work;
@@ -173,6 +175,14 @@ void pg_connect_timeout(uv_timer_t *timer)
 
 /* --- the end of a batch ----------------------------------------------------------------------- */
 
+static bool set_pipeline(PgConn *conn, bool on)
+{
+    if (conn->simple == !on)
+        return true;
+    conn->simple = !on;
+    return (on ? PQenterPipelineMode(conn->pg) : PQexitPipelineMode(conn->pg)) == 1;
+}
+
 static void deliver(PgConn *conn)
 {
     PgResult *views = xcalloc(conn->result_count + 1, sizeof *views);
@@ -187,6 +197,7 @@ static void deliver(PgConn *conn)
         .count = conn->result_count,
         .failed = conn->failed,
         .position = position == NULL ? 0 : atoi(position),
+        .copy_line = pg_error_copy_line(conn->failure),
         .constraint = constraint == NULL ? "" : constraint,
         .lost = conn->lost,
         .timed_out = conn->timed_out,
@@ -213,7 +224,7 @@ static void finish(PgConn *conn)
     conn->finished = true;
     if (conn->lost)
         drop_connection(conn);
-    else if (conn->simple && PQenterPipelineMode(conn->pg) != 1)
+    else if (!set_pipeline(conn, true))
         conn->lost = true;
     if (conn->cancel_jobs == 0)
         deliver(conn);
@@ -259,7 +270,7 @@ static void keep_failure(PgConn *conn, PGresult *result)
         conn->error.code = ERR_CONNECT;
     }
     conn->failure = result;
-    conn->failed = conn->simple ? conn->result_count : conn->answered;
+    conn->failed = conn->items == NULL ? conn->result_count : conn->answered;
 }
 
 typedef enum Progress { PROGRESS_MORE, PROGRESS_END, PROGRESS_LOST } Progress;
@@ -278,6 +289,12 @@ static Progress take_result(PgConn *conn, PGresult *result)
         keep_failure(conn, result);
         return conn->lost ? PROGRESS_LOST : PROGRESS_MORE;
     case PGRES_COPY_IN:
+        if (conn->simple && conn->items != NULL && !conn->copying) {
+            PQclear(result);
+            conn->copying = true;
+            return PROGRESS_MORE;
+        }
+        __attribute__((fallthrough));
     case PGRES_COPY_OUT:
     case PGRES_COPY_BOTH:
         PQclear(result);
@@ -293,12 +310,13 @@ static Progress take_result(PgConn *conn, PGresult *result)
 
 static Progress take_results(PgConn *conn)
 {
-    while (PQisBusy(conn->pg) == 0) {
+    while (!conn->copying && PQisBusy(conn->pg) == 0) {
         PGresult *result = PQgetResult(conn->pg);
         if (result == NULL) {
+            conn->answered++;
             if (conn->simple)
                 return PROGRESS_END;
-            if (++conn->answered > conn->expected)
+            if (conn->answered > conn->expected)
                 return PROGRESS_LOST;
             continue;
         }
@@ -307,6 +325,67 @@ static Progress take_results(PgConn *conn)
             return progress;
     }
     return PROGRESS_MORE;
+}
+
+/* Rows go in pieces, the next one when the socket has taken the one before. A server that refuses
+ * them says so at their end. */
+static Progress put_rows(PgConn *conn)
+{
+    const PgStatement *copy = &conn->items[conn->answered];
+    while (conn->copying) {
+        int left = PQflush(conn->pg);
+        if (left != 0)
+            return left < 0 ? PROGRESS_LOST : PROGRESS_MORE;
+        size_t length = copy->copy_length - conn->copied;
+        if (length > COPY_CHUNK_BYTES)
+            length = COPY_CHUNK_BYTES;
+        const char *rows = copy->copy_data + conn->copied;
+        conn->copying = length > 0;
+        int put =
+            length > 0 ? PQputCopyData(conn->pg, rows, (int)length) : PQputCopyEnd(conn->pg, NULL);
+        if (put != 1)
+            return PROGRESS_LOST; /* 0 would mean no memory: what is put is buffered */
+        conn->copied += length;
+    }
+    return PROGRESS_MORE;
+}
+
+static Progress exchange(PgConn *conn)
+{
+    Progress progress = take_results(conn);
+    if (progress != PROGRESS_MORE || !conn->copying)
+        return progress;
+    progress = put_rows(conn);
+    return progress != PROGRESS_MORE || conn->copying ? progress : take_results(conn);
+}
+
+/* --- segments --------------------------------------------------------------------------------- */
+
+static bool send_statement(PgConn *conn, const PgStatement *statement)
+{
+    return PQsendQueryParams(conn->pg, statement->sql, statement->param_count, NULL,
+                             statement->params, NULL, NULL, 0) == 1;
+}
+
+static bool has_segment(const PgConn *conn)
+{
+    return !conn->has_error && conn->items != NULL && conn->answered < conn->item_count;
+}
+
+/* What comes next: one COPY with rows, or all up to one. */
+static bool send_segment(PgConn *conn)
+{
+    size_t at = conn->answered;
+    if (at < conn->item_count && conn->items[at].copy_data != NULL) {
+        conn->copied = 0;
+        conn->expected = at + 1;
+        return set_pipeline(conn, false) && send_statement(conn, &conn->items[at]);
+    }
+    bool sent = set_pipeline(conn, true);
+    for (; sent && at < conn->item_count && conn->items[at].copy_data == NULL; at++)
+        sent = send_statement(conn, &conn->items[at]);
+    conn->expected = at;
+    return sent && PQpipelineSync(conn->pg) == 1;
 }
 
 static void on_batch_event(uv_poll_t *poll_handle, int status, int events);
@@ -327,7 +406,9 @@ static void on_batch_event(uv_poll_t *poll_handle, int status, int events)
     PgConn *conn = poll_handle->data;
     bool readable = status < 0 || PQconsumeInput(conn->pg) == 1;
     /* An error the server sent before it closed is already in the buffer. */
-    Progress progress = take_results(conn);
+    Progress progress = exchange(conn);
+    if (progress == PROGRESS_END && has_segment(conn))
+        progress = send_segment(conn) ? PROGRESS_MORE : PROGRESS_LOST;
     if (progress == PROGRESS_END) {
         finish(conn);
         return;
@@ -396,16 +477,20 @@ static void on_deadline(uv_timer_t *timer)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static void begin_batch(PgConn *conn, bool simple, size_t expected, PgBatchCb *cb, void *data)
+static bool begin_batch(PgConn *conn, const PgStatement *items, size_t count, PgBatchCb *cb,
+                        void *data)
 {
-    conn->simple = simple;
-    conn->expected = expected;
-    conn->answered = 0;
-    conn->failed = 0;
-    conn->has_error = conn->lost = conn->timed_out = conn->finished = false;
+    conn->items = items;
+    conn->item_count = count;
+    conn->expected = conn->answered = conn->failed = 0;
+    conn->has_error = conn->lost = conn->timed_out = conn->finished = conn->copying = false;
     err_clear(&conn->error);
     conn->batch_cb = cb;
     conn->data = data;
+    if (conn->state != PG_STATE_IDLE)
+        return false;
+    conn->state = PG_STATE_BUSY;
+    return true;
 }
 
 static void end_sending(PgConn *conn, bool sent, uint32_t deadline_ms)
@@ -420,28 +505,16 @@ static void end_sending(PgConn *conn, bool sent, uint32_t deadline_ms)
 
 void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb *cb, void *data)
 {
-    begin_batch(conn, false, batch->count, cb, data);
+    bool sent = begin_batch(conn, batch->items, batch->count, cb, data);
     conn->never_cancel = batch->never_cancel;
-    bool sent = conn->state == PG_STATE_IDLE;
-    if (sent)
-        conn->state = PG_STATE_BUSY;
-    for (size_t i = 0; sent && i < batch->count; i++) {
-        const PgStatement *statement = &batch->items[i];
-        sent = PQsendQueryParams(conn->pg, statement->sql, statement->param_count, NULL,
-                                 statement->params, NULL, NULL, 0) == 1;
-    }
-    sent = sent && PQpipelineSync(conn->pg) == 1;
-    end_sending(conn, sent, deadline_ms);
+    end_sending(conn, sent && send_segment(conn), deadline_ms);
 }
 
 void pg_send_simple(PgConn *conn, const char *sql, uint32_t deadline_ms, PgBatchCb *cb, void *data)
 {
-    begin_batch(conn, true, 0, cb, data);
+    bool sent = begin_batch(conn, NULL, 0, cb, data);
     conn->never_cancel = false;
-    bool sent = conn->state == PG_STATE_IDLE;
-    if (sent)
-        conn->state = PG_STATE_BUSY;
-    sent = sent && PQexitPipelineMode(conn->pg) == 1 && PQsendQuery(conn->pg, sql) == 1;
+    sent = sent && set_pipeline(conn, false) && PQsendQuery(conn->pg, sql) == 1;
     end_sending(conn, sent, deadline_ms);
 }
 

@@ -1,12 +1,13 @@
 /*
  * One PostgreSQL connection on a libuv loop.
  *
- * A connection is made, then carries one batch at a time: statements pipelined in one round trip,
- * or one simple query. Every operation has a callback that runs exactly once, never inside the call
- * that started it, unless the connection is closed first (then never). A lost connection is said
- * apart from a refused statement, since only the caller knows what was in flight. Nothing is
- * printed; server notices go to the notice callback or nowhere. `application_name` is pgtide unless
- * it is given, and the client encoding UTF-8 on every connection.
+ * A connection is made, then carries one batch at a time: statements pipelined in one round trip
+ * (more, where one of them is a COPY with its rows), or one simple query. Every operation has a
+ * callback that runs exactly once, never inside the call that started it, unless the connection is
+ * closed first (then never). A lost connection is said apart from a refused statement, since only
+ * the caller knows what was in flight. Nothing is printed; server notices go to the notice callback
+ * or nowhere. `application_name` is pgtide unless it is given, and the client encoding UTF-8 on
+ * every connection.
  */
 #pragma once
 
@@ -28,9 +29,11 @@ typedef struct PgStatement {
     const char *sql;
     const char *const *params;
     int param_count;
+    const char *copy_data; /* rows for COPY ... FROM STDIN; NULL = no such statement */
+    size_t copy_length;
 } PgStatement;
 
-/* Statements to be sent in one round trip; texts are borrowed until the callback has run. */
+/* Statements to be sent together; arena, texts and rows are borrowed until the callback has run. */
 typedef struct PgBatch {
     Arena *arena; /* borrows */
     PgStatement *items;
@@ -50,8 +53,9 @@ typedef struct PgReply {
     const Error *error;      /* NULL: every statement succeeded */
     const PgResult *results; /* of the statements that succeeded, in order */
     size_t count;
-    size_t failed;  /* with a server error: index of the statement that failed */
-    int position;   /* where in it: characters from 1; 0 when the server does not say */
+    size_t failed;      /* with a server error: index of the statement that failed */
+    int position;       /* where in it: characters from 1; 0 when the server does not say */
+    uint32_t copy_line; /* or in which line of a COPY's rows, from 1; 0 likewise */
     bool lost;      /* the connection is gone; what was in flight may or may not have happened */
     bool timed_out; /* the deadline passed; error is what the cancelled statement said */
     const char *constraint; /* name of the violated constraint; '' when none */
@@ -78,10 +82,13 @@ void pg_batch_add(PgBatch *batch, const char *sql); /* without parameters */
 void pg_batch_add_params(PgBatch *batch, const char *sql, int param_count,
                          const char *const *params); /* the array is copied, texts borrowed */
 
+void pg_batch_add_copy(PgBatch *batch, const char *sql, const char *data, size_t length);
+
 /* Sends a batch through the extended protocol, each statement with its own Parse, and one Sync at
- * the end: after an error the rest is skipped. Outside an explicit transaction the batch is one
- * transaction. `deadline_ms` 0 = none; after it the statement is cancelled, and when that does
- * not help either, the connection is dropped (`lost`). */
+ * the end: after an error the rest is skipped. A COPY with rows can't be pipelined: what is before
+ * it, itself, and what is behind it are sent one after the other. Outside an explicit transaction a
+ * batch without such a COPY is one transaction. `deadline_ms` 0 = none; after it the statement is
+ * cancelled, and when that does not help either, the connection is dropped (`lost`). */
 void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb *cb, void *data);
 /* One simple query, which may hold several statements; the reply has a result for each. COPY from
  * or to the client is refused. */

@@ -38,10 +38,14 @@ struct PgConn {
     ConnectJob *job; /* the connect under way in the thread pool */
 
     /* The batch in hand. */
-    bool simple;
+    const PgStatement *items; /* borrowed; NULL for a simple query */
+    size_t item_count;
+    bool simple; /* not in pipeline mode: a simple query or a COPY with its rows */
     bool never_cancel;
     size_t expected; /* statements sent */
     size_t answered; /* statements whose answer is complete */
+    bool copying;    /* the server takes rows */
+    size_t copied;   /* bytes of them that are sent */
     PGresult **results;
     size_t result_count;
     size_t result_capacity;

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The SQLSTATE in a verbose libpq message ("...: FATAL:  28P01: password ..."), or NULL. */
@@ -87,6 +88,21 @@ ErrCode pg_error_result(const PGresult *result, Error *err)
     if (hint != NULL)
         err_hint(err, "%s", hint);
     return code;
+}
+
+/* "COPY t, line 3: ..." is one line of the context, the word for line in the server's language. */
+uint32_t pg_error_copy_line(const PGresult *result)
+{
+    const char *at = PQresultErrorField(result, PG_DIAG_CONTEXT);
+    while (at != NULL && strncmp(at, "COPY ", 5) != 0) {
+        at = strchr(at, '\n');
+        at = at == NULL ? NULL : at + 1;
+    }
+    at = at == NULL ? NULL : strstr(at, ", ");
+    if (at == NULL)
+        return 0;
+    at += strcspn(at, "0123456789\n");
+    return (uint32_t)strtoul(at, NULL, 10);
 }
 
 ErrCode pg_error_lost(const PGconn *pg, Error *err)

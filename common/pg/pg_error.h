@@ -12,6 +12,8 @@
 ErrCode pg_error_connect(const PGconn *pg, Error *err);
 /* A statement the server refused. DETAIL goes to `detail`, which never leaves the host. */
 ErrCode pg_error_result(const PGresult *result, Error *err);
+/* The line of a COPY's rows in which a statement failed, from 1; 0 = not known. */
+uint32_t pg_error_copy_line(const PGresult *result);
 /* The connection broke. */
 ErrCode pg_error_lost(const PGconn *pg, Error *err);
 /* The connection is gone with it: severity FATAL or PANIC, or libpq's own word that it broke. */

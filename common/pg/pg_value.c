@@ -163,6 +163,14 @@ void pg_batch_add_params(PgBatch *batch, const char *sql, int param_count,
             arena_memdup(batch->arena, params, sizeof *params * (size_t)param_count);
 }
 
+void pg_batch_add_copy(PgBatch *batch, const char *sql, const char *data, size_t length)
+{
+    pg_batch_add(batch, sql);
+    PgStatement *statement = &batch->items[batch->count - 1];
+    statement->copy_data = data;
+    statement->copy_length = length;
+}
+
 ErrCode pg_parse_conninfo(Arena *arena, const char *text, const PgKeyword **ret_keywords,
                           size_t *ret_count, Error *err)
 {
