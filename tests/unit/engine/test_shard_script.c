@@ -60,8 +60,7 @@ static void test_refusals_name_the_line(void **state)
                                       "SAVEPOINT a",
                                       "VACUUM",
                                       "CREATE INDEX CONCURRENTLY i ON t (a)",
-                                      "COPY t TO STDOUT",
-                                      "COPY t FROM STDIN;\n1\n\\.\n"};
+                                      "COPY t TO STDOUT"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         AUTO_ARENA Arena *arena = arena_new();
         Error err;
@@ -71,6 +70,22 @@ static void test_refusals_name_the_line(void **state)
         assert_string_equal(err.file, "versions/001_x.sql");
         assert_int_equal(shard_step_check(&script, DIRECTION_DOWNGRADE, true, &err), ERR_OK);
     }
+}
+
+static void test_rows_belong_to_their_copy(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Error err;
+    Script script = unchecked(arena, "COPY t FROM STDIN;\nTO STDOUT\n\\.\nSELECT 1;", "");
+    assert_int_equal(shard_step_check(&script, DIRECTION_UPGRADE, true, &err), ERR_OK);
+    PgBatch batch = pg_batch(arena);
+    for (size_t i = 0; i < script.upgrade.statements.count; i++)
+        shard_statement_add(&batch, &script.upgrade.statements.items[i]);
+    assert_int_equal(batch.count, 2);
+    assert_int_equal(batch.items[0].copy_length, 10);
+    assert_memory_equal(batch.items[0].copy_data, "TO STDOUT\n", 10);
+    assert_null(batch.items[1].copy_data);
 }
 
 static void test_verify_is_checked_when_it_runs(void **state)
@@ -132,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_sections),
         cmocka_unit_test(test_refusals_name_the_line),
+        cmocka_unit_test(test_rows_belong_to_their_copy),
         cmocka_unit_test(test_verify_is_checked_when_it_runs),
         cmocka_unit_test(test_transaction_none),
         cmocka_unit_test(test_irreversible_says_why),

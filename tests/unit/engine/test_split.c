@@ -274,6 +274,26 @@ static void test_places(void **state)
     assert_string_equal(err.source, "  SELECT é \\gexec");
 }
 
+static void test_places_in_rows(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    StatementList list =
+        split_ok(arena, "SELECT 1; COPY t\nFROM STDIN;\n1\t2\nthree\r\n\\.\nSELECT 1;");
+    static const struct {
+        uint32_t row;
+        int line;
+        const char *source;
+    } places[] = {{1, 12, "1\t2"}, {2, 13, "three"}, {3, 14, "\\."}, {1000, 14, "\\."}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        Error err;
+        err_set(&err, ERR_SQL, "wrong");
+        statement_place_row(&err, "versions/001_x.sql", &list.items[1], places[i].row);
+        assert_int_equal(err.line, places[i].line);
+        assert_string_equal(err.source, places[i].source);
+    }
+}
+
 static void test_pieces(void **state)
 {
     (void)state;
@@ -456,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_copy_that_is_wrong),
         cmocka_unit_test(test_strings_end_where_the_server_says),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_places_in_rows),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_keywords),
         cmocka_unit_test(test_transaction_control),
