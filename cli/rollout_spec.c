@@ -19,6 +19,8 @@ typedef struct ConcurrencyPart {
 typedef struct BudgetPart {
     const ConfigNode *wave;
     const ConfigNode *fleet;
+    const ConfigNode *host;
+    const ConfigNode *labels;
 } BudgetPart;
 
 typedef struct BackupPart {
@@ -98,6 +100,9 @@ static const ConfigTable concurrency_table = CONFIG_TABLE_OF(ConcurrencyPart, co
 static const ConfigField budget_fields[] = {
     FIELD(BudgetPart, "wave", CONFIG_NODE, wave, .help = "failures allowed in a wave: 1 or 5%"),
     FIELD(BudgetPart, "fleet", CONFIG_NODE, fleet, .help = "failures allowed in all: 3 or 1%"),
+    FIELD(BudgetPart, "host", CONFIG_NODE, host, .help = "failures allowed on any one host"),
+    FIELD(BudgetPart, "labels", CONFIG_NODE, labels,
+          .help = "failures allowed where a label has one value: {tier: 2, region: 10%}"),
 };
 static const ConfigTable budget_table = CONFIG_TABLE_OF(BudgetPart, budget_fields);
 
@@ -221,6 +226,35 @@ static Pgtide__V1__BudgetSpec *budget_read(Arena *arena, Config *config, const C
     budget->count = percent ? 0 : value;
     budget->percent = percent ? value : 0;
     return budget;
+}
+
+static void scope_add(Arena *arena, Config *config, const char *label, const ConfigNode *node,
+                      Pgtide__V1__MakePlan *plan)
+{
+    Pgtide__V1__ScopeBudget *budget = ARENA_NEW(arena, Pgtide__V1__ScopeBudget);
+    pgtide__v1__scope_budget__init(budget);
+    bool percent = false;
+    budget->label = proto_from_text(label);
+    if (!amount_parse(config_node_text(node), &percent, &budget->value))
+        config_problem_type(config, node, "a number of shards or a percentage like 5%");
+    budget->is_percent = percent;
+    plan->budgets[plan->n_budgets++] = budget;
+}
+
+/* `host: 1` and `labels: {tier: 2}`. */
+static void scopes_read(Arena *arena, Config *config, const BudgetPart *part,
+                        Pgtide__V1__MakePlan *plan)
+{
+    bool mapping = part->labels != NULL && config_node_kind(part->labels) == CONFIG_NODE_MAPPING;
+    size_t labels = mapping ? config_node_count(part->labels) : 0;
+    plan->budgets = ARENA_ARRAY(arena, Pgtide__V1__ScopeBudget *, labels + 1);
+    if (part->host != NULL)
+        scope_add(arena, config, "", part->host, plan);
+    if (part->labels != NULL && (!mapping || labels >= LIMIT_PLAN_BUDGETS))
+        config_problem_type(config, part->labels, "a mapping of labels to numbers or percentages");
+    for (size_t i = 0; i < labels && labels < LIMIT_PLAN_BUDGETS; i++)
+        scope_add(arena, config, config_node_key(part->labels, i),
+                  config_node_item(part->labels, i), plan);
 }
 
 /* "rest", "5%" or "3". */
@@ -459,6 +493,7 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
                      &spec.plan);
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);
         spec.plan.budget_fleet = budget_read(arena, config, file.budget.fleet);
+        scopes_read(arena, config, &file.budget, &spec.plan);
     }
     code = config_finish(config, err);
     if (code != ERR_OK)

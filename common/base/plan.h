@@ -98,6 +98,13 @@ typedef struct WindowPlan {
     uint32_t cutoff_ms; /* no shard is begun so long before it closes */
 } WindowPlan;
 
+/* Failures allowed among shards that share a host, or a label's value. */
+typedef struct ScopeBudget {
+    const char *label; /* '' = per host */
+    bool percent;      /* of the plan's shards there, rounded down */
+    uint32_t value;
+} ScopeBudget;
+
 typedef struct PlanHeader {
     Uuid fleet_id;
     Uuid rollout_id;
@@ -117,6 +124,8 @@ typedef struct PlanHeader {
     Policy policy;
     WindowPlan *windows; /* none = always */
     size_t window_count;
+    ScopeBudget *budgets; /* beside those of waves and fleet */
+    size_t budget_count;
 } PlanHeader;
 
 /* One shard of a plan, frozen. */

@@ -28,6 +28,9 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy);
 ErrCode windows_decode(Arena *arena, Pgtide__V1__Window *const *items, size_t count,
                        WindowPlan **ret_windows, Error *err) MUST_CHECK;
 
+ErrCode budgets_decode(Arena *arena, Pgtide__V1__ScopeBudget *const *items, size_t count,
+                       ScopeBudget **ret_budgets, Error *err) MUST_CHECK;
+
 /* The list's texts, as protobuf-c wants them. Borrows. */
 char **texts_encode(const StrList *list);
 ByteSpan span_decode(const ProtobufCBinaryData *field);

@@ -56,6 +56,42 @@ ErrCode windows_decode(Arena *arena, Pgtide__V1__Window *const *items, size_t co
     return ERR_OK;
 }
 
+ErrCode budgets_decode(Arena *arena, Pgtide__V1__ScopeBudget *const *items, size_t count,
+                       ScopeBudget **ret_budgets, Error *err)
+{
+    CHECK(proto_count(count, LIMIT_PLAN_BUDGETS, "budgets", err));
+    ScopeBudget *budgets = ARENA_ARRAY(arena, ScopeBudget, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(proto_identifier(items[i]->label, "label", true, &budgets[i].label, err));
+        budgets[i].percent = items[i]->is_percent != 0;
+        budgets[i].value = items[i]->value;
+        if (budgets[i].percent && budgets[i].value > 100) {
+            return err_set(err, ERR_PROTOCOL, "a budget of %u percent", budgets[i].value);
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(budgets[k].label, budgets[i].label) == 0) {
+                return err_set(err, ERR_PROTOCOL, "two budgets of one scope");
+            }
+        }
+    }
+    *ret_budgets = budgets;
+    return ERR_OK;
+}
+
+static Pgtide__V1__ScopeBudget **budgets_encode(Arena *arena, const PlanHeader *header)
+{
+    Pgtide__V1__ScopeBudget **items =
+        ARENA_ARRAY(arena, Pgtide__V1__ScopeBudget *, header->budget_count + 1);
+    for (size_t i = 0; i < header->budget_count; i++) {
+        items[i] = ARENA_NEW(arena, Pgtide__V1__ScopeBudget);
+        pgtide__v1__scope_budget__init(items[i]);
+        items[i]->label = proto_from_text(header->budgets[i].label);
+        items[i]->is_percent = header->budgets[i].percent;
+        items[i]->value = header->budgets[i].value;
+    }
+    return items;
+}
+
 static Pgtide__V1__Window **windows_encode(Arena *arena, const PlanHeader *header)
 {
     Pgtide__V1__Window **items = ARENA_ARRAY(arena, Pgtide__V1__Window *, header->window_count + 1);
@@ -99,6 +135,8 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     CHECK(waves_decode(arena, in, out, err));
     CHECK(windows_decode(arena, in->windows, in->n_windows, &out->windows, err));
     out->window_count = in->n_windows;
+    CHECK(budgets_decode(arena, in->budgets, in->n_budgets, &out->budgets, err));
+    out->budget_count = in->n_budgets;
     return policy_decode(in->policy, &out->policy, err);
 }
 
@@ -147,6 +185,8 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.policy = policy_encode(arena, &header->policy);
     out.n_windows = header->window_count;
     out.windows = windows_encode(arena, header);
+    out.n_budgets = header->budget_count;
+    out.budgets = budgets_encode(arena, header);
     *ret_bytes = proto_pack(arena, &out.base, ret_length);
     return ERR_OK;
 }

@@ -112,6 +112,7 @@ ErrCode rollout_new(const PlanHeader *header, const PlanShard *shards, size_t sh
     r->concurrency = header->policy.concurrency;
     make_shards(r);
     make_waves(r);
+    rollout_scopes_make(r);
     *ret_rollout = r;
     return ERR_OK;
 }
@@ -128,6 +129,7 @@ void rollout_free(Rollout *rollout)
     free(rollout->host_load);
     free(rollout->cluster_load);
     free(rollout->database_load);
+    rollout_scopes_free(rollout);
     free(rollout->flying);
     free(rollout->due);
     free(rollout);

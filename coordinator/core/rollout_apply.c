@@ -33,6 +33,7 @@ static void set_failed(Rollout *r, RolloutShard *shard, bool failed)
     shard->failed = failed;
     r->failures += failed ? 1u : -1u;
     wave->failures += failed ? 1u : -1u;
+    rollout_scopes_count_failure(r, (uint32_t)(shard - r->shards), failed);
 }
 
 static void set_wanted(Rollout *r, RolloutShard *shard, bool wanted)
@@ -84,6 +85,8 @@ static void set_in_flight(Rollout *r, RolloutShard *shard, bool in_flight)
     if (shard->back) {
         r->in_flight_back += change;
         r->back_unsettled += change;
+    } else {
+        rollout_scopes_count_flying(r, index, change);
     }
     r->agents[shard->agent].in_flight += change;
     r->host_load[shard->host] += change;

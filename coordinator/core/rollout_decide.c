@@ -92,16 +92,8 @@ static void stop_over_budget(RolloutStep *step)
     Rollout *r = step->rollout;
     if ((r->state != ROLLOUT_RUNNING && r->state != ROLLOUT_PAUSED) || !r->wave_opened)
         return;
-    const WavePlan *plan = &r->header->waves[r->wave];
-    uint32_t failures = r->waves[r->wave].failures;
-    const char *reason;
-    if (failures > plan->budget)
-        reason = arena_printf(step->effects->arena, "%u failed in wave %s, its budget is %u",
-                              failures, plan->name, plan->budget);
-    else if (r->failures > r->header->policy.budget_fleet)
-        reason = arena_printf(step->effects->arena, "%u failed, the fleet's budget is %u",
-                              r->failures, r->header->policy.budget_fleet);
-    else
+    const char *reason = rollout_budget_exceeded(r, step->effects->arena);
+    if (reason == NULL)
         return;
     rollout_decide(step, (RolloutRecord){.kind = ROLLOUT_RECORD_STOP_DECIDED,
                                          .wave = r->wave,
@@ -341,14 +333,19 @@ static size_t pick(Rollout *r, bool forward, uint32_t slots, uint32_t *picked)
             *next = i;
         first = false;
         wanted--;
-        if (!can_start(r, shard))
+        if (!can_start(r, shard) || (forward && !rollout_scopes_have_room(r, i)))
             continue;
         INVARIANT(I3, r->waves[r->plan[i].wave].state != WAVE_WAITING);
         count_load(r, shard, 1);
+        if (forward)
+            rollout_scopes_count_flying(r, i, 1);
         picked[count++] = i;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         count_load(r, &r->shards[picked[i]], -1u);
+        if (forward)
+            rollout_scopes_count_flying(r, picked[i], -1u);
+    }
     return count;
 }
 

@@ -91,6 +91,21 @@ typedef struct DueSend {
     uint32_t attempt;
 } DueSend;
 
+/* Shards that share a host, or a label's value. */
+typedef struct ScopeGroup {
+    uint32_t allowed;
+    uint32_t failures;
+    uint32_t flying; /* forward jobs */
+} ScopeGroup;
+
+typedef struct RolloutScope {
+    const ScopeBudget *budget;
+    Names *names;       /* of the groups */
+    uint32_t *group_of; /* by shard; NAMES_NONE = in none */
+    ScopeGroup *groups;
+    uint32_t over; /* groups over their budget */
+} RolloutScope;
+
 struct Rollout {
     const PlanHeader *header;
     const PlanShard *plan;
@@ -104,6 +119,8 @@ struct Rollout {
     uint32_t *host_load; /* jobs in flight */
     uint32_t *cluster_load;
     uint32_t *database_load;
+    RolloutScope *scopes; /* as header->budgets */
+    uint32_t scope_count;
 
     /* Changed by records only. */
     RolloutState state;
@@ -174,6 +191,16 @@ MUST_CHECK ErrCode rollout_on_skip(RolloutStep *step, const RolloutCommand *comm
 MUST_CHECK ErrCode rollout_on_set(RolloutStep *step, const RolloutCommand *command, Error *err);
 void rollout_on_brake(RolloutStep *step, bool braked);
 void rollout_on_window(RolloutStep *step, RolloutWindow window);
+
+/* rollout_budget.c */
+void rollout_scopes_make(Rollout *rollout);
+void rollout_scopes_free(Rollout *rollout);
+void rollout_scopes_count_failure(Rollout *rollout, uint32_t shard, bool failed);
+void rollout_scopes_count_flying(Rollout *rollout, uint32_t shard, uint32_t change);
+/* Once something has failed in a group, no more at a time there than would spend its budget. */
+bool rollout_scopes_have_room(const Rollout *rollout, uint32_t shard);
+/* Why it has to stop: some budget has been exceeded; NULL = none. */
+const char *rollout_budget_exceeded(const Rollout *rollout, Arena *arena);
 
 /* rollout_decide.c */
 /* Decides one record: applies it and asks for it to be journalled. */

@@ -259,7 +259,11 @@ static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *reque
     planning->header.author = author;
     planning->header.direction = (Direction)request->direction;
     planning->header.target = request->target;
-    ErrCode code = read_windows(planning, request, err);
+    planning->header.budget_count = request->n_budgets;
+    ErrCode code = budgets_decode(planning->arena, request->budgets, request->n_budgets,
+                                  &planning->header.budgets, err);
+    if (code == ERR_OK)
+        code = read_windows(planning, request, err);
     if (code != ERR_OK)
         return code;
     return read_policy(coordinator, request->policy, &planning->header.policy, err);

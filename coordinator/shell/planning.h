@@ -34,4 +34,6 @@ ErrCode planning_bundle_of(const Coordinator *coordinator, const Digest *plan_bl
                            Digest *ret_bundle_blob, Error *err) MUST_CHECK;
 
 /* view_plan.c */
+/* The field `budgets`: those of hosts and labels. */
+void view_scope_budgets(const PlanHeader *header, JsonWriter *json);
 void view_plan_summary(const PlanSummary *summary, JsonWriter *json);

@@ -1,5 +1,20 @@
 #include "planning.h"
 
+void view_scope_budgets(const PlanHeader *header, JsonWriter *json)
+{
+    json_field_array(json, "budgets");
+    for (size_t i = 0; i < header->budget_count; i++) {
+        const ScopeBudget *budget = &header->budgets[i];
+        json_object_begin(json);
+        json_field_string(json, "scope", budget->label[0] == '\0' ? "host" : "label");
+        json_field_string(json, "label", budget->label[0] == '\0' ? NULL : budget->label);
+        json_field_bool(json, "percent", budget->percent);
+        json_field_uint(json, "value", budget->value);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void write_digest(JsonWriter *json, const char *key, const Digest *digest)
 {
     char text[DIGEST_TEXT_SIZE];
@@ -83,6 +98,7 @@ void view_plan_summary(const PlanSummary *summary, JsonWriter *json)
     json_field_uint(json, "shards", header->shard_count);
     json_field_uint(json, "already_there", summary->already_there);
     json_field_uint(json, "left_out", summary->left_out);
+    view_scope_budgets(header, json);
     json_field_uint(json, "budget_fleet", header->policy.budget_fleet);
     json_field_uint(json, "worst_case", summary->worst_case_fleet);
     json_field_uint(json, "approvals", header->policy.approvals);

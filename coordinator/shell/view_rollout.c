@@ -1,4 +1,5 @@
 #include "coordinator.h"
+#include "planning.h"
 
 #include <string.h>
 
@@ -331,6 +332,7 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
     write_policy(&entry->header.policy, &now, json);
     json_field_bool(json, "braked", rollout_is_braked(entry->core));
     write_windows(entry, json);
+    view_scope_budgets(&entry->header, json);
     json_field_uint(json, "worst_case", worst_case(entry));
     write_waves(entry, request->now_ms, json);
     write_approvals(coordinator, entry, json);

@@ -13,7 +13,7 @@
 
 static const char *const plant_names[PLANT_COUNT] = {
     "none",           "send-before-persist", "blind-retry",   "fence-ignored", "stop-ignored",
-    "budget-ignored", "epoch-ignored",       "early-success", "half-replay"};
+    "budget-ignored", "scopes-ignored",      "epoch-ignored", "early-success", "half-replay"};
 
 typedef struct Arguments {
     uint64_t seed;

@@ -36,6 +36,7 @@ typedef enum SimPlant {
     PLANT_FENCE_IGNORED,       /* a step does not compare the fence */
     PLANT_STOP_IGNORED,        /* an agent does not listen to STOP */
     PLANT_BUDGET_IGNORED,      /* the coordinator believes in a larger budget */
+    PLANT_SCOPES_IGNORED,      /* ... or knows no budgets of hosts and labels */
     PLANT_EPOCH_IGNORED,       /* agents and shards take orders of an older coordinator */
     PLANT_EARLY_SUCCESS,       /* a step is reported before its commit */
     PLANT_HALF_REPLAY,         /* after a crash the journal's last record is not read */
@@ -215,6 +216,7 @@ struct Sim {
     PlanHeader header;
     PlanHeader believed; /* what the coordinator is given */
     WavePlan waves[SIM_WAVES_MAX];
+    ScopeBudget budgets[2];
     PlanShard plan[SIM_SHARDS_MAX];
     JobStep steps[SIM_SHARDS_MAX][SIM_STEPS_MAX];
     SimShard shards[SIM_SHARDS_MAX];

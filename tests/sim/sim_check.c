@@ -180,10 +180,54 @@ static void check_budget(Sim *sim)
               allowed);
 }
 
+static const char *scope_value(const PlanShard *shard, const ScopeBudget *budget)
+{
+    if (budget->label[0] == '\0')
+        return shard->host;
+    return shard->labels.count > 0 ? shard->labels.items[0].value : NULL;
+}
+
+static bool counts_as_failed(const RolloutShardView *view)
+{
+    return view->state == SHARD_FAILED || view->state == SHARD_UNREACHABLE ||
+           view->state == SHARD_DIVERGED || view->overdue;
+}
+
+/* The scope that this shard is in, by a count of its own. */
+static void check_scope(Sim *sim, const ScopeBudget *budget, uint32_t of)
+{
+    const char *value = scope_value(&sim->plan[of], budget);
+    uint32_t size = 0;
+    uint32_t failed = 0;
+    for (uint32_t i = 0; value != NULL && i < sim->header.shard_count; i++) {
+        const char *other = scope_value(&sim->plan[i], budget);
+        if (other == NULL || strcmp(other, value) != 0)
+            continue;
+        RolloutShardView view;
+        rollout_shard(sim->rollout, i, &view);
+        size++;
+        failed += counts_as_failed(&view);
+    }
+    uint32_t allowed = budget->percent ? size * budget->value / 100 : budget->value;
+    allowed += find_stop(sim) != 0 ? sim->stop_in_flight : 0;
+    SIM_CHECK(sim, I5, failed <= allowed, "%u failed where '%s' is %s, at most %u may", failed,
+              budget->label, value, allowed);
+}
+
+static void check_scopes(Sim *sim)
+{
+    for (size_t b = 0; b < sim->header.budget_count; b++) {
+        for (uint32_t i = 0; i < sim->header.shard_count && !sim->failed; i++)
+            check_scope(sim, &sim->header.budgets[b], i);
+    }
+}
+
 void sim_check_view(Sim *sim)
 {
     check_counts(sim);
     check_budget(sim);
+    if (sim->step_count % 16 == 0)
+        check_scopes(sim);
 }
 
 static bool same_shard(const RolloutShardView *a, const RolloutShardView *b)

@@ -117,6 +117,22 @@ static void make_waves(Sim *sim)
     }
 }
 
+static void make_budgets(Sim *sim)
+{
+    sim->header.budgets = sim->budgets;
+    if (sim_chance(sim, 40))
+        sim->budgets[sim->header.budget_count++] =
+            (ScopeBudget){"", sim_chance(sim, 50), (uint32_t)sim_random(sim, 3)};
+    if (sim_chance(sim, 40))
+        sim->budgets[sim->header.budget_count++] =
+            (ScopeBudget){"tier", sim_chance(sim, 50), (uint32_t)sim_random(sim, 40)};
+    for (uint32_t i = 0; i < sim->options.shards; i++) {
+        Label *label = ARENA_NEW(sim->arena, Label);
+        *label = (Label){"tier", arena_printf(sim->arena, "t%u", (unsigned)sim_random(sim, 3))};
+        sim->plan[i].labels = (LabelList){label, sim_chance(sim, 90)};
+    }
+}
+
 void sim_make_plan(Sim *sim)
 {
     PlanHeader *header = &sim->header;
@@ -137,9 +153,12 @@ void sim_make_plan(Sim *sim)
     for (uint32_t i = 0; i < sim->options.shards; i++)
         make_shard(sim, i);
     make_waves(sim);
+    make_budgets(sim);
     for (uint32_t i = 0; i < sim->options.agents * sim->options.clusters; i++)
         sim->server_up[i] = true;
     sim->believed = *header;
+    if (sim->plant == PLANT_SCOPES_IGNORED)
+        sim->believed.budget_count = 0;
     if (sim->plant != PLANT_BUDGET_IGNORED)
         return;
     sim->believed.waves = arena_memdup(sim->arena, sim->waves, sizeof sim->waves);

@@ -67,6 +67,49 @@ static void test_the_fleets_budget_spans_waves(void **state)
     world_free(&world);
 }
 
+static void test_a_hosts_budget(void **state)
+{
+    (void)state;
+    World world;
+    ScopeBudget budget = {"", false, 1};
+    world_plan(&world, 2, 8, 0); /* even shards on host ha, odd ones on hb */
+    world.waves[0].budget = 8;
+    world.header.budgets = &budget;
+    world.header.budget_count = 1;
+    world_start(&world);
+    world_end(&world, 0, OUTCOME_FAILED, 0);
+    world_end(&world, 1, OUTCOME_FAILED, 0);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_RUNNING);
+    world_end(&world, 2, OUTCOME_FAILED, 0);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_HALTED);
+    assert_string_equal(rollout_reason(world.rollout),
+                        "2 failed where the host is ha, its budget is 1");
+    world_free(&world);
+}
+
+static void test_a_labels_budget_narrows_and_stops(void **state)
+{
+    (void)state;
+    World world;
+    Label labels[] = {{"tier", "free"}, {"tier", "pro"}};
+    ScopeBudget budget = {"tier", true, 34}; /* of three each: one */
+    world_plan(&world, 1, 7, 0);
+    for (uint32_t i = 0; i < 6; i++) /* the seventh has no tier */
+        world.shards[i].labels = (LabelList){&labels[i % 2], 1};
+    world.waves[0].budget = 7;
+    world.header.policy.concurrency.fleet = 1;
+    world.header.budgets = &budget;
+    world.header.budget_count = 1;
+    world_start(&world);
+    world_end(&world, 0, OUTCOME_FAILED, 0);
+    world_end(&world, 1, OUTCOME_SUCCEEDED, 2);
+    world_hush(&world);
+    world_end(&world, 2, OUTCOME_FAILED, 0);
+    assert_string_equal(rollout_reason(world.rollout),
+                        "2 failed where tier is free, its budget is 1");
+    world_free(&world);
+}
+
 static void test_concurrency_narrows_after_the_first_failure(void **state)
 {
     (void)state;
@@ -493,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_a_failure_within_the_budget_is_left_behind),
         cmocka_unit_test(test_budget_exceeded_and_policy_pause),
         cmocka_unit_test(test_the_fleets_budget_spans_waves),
+        cmocka_unit_test(test_a_hosts_budget),
+        cmocka_unit_test(test_a_labels_budget_narrows_and_stops),
         cmocka_unit_test(test_concurrency_narrows_after_the_first_failure),
         cmocka_unit_test(test_rollback_wave),
         cmocka_unit_test(test_rollback_rollout_takes_all_waves_back),
