@@ -1,0 +1,34 @@
+/*
+ * A scratch database on which revisions are tried: steps as on any shard, and questions about what
+ * they left.
+ */
+#pragma once
+
+#include "graph.h"
+#include "schema_text.h"
+#include "scratch.h"
+#include "session.h"
+
+typedef struct Trial Trial;
+
+/* A new scratch database, adopted. Returns owned. */
+ErrCode trial_open(Scratch *scratch, Trial **ret_trial, Error *err) MUST_CHECK;
+/* Drops the database. NULL-safe. */
+void trial_close(Trial *trial);
+/* Leaves it to scratch_close(), which keeps it if that is wanted. NULL-safe. */
+void trial_leave(Trial *trial);
+const char *trial_database(const Trial *trial);
+
+/* With its +verify section. */
+ErrCode trial_step(Trial *trial, const GraphStep *step, Error *err) MUST_CHECK;
+/* Generated rows into the tables that are empty. `ret_unfilled`: "table: reason" lines of those
+ * that stayed so, in `arena`. */
+ErrCode trial_fill(Trial *trial, Arena *arena, const char **ret_unfilled, Error *err) MUST_CHECK;
+ErrCode trial_schema(Trial *trial, Arena *arena, SchemaText *ret_text, Error *err) MUST_CHECK;
+ErrCode trial_data(Trial *trial, Arena *arena, SchemaText *ret_text, Error *err) MUST_CHECK;
+/* One author's statement in a transaction of its own, under the usual search path. */
+ErrCode trial_statement(Trial *trial, const char *file, const Statement *statement,
+                        Error *err) MUST_CHECK;
+/* A query of ours; `read` is given its answer. */
+ErrCode trial_query(Trial *trial, const char *sql, SessionRead *read, void *data,
+                    Error *err) MUST_CHECK;
