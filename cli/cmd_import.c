@@ -152,6 +152,17 @@ static const char *place(Arena *arena, const ImportNote *item)
     return item->line > 0 ? arena_printf(arena, "%s:%d", item->file, item->line) : item->file;
 }
 
+/* Without the path that the user gave. */
+static const char *short_place(Arena *arena, const Import *import, const ImportNote *item)
+{
+    const char *full = place(arena, item);
+    size_t length = strlen(import->path);
+    if (strncmp(full, import->path, length) != 0)
+        return path_basename(full);
+    full += length;
+    return full + strspn(full, "/");
+}
+
 /* One line for all notes of the same text: where, and how many. */
 static void tell_group(CommandContext *context, const Import *import, size_t first)
 {
@@ -164,7 +175,7 @@ static void tell_group(CommandContext *context, const Import *import, size_t fir
             continue;
         if (count++ < NAMED_MAX)
             strlist_add(context->arena, &places,
-                        path_basename(place(context->arena, &import->notes[i])));
+                        short_place(context->arena, import, &import->notes[i]));
     }
     const char *named = strlist_join(context->arena, &places, ", ");
     if (count > NAMED_MAX)

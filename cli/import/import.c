@@ -211,6 +211,13 @@ bool import_line_blank(const ImportLine *line)
     return true;
 }
 
+bool import_says_no_transaction(const char *text)
+{
+    static const char said[] = "-- no-transaction";
+    return str_starts_with(text, said) &&
+           strspn(text + sizeof said - 1, " \t\r") == strcspn(text + sizeof said - 1, "\n");
+}
+
 /* --- files ------------------------------------------------------------------------------------ */
 
 ErrCode import_list(Arena *arena, const char *directory, StrList *ret_names, Error *err)

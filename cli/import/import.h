@@ -119,6 +119,8 @@ bool import_line(ImportLine *line);
 /* Whether a line is a comment that begins in column 1, `--` and blanks taken off. */
 bool import_line_comment(const ImportLine *line, const char **ret_text, size_t *ret_length);
 bool import_line_blank(const ImportLine *line);
+/* Whether a file begins with `-- no-transaction`, as sqlx wants it said. */
+bool import_says_no_transaction(const char *text);
 /* A text file with its byte order mark and carriage returns taken off (noted). False: noted as a
  * problem. */
 bool import_read(Import *import, const char *file, const char **ret_text);

@@ -124,6 +124,8 @@ static void version_add(Import *import, const Version *version)
     item->created = import_created(arena, version->digits);
     item->up = up;
     item->down = down;
+    item->no_transaction = import_says_no_transaction(up);
+    item->down_no_transaction = down != NULL && import_says_no_transaction(down);
     item->down_file = version->down;
 }
 

@@ -156,6 +156,8 @@ static void file_add(Import *import, const Numbered *file)
     item->created = import_created(arena, file->digits);
     item->up = up;
     item->down = down;
+    item->no_transaction = import_says_no_transaction(up);
+    item->down_no_transaction = down != NULL && import_says_no_transaction(down);
     item->down_file = file->down;
 }
 

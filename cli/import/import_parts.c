@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-void parts_edit(SqlParts *parts, size_t begin, size_t end, const char *insert)
+void parts_edit(SqlParts *parts, size_t begin, size_t end, const char *insert, int rank)
 {
     if (parts->edit_count == parts->edit_capacity) {
         size_t capacity = parts->edit_capacity == 0 ? 8 : 2 * parts->edit_capacity;
@@ -15,7 +15,8 @@ void parts_edit(SqlParts *parts, size_t begin, size_t end, const char *insert)
                                   sizeof *parts->edits);
         parts->edit_capacity = capacity;
     }
-    parts->edits[parts->edit_count++] = (TextEdit){.begin = begin, .end = end, .insert = insert};
+    parts->edits[parts->edit_count++] =
+        (TextEdit){.begin = begin, .end = end, .insert = insert, .rank = rank};
 }
 
 void parts_note(SqlParts *parts, const Part *part, const char *text)
@@ -82,8 +83,8 @@ static bool command_blank(SqlParts *parts, const Error *err)
     }
     import_note(import, parts->file, err->line, "psql commands taken out");
     memset(place, ' ', length);
-    parts_edit(parts, (size_t)(begin - parts->text), (size_t)(rest + (*rest == '\n') - parts->text),
-               "");
+    size_t next = (size_t)(rest - parts->text) + (*rest == '\n');
+    parts_edit(parts, (size_t)(begin - parts->text), next, "", EDIT_TAKES);
     return true;
 }
 
@@ -167,7 +168,7 @@ static void markers_indent(SqlParts *parts)
             fed = line;
             size_t at = (size_t)(line - parts->text);
             if (!sql_lines_in_text(lines)) {
-                parts_edit(parts, at, at, " ");
+                parts_edit(parts, at, at, " ", EDIT_OPENS);
                 if (!noted)
                     import_note(parts->import, parts->file, number,
                                 "remarks that would read as markers are indented");

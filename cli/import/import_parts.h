@@ -26,6 +26,7 @@ typedef struct TextEdit {
     size_t begin;
     size_t end; /* what goes */
     const char *insert;
+    int rank; /* among edits at one place */
 } TextEdit;
 
 typedef struct SqlParts {
@@ -56,4 +57,5 @@ const char *parts_render(SqlParts *parts, bool units);
 void parts_note(SqlParts *parts, const Part *part, const char *text);
 
 /* Internal: what goes from [begin, end), and what comes at `begin`. */
-void parts_edit(SqlParts *parts, size_t begin, size_t end, const char *insert);
+enum { EDIT_CLOSES, EDIT_OPENS, EDIT_TAKES };
+void parts_edit(SqlParts *parts, size_t begin, size_t end, const char *insert, int rank);

@@ -30,9 +30,10 @@ static void part_drop(SqlParts *parts, const Part *part)
     bool whole = blank_between(parts->text + begin, parts->text + part->begin) &&
                  blank_between(parts->text + part->end, parts->text + end);
     if (whole)
-        parts_edit(parts, begin, end + (parts->text[end] == '\n'), "");
+        parts_edit(parts, begin, end + (parts->text[end] == '\n'), "", EDIT_TAKES);
     else
-        parts_edit(parts, part->begin, part->end + strspn(parts->text + part->end, " \t"), "");
+        parts_edit(parts, part->begin, part->end + strspn(parts->text + part->end, " \t"), "",
+                   EDIT_TAKES);
 }
 
 /* Puts a line before a part: where its line begins, when it is the first on it. */
@@ -42,19 +43,29 @@ static void line_before(SqlParts *parts, const Part *part, const char *line)
     bool first = blank_between(parts->text + begin, parts->text + part->begin);
     Arena *arena = parts->import->arena;
     if (first)
-        parts_edit(parts, begin, begin, arena_printf(arena, "%s\n", line));
+        parts_edit(parts, begin, begin, arena_printf(arena, "%s\n", line), EDIT_OPENS);
     else
-        parts_edit(parts, part->begin, part->begin, arena_printf(arena, "\n%s\n", line));
+        parts_edit(parts, part->begin, part->begin, arena_printf(arena, "\n%s\n", line),
+                   EDIT_OPENS);
+}
+
+/* Whether a remark may stand at the end of a text's last statement: a semicolon there may be part
+ * of it. */
+static bool may_end_in_remark(const SqlParts *parts, const Part *part)
+{
+    const char *line = strrchr(part->statement->text, '\n');
+    return part == &parts->items[parts->count - 1] &&
+           strstr(line == NULL ? part->statement->text : line, "--") != NULL;
 }
 
 static void commit_after(SqlParts *parts, const Part *part)
 {
-    bool rows = part->statement->copy_data != NULL;
-    bool closed = parts->text[part->end - 1] == ';';
-    if (rows)
-        parts_edit(parts, part->end, part->end, "COMMIT;\n");
-    else
-        parts_edit(parts, part->end, part->end, closed ? "\nCOMMIT;" : ";\nCOMMIT;");
+    const char *text = part->end > part->last ? "\nCOMMIT;" : ";\nCOMMIT;";
+    if (part->statement->copy_data != NULL)
+        text = "COMMIT;\n";
+    else if (may_end_in_remark(parts, part))
+        text = "\n;\nCOMMIT;";
+    parts_edit(parts, part->end, part->end, text, EDIT_CLOSES);
 }
 
 static bool sets(const Part *part)
@@ -98,8 +109,7 @@ static int compare_edits(const void *a, const void *b)
     const TextEdit *other = b;
     if (one->begin != other->begin)
         return one->begin < other->begin ? -1 : 1;
-    /* what is put in comes before what goes; `insert` texts at one place never meet but with it */
-    return (one->end > other->end) - (one->end < other->end);
+    return one->rank - other->rank;
 }
 
 const char *parts_render(SqlParts *parts, bool units)

@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE people;
+DROP TYPE mood;
+END;

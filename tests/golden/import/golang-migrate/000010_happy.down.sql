@@ -1,0 +1,2 @@
+DELETE FROM people WHERE mood = 'happy';
+ALTER TABLE people ALTER COLUMN mood SET DEFAULT 'calm';

@@ -1,0 +1,2 @@
+-- +goose Up
+INSERT INTO people (id, name) VALUES (1, 'Ada');
