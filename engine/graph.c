@@ -112,7 +112,7 @@ static ErrCode fail_at(const Script *script, const char *key, Error *err)
     return ERR_GRAPH;
 }
 
-static bool is_reserved(const char *name)
+bool graph_is_reserved(const char *name)
 {
     return strcmp(name, "head") == 0 || strcmp(name, "heads") == 0 || strcmp(name, "base") == 0 ||
            strcmp(name, "current") == 0;
@@ -130,7 +130,7 @@ static ErrCode ids_check(const RevisionMap *map, Error *err)
 {
     for (size_t i = 0; i < map->count; i++) {
         const Script *script = map->nodes[i].script;
-        if (is_reserved(script->id)) {
+        if (graph_is_reserved(script->id)) {
             err_set(err, ERR_GRAPH, "'%s' can't be a revision id: it has a meaning of its own",
                     script->id);
             return fail_at(script, "revision", err);
@@ -157,9 +157,10 @@ static ErrCode labels_collect(Arena *arena, RevisionMap *map, Error *err)
     for (size_t i = 0; i < count; i++) {
         const BranchLabel *label = &map->labels[i];
         const Script *script = map->nodes[label->node].script;
-        if (is_reserved(label->name) || graph_index(map, label->name) != NO_NODE) {
+        if (graph_is_reserved(label->name) || graph_index(map, label->name) != NO_NODE) {
             err_set(err, ERR_GRAPH, "label '%.60s' in revision %.80s is %s", label->name,
-                    script->id, is_reserved(label->name) ? "a reserved word" : "a revision's id");
+                    script->id,
+                    graph_is_reserved(label->name) ? "a reserved word" : "a revision's id");
             return fail_at(script, "labels", err);
         }
         if (i > 0 && strcmp(label[-1].name, label->name) == 0) {

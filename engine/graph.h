@@ -34,6 +34,9 @@ typedef struct GraphSteps {
 ErrCode graph_build(Arena *arena, Script *const *scripts, size_t count, RevisionMap **ret_map,
                     Error *err) MUST_CHECK;
 
+/* Words that mean something as a target, so that no revision or label can have them. */
+bool graph_is_reserved(const char *name);
+
 size_t graph_count(const RevisionMap *map);
 const Script *graph_script_at(const RevisionMap *map, size_t index); /* sorted by id */
 const Script *graph_find(const RevisionMap *map, const char *id);    /* NULL when unknown */

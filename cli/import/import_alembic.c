@@ -10,6 +10,7 @@
 #include "import.h"
 
 #include "file.h"
+#include "graph.h"
 #include "named_limits.h"
 
 #include <jansson.h>
@@ -292,10 +293,10 @@ static void ids_make_legal(Import *import)
 {
     for (size_t i = 0; i < import->count; i++) {
         ImportedRevision *item = &import->items[i];
-        if (revision_id_is_valid(item->id))
+        if (revision_id_is_valid(item->id) && !graph_is_reserved(item->id))
             continue;
         const char *id = import_id(import->arena, item->id);
-        for (int n = 2; id[0] == '\0' || id_is_taken(import, id); n++)
+        for (int n = 2; id[0] == '\0' || graph_is_reserved(id) || id_is_taken(import, id); n++)
             id = arena_printf(import->arena, "%s_%d", import_id(import->arena, item->id), n);
         import_note(import, item->file, 0,
                     "revision '%s' is called %s here: `pgtide stamp --from-tool alembic` takes a "

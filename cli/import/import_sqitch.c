@@ -11,6 +11,7 @@
 #include "sqitch_config.h"
 
 #include "file.h"
+#include "graph.h"
 #include "named_limits.h"
 
 #include <ctype.h>
@@ -268,13 +269,15 @@ static void variables_declare(Reader *reader, ImportedRevision *item)
 
 /* --- revisions -------------------------------------------------------------------------------- */
 
-static bool id_is_taken(const Import *import, const char *id)
+static bool id_is_free(const Import *import, const char *id)
 {
+    if (id[0] == '\0' || graph_is_reserved(id))
+        return false;
     for (size_t i = 0; i < import->count; i++) {
         if (strcmp(import->items[i].id, id) == 0)
-            return true;
+            return false;
     }
-    return false;
+    return true;
 }
 
 static const char *id_choose(Reader *reader, const Change *change)
@@ -283,18 +286,18 @@ static const char *id_choose(Reader *reader, const Change *change)
     const char *name = import_id(import->arena, change->name);
     const char *id =
         change->nth == 1 ? name : arena_printf(import->arena, "%s_%zu", name, change->nth);
-    for (size_t n = change->nth + 1; id[0] == '\0' || id_is_taken(import, id); n++)
+    for (size_t n = change->nth; !id_is_free(import, id); n++)
         id = arena_printf(import->arena, "%s_%zu", name, n);
     return id;
 }
 
-static bool label_is_taken(const Reader *reader, const char *label)
+static bool label_is_free(const Reader *reader, const char *label)
 {
     for (size_t i = 0; i < reader->count; i++) {
         if (strcmp(import_id(reader->import->arena, reader->changes[i].name), label) == 0)
-            return true;
+            return false;
     }
-    return strlist_has(&reader->labels, label) || id_is_taken(reader->import, label);
+    return !strlist_has(&reader->labels, label) && id_is_free(reader->import, label);
 }
 
 static void labels_set(Reader *reader, const Change *change, ImportedRevision *item)
@@ -302,10 +305,9 @@ static void labels_set(Reader *reader, const Change *change, ImportedRevision *i
     Import *import = reader->import;
     for (size_t i = 0; i < change->tags.count; i++) {
         const char *label = import_id(import->arena, change->tags.items[i]);
-        if (label[0] == '\0' || label_is_taken(reader, label)) {
+        if (!label_is_free(reader, label)) {
             import_note(import, reader->config.plan_file, change->line,
-                        "the tag @%s can't be a label: something else has that name",
-                        change->tags.items[i]);
+                        "the tag @%s can't be a label: the name is taken", change->tags.items[i]);
             continue;
         }
         strlist_add(import->arena, &reader->labels, label);
@@ -322,7 +324,7 @@ static void dependencies_report(Reader *reader, const Change *change)
                                                   strncmp(required, reader->project, project) != 0);
         if (other)
             import_note(reader->import, reader->config.plan_file, change->line,
-                        "requires %s of another project, which is not checked here", required);
+                        "requires %s of another project: import that one first", required);
     }
     for (size_t i = 0; i < change->conflicts.count; i++)
         import_note(reader->import, reader->config.plan_file, change->line,

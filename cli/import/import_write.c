@@ -396,6 +396,20 @@ static bool is_second(const Planner *planner, size_t index)
     return item_find(planner, item_name(planner, index))->index != index;
 }
 
+/* Origins of the tool's other projects are not looked for in this one. */
+static void other_scopes_settle(Planner *planner)
+{
+    const Import *import = planner->import;
+    for (size_t i = 0; i < planner->origin_count && planner->tool->keys_have_scope; i++) {
+        Origin *origin = &planner->origins[i];
+        size_t scope = strcspn(origin->key, ":") + 1;
+        bool ours = false;
+        for (size_t n = 0; n < import->count && !ours; n++)
+            ours = strncmp(import->items[n].origin_key, origin->key, scope) == 0;
+        origin->met = origin->met || !ours;
+    }
+}
+
 static void items_plan(Planner *planner)
 {
     Import *import = planner->import;
@@ -411,6 +425,7 @@ static void items_plan(Planner *planner)
             behind = i + 1;
     }
     notes_drop(planner);
+    other_scopes_settle(planner);
     for (size_t i = 0; i < import->count; i++) {
         const ImportedRevision *item = &import->items[i];
         size_t before = planner->plan.count;

@@ -162,7 +162,10 @@ ErrCode sqitch_config_read(Import *import, SqitchConfig *ret_config, Error *err)
             return code;
     }
     const char *top = chosen(import, &settings, "top_dir", ".");
-    top = strcmp(top, ".") == 0 ? import->path : path_join(arena, import->path, top);
+    while (str_starts_with(top, "./"))
+        top += 2;
+    top = strcmp(top, ".") == 0 || top[0] == '\0' ? import->path
+                                                  : path_join(arena, import->path, top);
     const char *plan = chosen(import, &settings, "plan_file", NULL);
     const char *deploy = chosen(import, &settings, "deploy_dir", NULL);
     const char *revert = chosen(import, &settings, "revert_dir", NULL);

@@ -112,11 +112,12 @@ static void test_ids_that_are_not_legal_here(void **state)
     interpreter(folder,
                 REVISION("a b", "", "", "\"two words\"", SQL(""), SQL(""))
                     REVISION("a_b", "\"a b\"", "", "", SQL(""), SQL(""))
-                        REVISION("cc33", "\"a_b\"", "\"a b\"", "", SQL(""), SQL("")) END,
+                        REVISION("head", "\"a_b\"", "\"a b\"", "", SQL(""), SQL("")) END,
                 "");
     Import import = reading(folder, NULL);
     Error err;
     assert_int_equal(take(&import, &err), ERR_OK);
+    assert_string_equal(item_at(&import, 2)->id, "head_2");
     assert_string_equal(item_at(&import, 0)->id, "a_b_2");
     assert_string_equal(item_at(&import, 0)->origin_key, "a b");
     assert_true(strlist_has(&item_at(&import, 0)->labels, "two_words"));

@@ -96,25 +96,30 @@ static void test_settings(void **state)
         "# [engine \"pg\"]\n\trevert_dir = undo\n"
         "[deploy \"variables\"]\n\tschema = app\n\tname = \"a, b\"\n\tunused = 1\n");
     put(folder, "db/sqitch.plan",
-        "%project=p\n\none 2020-01-01T00:00:00Z A B <a@b.c>\r\n"
+        "%project=p\n\nbase 2020-01-01T00:00:00Z A B <a@b.c>\n@head\none 2020-01-01T00:00:00Z A B "
+        "<a@b.c>\r\n"
         "two 2020-01-01T00:00:00Z A B <a@b.c>\r\n");
+    put(folder, "db/deploy/base.pg", "SELECT 1;");
     put(folder, "db/deploy/one.pg", "CREATE TABLE :\"schema\".a (b int DEFAULT '1'::int);");
     put(folder, "db/deploy/two.pg", "SELECT :'name', unused::text, :unusedtoo;");
     put(folder, "undo/one.pg", "DROP TABLE :schema.a;");
     Import import = importing(folder, folder->path);
     assert_int_equal(take(&import, &err), ERR_OK);
-    assert_int_equal(import.count, 2);
-    assert_string_equal(item_at(&import, 0)->file, in(folder, "db/deploy/one.pg"));
-    assert_string_equal(item_at(&import, 0)->down_file, in(folder, "undo/one.pg"));
-    assert_string_equal(joined(folder, &item_at(&import, 0)->placeholders), "schema=app");
-    assert_string_equal(joined(folder, &item_at(&import, 1)->placeholders), "name");
+    assert_int_equal(import.count, 3);
+    assert_string_equal(item_at(&import, 0)->id, "base_1"); /* no id: it has a meaning here */
+    assert_string_equal(item_at(&import, 0)->origin_key, "p:base");
+    assert_int_equal(item_at(&import, 0)->labels.count, 0);
+    assert_string_equal(item_at(&import, 1)->file, in(folder, "db/deploy/one.pg"));
+    assert_string_equal(item_at(&import, 1)->down_file, in(folder, "undo/one.pg"));
+    assert_string_equal(joined(folder, &item_at(&import, 1)->placeholders), "schema=app");
+    assert_string_equal(joined(folder, &item_at(&import, 2)->placeholders), "name");
     assert_non_null(note_with(&import, "names the engine sqlite"));
     assert_non_null(note_with(&import, "its value must be given"));
 
     import = importing(folder, folder->path);
     strlist_add(folder->arena, &import.options, "variable=unusedtoo=x");
     assert_int_equal(take(&import, &err), ERR_OK);
-    assert_string_equal(joined(folder, &item_at(&import, 1)->placeholders), "name,unusedtoo=x");
+    assert_string_equal(joined(folder, &item_at(&import, 2)->placeholders), "name,unusedtoo=x");
 
     put(folder, "sqitch.conf", "[core]\n[engine \"pg\"\n");
     import = importing(folder, folder->path);
