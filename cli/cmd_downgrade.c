@@ -1,6 +1,13 @@
+#include "offline.h"
 #include "single.h"
 
-static const CommandOption options[] = {SINGLE_WRITE_OPTIONS, {0}};
+static const CommandOption options[] = {
+    SINGLE_WRITE_OPTIONS,
+    OFFLINE_OPTION,
+    {"tag", 0, "TEXT", "kept as the message of the history rows that are made"},
+    {"set", 'x', "NAME=VALUE", "the value of a placeholder (repeatable)"},
+    {0},
+};
 
 static ErrCode plan(CommandContext *context, const RevisionMap *map, const StrList *rows,
                     GraphSteps *ret_steps, Error *err)
@@ -10,6 +17,11 @@ static ErrCode plan(CommandContext *context, const RevisionMap *map, const StrLi
 
 static ErrCode run(CommandContext *context, Error *err)
 {
+    if (context_has(context, "sql"))
+        return offline_downgrade(context, err);
+    ErrCode code = offline_refuse_range(context, err);
+    if (code != ERR_OK)
+        return code;
     return single_migrate(context, plan, single_run, err);
 }
 

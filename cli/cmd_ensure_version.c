@@ -1,6 +1,11 @@
+#include "offline.h"
 #include "single.h"
 
-static const CommandOption options[] = {SINGLE_WRITE_OPTIONS, {0}};
+static const CommandOption options[] = {
+    SINGLE_WRITE_OPTIONS,
+    OFFLINE_OPTION,
+    {0},
+};
 
 static ErrCode ensure(CommandContext *context, Single *single, Error *err)
 {
@@ -25,6 +30,8 @@ static ErrCode ensure(CommandContext *context, Single *single, Error *err)
 
 static ErrCode run(CommandContext *context, Error *err)
 {
+    if (context_has(context, "sql"))
+        return offline_ensure_version(context, err);
     Single single;
     ErrCode code = single_open(&single, context, err);
     if (code == ERR_OK)

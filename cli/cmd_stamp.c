@@ -1,7 +1,10 @@
+#include "offline.h"
 #include "single.h"
 
 static const CommandOption options[] = {
     SINGLE_WRITE_OPTIONS,
+    OFFLINE_OPTION,
+    {"tag", 0, "TEXT", "kept as the message of the history rows that are made"},
     {"purge", 0, NULL, "forget the present version rows first"},
     {0},
 };
@@ -34,6 +37,11 @@ static ErrCode stamp(Single *single, const StrList *rows, const GraphSteps *step
 
 static ErrCode run(CommandContext *context, Error *err)
 {
+    if (context_has(context, "sql"))
+        return offline_stamp(context, err);
+    ErrCode code = offline_refuse_range(context, err);
+    if (code != ERR_OK)
+        return code;
     return single_migrate(context, plan, stamp, err);
 }
 

@@ -23,18 +23,22 @@ typedef struct LockWait {
 
 /* --- the lock --------------------------------------------------------------------------------- */
 
+ShardLockKey shard_lock_key(const char *schema)
+{
+    Digest digest = sha256_bytes(schema, strlen(schema));
+    ShardLockKey key = {.class = LOCK_CLASS};
+    memcpy(&key.object, digest.bytes, sizeof key.object);
+    return key;
+}
+
 static const char *lock_class(ShardSession *session)
 {
-    return arena_printf(session->arena, "%d", LOCK_CLASS);
+    return arena_printf(session->arena, "%d", shard_lock_key(shard_schema(session)).class);
 }
 
 static const char *lock_object(ShardSession *session)
 {
-    const char *schema = shard_schema(session);
-    Digest digest = sha256_bytes(schema, strlen(schema));
-    uint32_t hash;
-    memcpy(&hash, digest.bytes, sizeof hash);
-    return arena_printf(session->arena, "%d", (int32_t)hash);
+    return arena_printf(session->arena, "%d", shard_lock_key(shard_schema(session)).object);
 }
 
 void shard_lock_add(ShardSession *session, PgBatch *batch)

@@ -9,6 +9,13 @@
 
 #include "shard_session.h"
 
+/* Of pg_try_advisory_lock(class, object); '' = the whole database. */
+typedef struct ShardLockKey {
+    int32_t class;
+    int32_t object;
+} ShardLockKey;
+ShardLockKey shard_lock_key(const char *schema);
+
 /* Adds one try; nothing through a pooler, whose session is not ours. The first after BEGIN. */
 void shard_lock_add(ShardSession *session, PgBatch *batch);
 /* The try's answer: false = somebody else holds it. */

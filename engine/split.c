@@ -280,6 +280,10 @@ static const char *first_line_of(const Statement *statement)
 void statement_place_error(Error *err, const char *file, const Statement *statement, int position)
 {
     size_t at = 0;
+    if (statement->source == NULL) { /* of no file's text */
+        err_at(err, file, statement->line);
+        return;
+    }
     for (int seen = 1; seen < position && statement->text[at] != '\0'; seen++) {
         at++;
         while (((unsigned char)statement->text[at] & 0xC0) == 0x80)

@@ -15,7 +15,8 @@ typedef struct Replaced {
 
 typedef struct Statement {
     const char *text;          /* without the final semicolon; in the arena */
-    const char *source;        /* its place in the text it was split from, which goes on behind */
+    const char *source;        /* its place in the text it was split from, which goes on behind;
+                                  NULL = made up, and only the line is known */
     int line;                  /* of its first token, in the file, 1-based */
     int column;                /* of that token in its line, characters from 1 */
     const char *first_keyword; /* upper case; '' when it does not begin with a word */
