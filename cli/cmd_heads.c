@@ -2,66 +2,37 @@
 
 static const CommandOption options[] = {
     {"verbose", 'v', NULL, "show file, parents and dates"},
+    {"resolve-dependencies", 0, NULL, "leave out heads that another revision depends on"},
     {0},
 };
 
-static ErrCode list(CommandContext *context,
-                    bool (*wanted)(Arena *, const RevisionMap *, const Script *), Error *err)
+static ErrCode run(CommandContext *context, Error *err)
 {
     Project project;
     RevisionMap *map;
     ErrCode code = project_open(context->arena, context->config, &project, &map, err);
     if (code != ERR_OK)
         return code;
-    JsonWriter json = context_json(context);
-    json_array_begin(&json);
+    bool resolve = context_has(context, "resolve-dependencies");
+    const Script **heads = ARENA_ARRAY(context->arena, const Script *, graph_count(map) + 1);
+    size_t count = 0;
     for (size_t i = 0; i < graph_count(map); i++) {
         const Script *script = graph_script_at(map, i);
-        if (!wanted(context->arena, map, script))
-            continue;
-        listing_json(&json, map, script, false);
-        if (context_has(context, "verbose"))
-            listing_verbose(context, map, script, false);
-        else
-            listing_line(context, map, script, false);
+        GraphMarks marks = graph_marks(map, script->id);
+        if (marks.head && !(resolve && marks.effective_head))
+            heads[count++] = script;
     }
-    json_array_end(&json);
+    const ListingForm form = {.verbose = context_has(context, "verbose"), .message = true};
+    listing_all(context, map, heads, count, &form);
     return ERR_OK;
-}
-
-static bool is_head(Arena *arena, const RevisionMap *map, const Script *script)
-{
-    return graph_children(arena, map, script->id).count == 0;
-}
-
-static bool is_branch_point(Arena *arena, const RevisionMap *map, const Script *script)
-{
-    (void)arena;
-    return graph_is_branch_point(map, script->id);
-}
-
-static ErrCode run_heads(CommandContext *context, Error *err)
-{
-    return list(context, is_head, err);
-}
-
-static ErrCode run_branches(CommandContext *context, Error *err)
-{
-    return list(context, is_branch_point, err);
 }
 
 const CliCommand cmd_heads = {
     .words = "heads",
     .arguments = "",
     .summary = "show the newest revision of every branch",
+    .details = "An effective head is one that another revision depends on: while that one is "
+               "applied it has no version row of its own.",
     .options = options,
-    .run = run_heads,
-};
-
-const CliCommand cmd_branches = {
-    .words = "branches",
-    .arguments = "",
-    .summary = "show the revisions that several others build on",
-    .options = options,
-    .run = run_branches,
+    .run = run,
 };

@@ -154,7 +154,7 @@ static ErrCode revision_open(Arena *arena, const RevisionMessage *said,
         return ERR_DIGEST_MISMATCH;
     }
     Script *script;
-    const char *name = arena_printf(arena, said->baseline ? "B_%s.sql" : "%s.sql", said->id);
+    const char *name = arena_printf(arena, said->baseline ? "baseline_%s.sql" : "%s.sql", said->id);
     code = script_parse(arena, name, bytes->data, bytes->len, &script, err);
     if (code != ERR_OK)
         return code;

@@ -18,7 +18,7 @@ bool node_list_has(const NodeList *list, size_t node)
     return false;
 }
 
-static void node_list_append(Arena *arena, NodeList *list, size_t node)
+void node_list_append(Arena *arena, NodeList *list, size_t node)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity == 0 ? 2 : 2 * list->capacity;
@@ -434,18 +434,6 @@ StrList graph_children(Arena *arena, const RevisionMap *map, const char *id)
     for (size_t i = 0; index != NO_NODE && i < map->nodes[index].children.count; i++)
         strlist_add(arena, &children, map->nodes[map->nodes[index].children.items[i]].script->id);
     return children;
-}
-
-bool graph_is_merge_point(const RevisionMap *map, const char *id)
-{
-    long index = graph_index(map, id);
-    return index != NO_NODE && map->nodes[index].parents.count > 1;
-}
-
-bool graph_is_branch_point(const RevisionMap *map, const char *id)
-{
-    long index = graph_index(map, id);
-    return index != NO_NODE && map->nodes[index].children.count > 1;
 }
 
 size_t graph_repeatable_count(const RevisionMap *map)

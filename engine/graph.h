@@ -43,8 +43,19 @@ const Script *graph_find(const RevisionMap *map, const char *id);    /* NULL whe
 StrList graph_heads(Arena *arena, const RevisionMap *map); /* nothing revises them; sorted */
 StrList graph_bases(Arena *arena, const RevisionMap *map);
 StrList graph_children(Arena *arena, const RevisionMap *map, const char *id); /* that revise it */
-bool graph_is_merge_point(const RevisionMap *map, const char *id);
-bool graph_is_branch_point(const RevisionMap *map, const char *id);
+
+/* What a listing says of a revision. */
+typedef struct GraphMarks {
+    bool head;           /* nothing revises it */
+    bool effective_head; /* a head that something depends on: it has no row while that is applied */
+    bool branch_point;   /* several revise it */
+    bool merge_point;    /* it revises several */
+} GraphMarks;
+
+GraphMarks graph_marks(const RevisionMap *map, const char *id);
+/* The labels of the branch that a revision is on: its own, those of its ancestors, and those of
+ * what stands on it as far as there is no fork and no merge. Sorted. */
+StrList graph_branch_labels(Arena *arena, const RevisionMap *map, const char *id);
 /* Repeatable revisions, sorted by name. */
 size_t graph_repeatable_count(const RevisionMap *map);
 const Script *graph_repeatable_at(const RevisionMap *map, size_t index);
@@ -57,13 +68,16 @@ void graph_newest_first(Arena *arena, const RevisionMap *map, const Script ***re
 /* Every ancestor-or-self of the rows. ERR_REVISION_UNKNOWN names a row that no file has. */
 ErrCode graph_applied(Arena *arena, const RevisionMap *map, const StrList *rows,
                       StrList *ret_applied, Error *err) MUST_CHECK;
-/* One revision by id, unique prefix, label, `head`, `label@head`, or counted: id+N, id-N, -N (from
- * the head, which is -1), +N (from base). */
+/* Revisions by id, unique prefix, label, `head`, `heads`, `label@head`, or counted: id+N, id-N, -N
+ * (down from each head), +N (from base). At least one; with `graph_resolve_one` exactly one. */
+ErrCode graph_resolve(Arena *arena, const RevisionMap *map, const char *text,
+                      const Script ***ret_scripts, size_t *ret_count, Error *err) MUST_CHECK;
 ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
                           const char **ret_id, Error *err) MUST_CHECK;
 
 /* `history -r`: "A:B", "A:", ":B", ":", both ends included, newest first; `rows` are what `current`
- * means, NULL when no database was asked (then `current` is an error). */
+ * means, NULL when no database was asked (then `current` is an error). A start -N counts down from
+ * the heads, an end +N up from the start; either stops at base or tip. */
 ErrCode graph_range(Arena *arena, const RevisionMap *map, const StrList *rows, const char *text,
                     const Script ***ret_scripts, size_t *ret_count, Error *err) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 /*
  * Inside of the revision graph: graph.c builds it, graph_order.c walks it, graph_resolve.c reads
- * identifiers, graph_plan.c makes steps. Nodes are indexes into `nodes`, which is sorted by id.
+ * identifiers, graph_plan.c makes steps, graph_range.c lists what lies between two revisions. Nodes
+ * are indexes into `nodes`, which is sorted by id.
  */
 #pragma once
 
@@ -45,6 +46,7 @@ struct RevisionMap {
 enum { NO_NODE = -1 };
 
 /* graph.c */
+void node_list_append(Arena *arena, NodeList *list, size_t node);
 void node_list_add(Arena *arena, NodeList *list, size_t node); /* unless it is in already */
 bool node_list_has(const NodeList *list, size_t node);
 NodeSet node_set(Arena *arena, const RevisionMap *map);
@@ -67,6 +69,7 @@ const NodeList *node_edges(const Node *node, Edges edges);
 void graph_reach(Arena *arena, const RevisionMap *map, const NodeList *from, Edges edges,
                  NodeSet set);
 /* The nodes of `set`, newest first: each before what it builds on. */
+const Script **graph_scripts(Arena *arena, const RevisionMap *map, const NodeList *nodes);
 NodeList graph_sort(Arena *arena, const RevisionMap *map, NodeSet set);
 
 /* graph_resolve.c */
@@ -83,5 +86,12 @@ ErrCode graph_target_absolute(Arena *arena, const RevisionMap *map, const char *
                               Target *ret_target, Error *err) MUST_CHECK;
 ErrCode graph_target_upgrade(Arena *arena, const RevisionMap *map, const NodeList *rows,
                              const char *text, Target *ret_target, Error *err) MUST_CHECK;
+/* The ends of a range: one or several revisions, none for base. Counting up from `lower` or from a
+ * revision stops at the tip; `rows` are what `current` means, NULL when they are not known. */
+ErrCode graph_target_range_start(Arena *arena, const RevisionMap *map, const NodeList *rows,
+                                 const char *text, Target *ret_target, Error *err) MUST_CHECK;
+ErrCode graph_target_range_end(Arena *arena, const RevisionMap *map, const NodeList *rows,
+                               const NodeList *lower, const char *text, Target *ret_target,
+                               Error *err) MUST_CHECK;
 ErrCode graph_target_downgrade(Arena *arena, const RevisionMap *map, const NodeList *rows,
                                const char *text, Target *ret_target, Error *err) MUST_CHECK;

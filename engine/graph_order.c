@@ -91,6 +91,23 @@ static bool is_open(const Sorter *sorter, size_t node)
     return false;
 }
 
+/* A dependency that is not among the normalized ones comes up with an ancestor that declares it; of
+ * a set without that ancestor it comes up here, when nothing that is left builds on it. */
+static void orphans_open(Sorter *sorter, const Node *node)
+{
+    for (size_t i = 0; i < node->depends.count; i++) {
+        size_t next = node->depends.items[i];
+        if (!node_set_has(sorter->left, next) || is_open(sorter, next))
+            continue;
+        const NodeList *above = &sorter->map->nodes[next].above;
+        bool awaited = false;
+        for (size_t j = 0; j < above->count && !awaited; j++)
+            awaited = node_set_has(sorter->left, above->items[j]);
+        if (!awaited)
+            line_open(sorter, sorter->line_count, next);
+    }
+}
+
 /* Takes the node of line `index` and moves the line on; gives the line to go on with. */
 static size_t line_take(Sorter *sorter, size_t index)
 {
@@ -113,8 +130,10 @@ static size_t line_take(Sorter *sorter, size_t index)
         }
         moved = true;
     }
+    orphans_open(sorter, node);
     if (moved)
         return index;
+    line = &sorter->lines[index];
     Line closed = *line;
     memmove(line, line + 1, (sorter->line_count - index - 1) * sizeof *line);
     sorter->lines[--sorter->line_count] = closed; /* its set serves the next line */
@@ -150,6 +169,14 @@ NodeList graph_sort(Arena *arena, const RevisionMap *map, NodeSet set)
     return sorter.out;
 }
 
+const Script **graph_scripts(Arena *arena, const RevisionMap *map, const NodeList *nodes)
+{
+    const Script **scripts = ARENA_ARRAY(arena, const Script *, nodes->count + 1);
+    for (size_t i = 0; i < nodes->count; i++)
+        scripts[i] = map->nodes[nodes->items[i]].script;
+    return scripts;
+}
+
 void graph_newest_first(Arena *arena, const RevisionMap *map, const Script ***ret_scripts,
                         size_t *ret_count)
 {
@@ -157,9 +184,6 @@ void graph_newest_first(Arena *arena, const RevisionMap *map, const Script ***re
     for (size_t i = 0; i < map->count; i++)
         node_set_add(all, i);
     NodeList order = graph_sort(arena, map, all);
-    const Script **scripts = ARENA_ARRAY(arena, const Script *, order.count);
-    for (size_t i = 0; i < order.count; i++)
-        scripts[i] = map->nodes[order.items[i]].script;
-    *ret_scripts = scripts;
+    *ret_scripts = graph_scripts(arena, map, &order);
     *ret_count = order.count;
 }

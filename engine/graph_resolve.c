@@ -21,6 +21,7 @@ typedef struct Resolver {
     Arena *arena;
     const RevisionMap *map;
     Identifier identifier;
+    bool stops_at_tip; /* counting past it is no error */
     Error *err;
 } Resolver;
 
@@ -221,7 +222,7 @@ static ErrCode symbol_resolve(const Resolver *resolver, const char *symbol, cons
             bool is_head = head || within != NULL ? map->nodes[i].children.count == 0
                                                   : map->nodes[i].above.count == 0;
             if (is_head && (within == NULL || node_set_has(*within, i)))
-                node_list_add(resolver->arena, &nodes, i);
+                node_list_append(resolver->arena, &nodes, i);
         }
         if (head && nodes.count > 1)
             return several_heads(resolver, &nodes);
@@ -256,21 +257,23 @@ static NodeList ends_of(const Resolver *resolver, bool heads)
     for (size_t i = 0; i < resolver->map->count; i++) {
         const Node *node = &resolver->map->nodes[i];
         if ((heads ? node->children.count : node->parents.count) == 0)
-            node_list_add(resolver->arena, &ends, i);
+            node_list_append(resolver->arena, &ends, i);
     }
     return ends;
 }
 
-/* Walks from `place`, a node or NO_NODE for base. Below base come the heads: so `-2` without a
- * place to start from is the last revision but one, as in Alembic. */
+/* Walks from `place`, a node or NO_NODE for base. Below base come the heads, as in Alembic. */
 static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within, long *ret_place)
 {
     const RevisionMap *map = resolver->map;
     int steps = resolver->identifier.steps;
     for (int i = 0; i < abs(steps); i++) {
         NodeList next = {0};
-        if (steps < 0 && place == NO_NODE && i > 0)
+        if (steps < 0 && place == NO_NODE && i > 0) {
+            if (resolver->stops_at_tip)
+                break;
             return walk_short(resolver);
+        }
         if (place != NO_NODE)
             next = steps < 0 ? map->nodes[place].parents : map->nodes[place].children;
         else
@@ -284,8 +287,11 @@ static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within,
             err_hint(resolver->err, "Name the revision, or a branch as in `BRANCH@+1`.");
             return ERR_TARGET;
         }
-        if (next.count == 0 && (steps > 0 || place == NO_NODE))
+        if (next.count == 0 && (steps > 0 || place == NO_NODE)) {
+            if (resolver->stops_at_tip)
+                break;
             return walk_short(resolver);
+        }
         place = next.count == 0 ? NO_NODE : (long)next.items[0];
     }
     *ret_place = place;
@@ -407,6 +413,42 @@ ErrCode graph_target_absolute(Arena *arena, const RevisionMap *map, const char *
     return code;
 }
 
+/* `+N`: counted from the row on the branch, from the tip of what is applied on it, or from base. */
+static ErrCode walk_from_rows(const Resolver *resolver, const NodeList *rows, const NodeSet *within,
+                              long *ret_place)
+{
+    const Identifier *identifier = &resolver->identifier;
+    if (identifier->steps <= 0)
+        return walk_short(resolver);
+    NodeList starts = filtered(resolver->arena, rows, within);
+    if (starts.count == 0 && within != NULL)
+        starts = applied_tips(resolver, rows, *within);
+    if (starts.count > 1) {
+        err_set(resolver->err, ERR_TARGET, "ambiguous upgrade from multiple current revisions");
+        err_detail(resolver->err, "%.160s could count from: %s", identifier->text,
+                   names_of(resolver->arena, resolver->map, &starts));
+        err_hint(resolver->err, "Say from which branch, as in `BRANCH@%+d`.", identifier->steps);
+        return ERR_TARGET;
+    }
+    return walk(resolver, starts.count == 0 ? NO_NODE : (long)starts.items[0], within, ret_place);
+}
+
+static ErrCode upgrade_resolve(Resolver *resolver, const NodeList *rows, const NodeSet *within,
+                               Target *target)
+{
+    const Identifier *identifier = &resolver->identifier;
+    if (!identifier->relative)
+        return symbol_resolve(resolver, identifier->symbol, within, &target->nodes);
+    long place = NO_NODE;
+    ErrCode code =
+        identifier->symbol[0] == '\0'
+            ? walk_from_rows(resolver, rows, within, &place)
+            : walk_from_symbol(resolver, identifier->steps > 0 ? NULL : within, within, &place);
+    if (code == ERR_OK)
+        target_place(resolver->arena, place, target);
+    return code;
+}
+
 ErrCode graph_target_upgrade(Arena *arena, const RevisionMap *map, const NodeList *rows,
                              const char *text, Target *ret_target, Error *err)
 {
@@ -414,34 +456,12 @@ ErrCode graph_target_upgrade(Arena *arena, const RevisionMap *map, const NodeLis
     NodeSet lineage;
     Target target = {0};
     ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
-    if (code != ERR_OK)
-        return code;
-    if (!resolver.identifier.relative)
-        return graph_target_absolute(arena, map, text, ret_target, err);
-    const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
-    long place = NO_NODE;
-    if (resolver.identifier.symbol[0] != '\0') {
-        code = walk_from_symbol(&resolver, resolver.identifier.steps > 0 ? NULL : within, within,
-                                &place);
-    } else if (resolver.identifier.steps <= 0) {
-        code = walk_short(&resolver);
-    } else {
-        NodeList starts = filtered(arena, rows, within);
-        if (starts.count == 0 && within != NULL)
-            starts = applied_tips(&resolver, rows, lineage);
-        if (starts.count > 1) {
-            err_set(err, ERR_TARGET, "ambiguous upgrade from multiple current revisions");
-            err_detail(err, "%.160s could count from: %s", text, names_of(arena, map, &starts));
-            err_hint(err, "Say from which branch, as in `BRANCH@%+d`.", resolver.identifier.steps);
-            return ERR_TARGET;
-        }
-        code = walk(&resolver, starts.count == 0 ? NO_NODE : (long)starts.items[0], within, &place);
-    }
-    if (code != ERR_OK)
-        return code;
-    target_place(arena, place, &target);
-    *ret_target = target;
-    return ERR_OK;
+    if (code == ERR_OK)
+        code =
+            upgrade_resolve(&resolver, rows, target.branch == NO_NODE ? NULL : &lineage, &target);
+    if (code == ERR_OK)
+        *ret_target = target;
+    return code;
 }
 
 /* Where `-N` starts: the row on the branch, or the first of all rows. */
@@ -518,36 +538,156 @@ ErrCode graph_target_downgrade(Arena *arena, const RevisionMap *map, const NodeL
     return ERR_OK;
 }
 
-ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
-                          const char **ret_id, Error *err)
+/* `-N`: counted down from each head (on the branch); `ret_base`: from one of them that is base. */
+static ErrCode walk_from_heads(const Resolver *resolver, const NodeSet *within, NodeList *ret_nodes,
+                               bool *ret_base)
+{
+    bool base = false;
+    NodeList heads;
+    NodeList nodes = {0};
+    ErrCode code = symbol_resolve(resolver, "heads", within, &heads);
+    for (size_t i = 0; code == ERR_OK && i < heads.count; i++) {
+        long place;
+        code = walk(resolver, (long)heads.items[i], NULL, &place);
+        if (code == ERR_OK && place != NO_NODE)
+            node_list_add(resolver->arena, &nodes, (size_t)place);
+        base = base || (code == ERR_OK && place == NO_NODE);
+    }
+    if (code != ERR_OK)
+        return code;
+    *ret_nodes = nodes;
+    *ret_base = base;
+    return ERR_OK;
+}
+
+/* What is shown: any number of revisions. */
+static ErrCode several_resolve(Resolver *resolver, const NodeSet *within, NodeList *ret_nodes,
+                               bool *ret_base)
+{
+    const Identifier *identifier = &resolver->identifier;
+    *ret_base = false;
+    if (!identifier->relative)
+        return symbol_resolve(resolver, identifier->symbol, within, ret_nodes);
+    if (identifier->symbol[0] == '\0' && identifier->steps < 0)
+        return walk_from_heads(resolver, within, ret_nodes, ret_base);
+    long place = NO_NODE;
+    Target target = {0};
+    ErrCode code = identifier->symbol[0] == '\0'
+                       ? walk(resolver, NO_NODE, within, &place)
+                       : walk_from_symbol(resolver, within, within, &place);
+    if (code != ERR_OK)
+        return code;
+    target_place(resolver->arena, place, &target);
+    *ret_nodes = target.nodes;
+    return ERR_OK;
+}
+
+static ErrCode current_unknown(const char *text, Error *err)
+{
+    err_set(err, ERR_TARGET, "'%.160s' needs the rows of a database", text);
+    err_hint(err, "Name one with --url or PGTIDE_URL.");
+    return ERR_TARGET;
+}
+
+ErrCode graph_target_range_start(Arena *arena, const RevisionMap *map, const NodeList *rows,
+                                 const char *text, Target *ret_target, Error *err)
 {
     Resolver resolver;
     NodeSet lineage;
-    Target target = {0};
+    Target target = {.branch = NO_NODE};
+    if (strcmp(text, "current") == 0) {
+        if (rows == NULL)
+            return current_unknown(text, err);
+        target.nodes = *rows;
+        *ret_target = target;
+        return ERR_OK;
+    }
+    ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
+    if (code != ERR_OK)
+        return code;
+    resolver.stops_at_tip = true;
+    bool base;
+    code = several_resolve(&resolver, target.branch == NO_NODE ? NULL : &lineage, &target.nodes,
+                           &base);
+    if (code != ERR_OK)
+        return code;
+    if (base)
+        target.nodes = (NodeList){0};
+    *ret_target = target;
+    return ERR_OK;
+}
+
+ErrCode graph_target_range_end(Arena *arena, const RevisionMap *map, const NodeList *rows,
+                               const NodeList *lower, const char *text, Target *ret_target,
+                               Error *err)
+{
+    Resolver resolver;
+    NodeSet lineage;
+    Target target = {.branch = NO_NODE};
+    if (strcmp(text, "current") == 0)
+        return graph_target_range_start(arena, map, rows, text, ret_target, err);
     ErrCode code = resolver_make(arena, map, text, &resolver, &target.branch, &lineage, err);
     if (code != ERR_OK)
         return code;
     const NodeSet *within = target.branch == NO_NODE ? NULL : &lineage;
-    const char *symbol = resolver.identifier.symbol;
-    if (resolver.identifier.relative) {
-        long place = NO_NODE;
-        code = symbol[0] == '\0' ? walk(&resolver, NO_NODE, within, &place)
-                                 : walk_from_symbol(&resolver, within, within, &place);
-        target_place(arena, place, &target);
-    } else {
-        code = symbol_resolve(&resolver, symbol, within, &target.nodes);
-    }
-    if (code == ERR_OK && target.nodes.count > 1)
-        code = several_heads(&resolver, &target.nodes);
+    resolver.stops_at_tip = true;
+    bool from_heads = resolver.identifier.relative && resolver.identifier.symbol[0] == '\0' &&
+                      resolver.identifier.steps < 0;
+    bool base;
+    code = from_heads ? walk_from_heads(&resolver, within, &target.nodes, &base)
+                      : upgrade_resolve(&resolver, lower, within, &target);
+    if (code == ERR_OK)
+        *ret_target = target;
+    return code;
+}
+
+static ErrCode no_revision(const RevisionMap *map, const char *text, Error *err)
+{
+    err_set(err, ERR_REVISION_UNKNOWN, "'%.160s' is no revision", text);
+    err_hint(err, "%s",
+             map->count == 0 ? "There is none yet: make one with `pgtide revision -m \"...\"`."
+                             : "Name one; `pgtide history` lists them.");
+    return ERR_REVISION_UNKNOWN;
+}
+
+static ErrCode text_resolve(Arena *arena, const RevisionMap *map, const char *text, bool one,
+                            NodeList *ret_nodes, Error *err)
+{
+    Resolver resolver;
+    NodeSet lineage;
+    NodeList nodes;
+    long branch;
+    bool base;
+    ErrCode code = resolver_make(arena, map, text, &resolver, &branch, &lineage, err);
+    if (code == ERR_OK)
+        code = several_resolve(&resolver, branch == NO_NODE ? NULL : &lineage, &nodes, &base);
+    if (code == ERR_OK && one && nodes.count > 1)
+        code = several_heads(&resolver, &nodes);
+    if (code == ERR_OK && nodes.count == 0)
+        code = no_revision(map, text, err);
+    if (code == ERR_OK)
+        *ret_nodes = nodes;
+    return code;
+}
+
+ErrCode graph_resolve_one(Arena *arena, const RevisionMap *map, const char *text,
+                          const char **ret_id, Error *err)
+{
+    NodeList nodes;
+    ErrCode code = text_resolve(arena, map, text, true, &nodes, err);
+    if (code == ERR_OK)
+        *ret_id = id_of(map, nodes.items[0]);
+    return code;
+}
+
+ErrCode graph_resolve(Arena *arena, const RevisionMap *map, const char *text,
+                      const Script ***ret_scripts, size_t *ret_count, Error *err)
+{
+    NodeList nodes;
+    ErrCode code = text_resolve(arena, map, text, false, &nodes, err);
     if (code != ERR_OK)
         return code;
-    if (target.nodes.count == 0) {
-        err_set(err, ERR_REVISION_UNKNOWN, "'%.160s' is no revision", text);
-        err_hint(err, "%s",
-                 map->count == 0 ? "There is none yet: make one with `pgtide revision -m \"...\"`."
-                                 : "Name one; `pgtide history` lists them.");
-        return ERR_REVISION_UNKNOWN;
-    }
-    *ret_id = id_of(map, target.nodes.items[0]);
+    *ret_scripts = graph_scripts(arena, map, &nodes);
+    *ret_count = nodes.count;
     return ERR_OK;
 }

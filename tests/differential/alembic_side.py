@@ -54,6 +54,10 @@ def directory_of(revisions):
 def answer(directory, query):
     rows = () if query["purge"] else tuple(query["rows"])
     table = Rows(rows)
+    if query["kind"] == "range":
+        ends = [tuple(query["rows"]) if end == "current" else end for end in query["targets"][0].split(":")]
+        shown = [script.revision for script in directory.walk_revisions(base=ends[0] or "base", head=ends[1] or "heads")]
+        return {"steps": shown, "rows": query["rows"], "between": []}
     if query["kind"] == "upgrade":
         steps = directory._upgrade_revs(query["targets"][0], rows)
     elif query["kind"] == "downgrade":

@@ -3,7 +3,7 @@
  * stdout.
  *
  * in:  {"files": [[name, text], ...],
- *       "queries": [{"kind": "upgrade|downgrade|stamp", "rows": [...], "targets": [...],
+ *       "queries": [{"kind": "upgrade|downgrade|stamp|range", "rows": [...], "targets": [...],
  *                    "purge": false}, ...]}
  * out: {"error": {...}} when the files are no graph, or {"answers": [...]}, each {"error": {...}}
  * or
@@ -61,6 +61,29 @@ static StrList texts_read(Arena *arena, const json_t *array)
     return list;
 }
 
+static void range_answer(Arena *arena, const RevisionMap *map, const StrList *rows,
+                         const char *range, JsonWriter *json)
+{
+    const Script **scripts;
+    size_t count;
+    Error err;
+    if (graph_range(arena, map, rows, range, &scripts, &count, &err) != ERR_OK) {
+        answer_error(json, &err);
+        return;
+    }
+    json_object_begin(json);
+    json_field_array(json, "steps");
+    for (size_t i = 0; i < count; i++) {
+        json_array_begin(json);
+        json_text(json, "range");
+        json_text(json, scripts[i]->id);
+        json_array_end(json);
+    }
+    json_array_end(json);
+    json_field_strings(json, "rows", rows);
+    json_object_end(json);
+}
+
 static void query_answer(Arena *arena, const RevisionMap *map, const json_t *query,
                          JsonWriter *json)
 {
@@ -70,6 +93,10 @@ static void query_answer(Arena *arena, const RevisionMap *map, const json_t *que
     GraphSteps steps = {0};
     Error err;
     ErrCode code;
+    if (strcmp(kind, "range") == 0) {
+        range_answer(arena, map, &rows, targets.items[0], json);
+        return;
+    }
     if (strcmp(kind, "upgrade") == 0)
         code = graph_upgrade(arena, map, &rows, targets.items[0], &steps, &err);
     else if (strcmp(kind, "downgrade") == 0)

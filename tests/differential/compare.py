@@ -25,6 +25,8 @@ def judge_graph(case, problems, pgtide, alembic):
 
 def expected_difference(case, graph, query, right, alembic):
     """Why Alembic's answer is known to be wrong here; None when it is not."""
+    if query["kind"] == "range":
+        return range_difference(graph, query, right, alembic)
     kind, targets = query["kind"], query["targets"]
     died = alembic.get("error") not in (None, "refused")
     steps = right[0] if right else set()
@@ -47,6 +49,29 @@ def expected_difference(case, graph, query, right, alembic):
     return None
 
 
+def range_difference(graph, query, right, alembic):
+    start, end = query["targets"][0].split(":")
+    if right and alembic.get("error") == "AssertionError":
+        return "a range whose end is not above all of its start"
+    if right and "overlaps" in alembic.get("message", ""):
+        return "a range to heads that depend on one another"
+    if right and "error" in alembic and any(c in start for c in "+-"):
+        return "a range from a counted revision"
+    if right and "error" in alembic and (end[:1] == "-" or "@-" in end):
+        return "a range to a revision counted from the heads"
+    if right and "error" in alembic and "." in end and any(c in end for c in "+-"):
+        return "an id with a dot can't be counted from"
+    if not right and end.endswith("x") or not graph.order:
+        return "what follows a number is ignored" if graph.order else "a range of no revisions"
+    if "@" in start:
+        return "a branch in front of a range's start"
+    if end == "current" and not query["rows"]:
+        return "a range to nothing"
+    if not right and "error" not in alembic and any(unknown_branch(graph, e) for e in (start, end) if "@" in e):
+        return "an unknown branch is not looked at"
+    return None
+
+
 def counted_to_base(graph, query):
     if query["kind"] == "upgrade":
         return graph.upgrade_target(query["rows"], query["targets"][0]) == []
@@ -64,7 +89,8 @@ def unknown_branch(graph, text):
 def is_named(query, error):
     """Whether the error says what was wrong with what was asked: a target, a part of one, or a row."""
     said = error["message"] + error["detail"]
-    parts = [part for text in query["targets"] for part in (text, *text.split("@"))] + query["rows"]
+    texts = [end for text in query["targets"] for end in text.split(":")]
+    parts = [part for text in texts for part in (text, *text.split("@"))] + query["rows"]
     return error["message"] != "" and (any(part and part in said for part in parts) or "" in parts or counts(parts, said))
 
 
@@ -114,7 +140,7 @@ def judge_steps(graph, query, right, pgtide):
         findings.append(f"pgtide's steps go elsewhere: {pgtide['steps']}")
     if pgtide["rows"] != right[1]:
         findings.append(f"pgtide's rows {pgtide['rows']}, right are {right[1]}")
-    if query["kind"] == "stamp" or findings:
+    if query["kind"] in ("stamp", "range") or findings:
         return findings
     applied = graph.closure(query["rows"])
     for name, rows in zip(names, pgtide["between"]):

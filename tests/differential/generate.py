@@ -149,13 +149,16 @@ def target(rng, graph_model, rows):
 
 
 def query(rng, graph_model):
-    kind = rng.choice(["upgrade", "upgrade", "upgrade", "downgrade", "downgrade", "downgrade", "stamp"])
+    kind = rng.choice(["upgrade"] * 6 + ["downgrade"] * 6 + ["stamp"] * 2 + ["range"])
     rows = rows_of(rng, graph_model)
-    if rng.random() < 0.01:
+    if kind != "range" and rng.random() < 0.01:
         rows = sorted(rows + ["unknown_row"])
     targets = [target(rng, graph_model, rows)]
     if kind == "stamp" and rng.random() < 0.25:
         targets.append(target(rng, graph_model, rows))
+    if kind == "range":
+        start, end = ("current" if rng.random() < 0.15 else rng.choice(["", target(rng, graph_model, rows)]) for _ in range(2))
+        targets = [f"{start}:{end}"]
     return {"kind": kind, "rows": rows, "targets": targets, "purge": kind == "stamp" and rng.random() < 0.15}
 
 

@@ -163,8 +163,8 @@ class Model:
         lineage = None if branch is None else self.lineage(branch)
         return branch, lineage, match.group(2), None if match.group(3) is None else int(match.group(3))
 
-    def walk(self, place, steps, within=None):
-        """From a revision, or None for base. Below base come the heads, once."""
+    def walk(self, place, steps, within=None, stops=False):
+        """From a revision, or None for base. Below base come the heads, once. With `stops` the end is far enough."""
         ended = False
         for _ in range(abs(steps)):
             if steps > 0:
@@ -175,6 +175,8 @@ class Model:
             if len(onward) > 1:
                 raise Refusal("TARGET", "ambiguous walk")
             if not onward and (steps > 0 or ended or place is None):
+                if stops:
+                    break
                 raise Refusal("TARGET", "walked too far")
             ended = not onward
             place = onward[0] if onward else None
@@ -193,7 +195,7 @@ class Model:
             if set(ids) & self.closure([i]) - {i}:
                 raise Refusal("TARGET", "targets overlap")
 
-    def upgrade_target(self, rows, text):
+    def upgrade_target(self, rows, text, stops=False):
         branch, lineage, symbol, steps = self.parse(text)
         if steps is None:
             return self.symbol(symbol, lineage)
@@ -209,7 +211,7 @@ class Model:
             if len(starts) > 1:
                 raise Refusal("TARGET", "several places to start from")
             start = starts[0] if starts else None
-        place = self.walk(start, steps, lineage if steps > 0 else None)
+        place = self.walk(start, steps, lineage if steps > 0 else None, stops)
         return [] if place is None else [place]
 
     def upgrade(self, rows, text):
@@ -272,19 +274,61 @@ class Model:
                 stamped.add(i)
         return set(), sorted(rows | stamped)
 
+    # --- ranges ---
+
+    def from_heads(self, steps, lineage):
+        places = [self.walk(head, steps, stops=True) for head in self.symbol("heads", lineage)]
+        return list(dict.fromkeys(places))
+
+    def range_start(self, rows, text):
+        """(branch's lineage or None, revisions; none is base)"""
+        if text == "current":
+            return None, rows
+        _, lineage, symbol, steps = self.parse(text)
+        if steps is None:
+            return lineage, self.symbol(symbol, lineage)
+        if not symbol and steps < 0:
+            places = self.from_heads(steps, lineage)
+            return lineage, [] if None in places else places
+        start = self.one(symbol, lineage) if symbol else None
+        place = self.walk(start, steps, lineage if steps > 0 else None, stops=True)
+        return lineage, [] if place is None else [place]
+
+    def range_end(self, rows, lower, text):
+        if text == "current":
+            return rows
+        _, lineage, symbol, steps = self.parse(text)
+        if steps is not None and not symbol and steps < 0:
+            return [place for place in self.from_heads(steps, lineage) if place is not None]
+        return self.upgrade_target(lower, text, stops=True)
+
+    def range(self, rows, text):
+        rows = self.read_rows(rows)
+        start, end = text.split(":")
+        lineage, lower = self.range_start(rows, start or "base")
+        upper = self.range_end(rows, lower, end or "heads")
+        shown = self.closure([i for i in upper if lineage is None or i in lineage])
+        if set(lower) - shown:
+            raise Refusal("TARGET", "not on one line")
+        if lower:
+            shown = (shown - self.closure(lower) | set(lower)) & self.reach(lower, self.children)
+        return shown, rows
+
     def answer(self, query):
         """(set of revisions, rows after), or Refusal."""
         if query["kind"] == "upgrade":
             return self.upgrade(query["rows"], query["targets"][0])
         if query["kind"] == "downgrade":
             return self.downgrade(query["rows"], query["targets"][0])
+        if query["kind"] == "range":
+            return self.range(query["rows"], query["targets"][0])
         return self.stamp(query["rows"], query["targets"], query["purge"])
 
     def ordered(self, kind, steps):
         """Whether each of the steps comes when it may, going up or down."""
         seen = set()
         for i in steps:
-            before = self.below[i] if kind == "upgrade" else self.above[i]
+            before = self.below[i] if kind == "upgrade" else self.above[i]  # ranges are newest first too
             if before & set(steps) - seen:
                 return False
             seen.add(i)

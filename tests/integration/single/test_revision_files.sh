@@ -72,5 +72,5 @@ check 'a failing editor is told' grep -q 'the editor ended with exit status 1' "
 expect_exit 2 env EDITOR='sed -i s/^--.message/--\ massage/' "$BIN/pgtide" edit 007_more
 check 'what was broken is told with its line' grep -q '007_more.sql:[0-9]' "$T/err"
 EDITOR='sed -i s/^--.massage/--\ message/' pgtide edit 007_more
-check 'and can be edited again' contains "$(pgtide heads)" 007_more
+check 'and can be edited again' contains "$(pgtide history)" 007_more
 expect_exit 2 pgtide edit nothing

@@ -378,6 +378,44 @@ static void test_what_no_bundle_is_made_of(void **state)
 
 #define BUNDLE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static Script *script_named(Arena *arena, const char *file, const char *text)
+{
+    Script *parsed = NULL;
+    Error err;
+    if (script_parse(arena, file, (const uint8_t *)text, strlen(text), &parsed, &err) != ERR_OK)
+        fail_msg("%s", err.message);
+    return parsed;
+}
+
+/* A baseline goes with the revisions; what a fleet does not run is not packed. */
+static void test_other_kinds_of_files(void **state)
+{
+    Fixture *fixture = *state;
+    const char *id = fixture->scripts[1]->id;
+    Script *baseline = script_named(
+        fixture->arena, arena_printf(fixture->arena, "versions/baseline_%s.sql", id),
+        arena_printf(fixture->arena, "-- baseline: %s\n-- +upgrade\nSELECT 'all';\n", id));
+    Script *repeatable = script_named(fixture->arena, "versions/R_views.sql",
+                                      "-- repeatable: views\n-- +upgrade\nSELECT 1;\n");
+    Script *all[] = {repeatable, baseline, fixture->scripts[0], fixture->scripts[1],
+                     fixture->scripts[2]};
+    uint8_t *bytes;
+    size_t length;
+    size_t signatures;
+    Error err;
+    assert_int_equal(bundle_build(fixture->arena, "forge", 1, all, 5, &bytes, &length, &err),
+                     ERR_REFUSED);
+    assert_string_equal(err.file, "versions/R_views.sql");
+    assert_int_equal(bundle_build(fixture->arena, "forge", 1, all + 1, 4, &bytes, &length, &err),
+                     ERR_OK);
+    Bundle bundle;
+    if (bundle_open_unverified(fixture->arena, bytes, length, &bundle, &signatures, &err) != ERR_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(graph_count(bundle.map), 3);
+    const Script *found = graph_baseline(bundle.map, id);
+    assert_true(digest_equal(&found->source_sha256, &baseline->source_sha256));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +426,7 @@ int main(void)
         BUNDLE_TEST(test_other_files_under_the_same_manifest),
         BUNDLE_TEST(test_manifests_that_do_not_fit_their_files),
         BUNDLE_TEST(test_what_no_bundle_is_made_of),
+        BUNDLE_TEST(test_other_kinds_of_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -205,9 +205,9 @@ static void test_branches_and_merges(void **state)
     DOWN("b2 c2", "right@a", "c2 c1 > b2");
     DOWN("b2 c2", "base", "b2 b1 c2 c1 a > ");
     DOWN("b2 c2", "left@base", "b2 b1 c2 c1 a > "); /* the base is shared */
-    assert_true(graph_is_merge_point(map, "m"));
-    assert_false(graph_is_merge_point(map, "z"));
-    assert_true(graph_is_branch_point(map, "a"));
+    assert_true(graph_marks(map, "m").merge_point);
+    assert_false(graph_marks(map, "z").merge_point);
+    assert_true(graph_marks(map, "a").branch_point);
     StrList children = graph_children(arena, map, "a");
     assert_string_equal(joined(arena, &children), "b1 c1");
 }
@@ -348,8 +348,8 @@ static void test_identifiers(void **state)
         {"main@head", "abc"},
         {"mailer@002_users", "002_users"},
         {"maile", "abc"},
-        {"-1", "abc"},
-        {"-2", "002_user.x"},
+        {"-1", "002_user.x"},
+        {"-2", "002_users"},
         {"001+1", "002_users"},
         {"abc-2", "002_users"},
         {"+1", "001_init"},
