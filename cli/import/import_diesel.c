@@ -24,9 +24,17 @@ static bool is_one(Arena *arena, const char *directory, const char *name)
     return dir_exists(folder) && file_exists(path_join(arena, folder, "up.sql"));
 }
 
+/* With a metadata.yaml beside it, it is another tool's. */
+static bool is_likely(Arena *arena, const char *directory, const char *name)
+{
+    const char *folder = path_join(arena, directory, name);
+    return is_one(arena, directory, name) &&
+           !file_exists(path_join(arena, folder, "metadata.yaml"));
+}
+
 static bool recognise(Arena *arena, const char *path)
 {
-    return import_find(arena, path, subdirectories, is_one) != NULL;
+    return import_find(arena, path, subdirectories, is_likely) != NULL;
 }
 
 static const char *version_of(Arena *arena, const char *name)
