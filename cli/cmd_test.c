@@ -1,8 +1,10 @@
+#include "baseline.h"
 #include "revisions.h"
 #include "safe_trial.h"
 #include "walk.h"
 
 #include "clock.h"
+#include "file.h"
 #include "placeholder.h"
 
 #include <string.h>
@@ -142,6 +144,34 @@ static void on_result(const WalkResult *result, void *data)
 
 /* --- what follows at head --------------------------------------------------------------------- */
 
+/* A repeatable or a baseline, which fails as a whole; `err` NULL: nothing failed. */
+static void tell_whole(Tester *tester, const char *kind, const char *name, const char *file,
+                       const Error *err, const char *difference, const char *complaint, uint64_t ms)
+{
+    bool failed = err != NULL || difference[0] != '\0';
+    tester->failed += failed;
+    tester->passed += !failed;
+    JsonWriter *json = &tester->json;
+    json_object_begin(json);
+    json_field_string(json, kind, name);
+    json_field_string(json, "file", file);
+    json_field_string(json, "verdict", failed ? "failed" : "passed");
+    if (err != NULL)
+        json_error(json, err);
+    json_field_string(json, "difference", difference);
+    json_field_uint(json, "duration_ms", ms);
+    json_object_end(json);
+    if (!failed) {
+        say(tester->context, "passed %s (%llu ms)", name, (unsigned long long)ms);
+        return;
+    }
+    say(tester->context, "FAILED %s: %s", name, complaint);
+    say(tester->context, "  at: %s", err == NULL ? file : place(tester, file, err));
+    if (err != NULL)
+        say_error(tester, err);
+    say_lines(tester, difference);
+}
+
 /* A repeatable runs whenever it changed, so it must be able to run on its own result. */
 static ErrCode try_repeatable(Tester *tester, Trial *trial, const Script *script, Error *err)
 {
@@ -170,28 +200,9 @@ static ErrCode try_repeatable(Tester *tester, Trial *trial, const Script *script
         schema_text_diff(&first, &second, &difference);
     if (code == ERR_INTERRUPTED || code == ERR_CONNECT || code == ERR_UNKNOWN)
         return code;
-    bool failed = code != ERR_OK || difference.length > 0;
-    tester->failed += failed;
-    tester->passed += !failed;
-    uint64_t ms = clock_monotonic_ms() - started_ms;
-    json_object_begin(&tester->json);
-    json_field_string(&tester->json, "repeatable", script->id);
-    json_field_string(&tester->json, "file", script->file);
-    json_field_string(&tester->json, "verdict", failed ? "failed" : "passed");
-    if (code != ERR_OK)
-        json_error(&tester->json, err);
-    json_field_string(&tester->json, "difference", str_text(&difference));
-    json_field_uint(&tester->json, "duration_ms", ms);
-    json_object_end(&tester->json);
-    if (!failed) {
-        say(context, "passed %s (%llu ms)", script->id, (unsigned long long)ms);
-    } else {
-        say(context, "FAILED %s: it can't be run on its own result", script->id);
-        say(context, "  at: %s", script->file);
-        if (code != ERR_OK)
-            say_error(tester, err);
-        say_lines(tester, str_text(&difference));
-    }
+    tell_whole(tester, "repeatable", script->id, script->file, code == ERR_OK ? NULL : err,
+               str_text(&difference), "it can't be run on its own result",
+               clock_monotonic_ms() - started_ms);
     return ERR_OK;
 }
 
@@ -203,6 +214,41 @@ static ErrCode try_repeatables(Tester *tester, Trial *trial, Error *err)
     bool reached = trial != NULL && tester->to_heads && tester->not_tried == 0;
     for (size_t i = 0; reached && i < graph_repeatable_count(map) && code == ERR_OK; i++)
         code = try_repeatable(tester, trial, graph_repeatable_at(map, i), err);
+    json_array_end(&tester->json);
+    return code;
+}
+
+/* Whether a baseline still makes what its revisions make. */
+static ErrCode try_baseline(Tester *tester, Scratch *scratch, const Script *baseline, Error *err)
+{
+    CommandContext *context = tester->context;
+    AUTO_STR Str difference = {0};
+    Trial *reference = NULL;
+    uint64_t started_ms = clock_monotonic_ms();
+    ErrCode code =
+        baseline_reference(context, &tester->revisions, scratch, baseline->id, &reference, err);
+    if (code == ERR_OK)
+        code = baseline_compare(context, scratch, reference, baseline, &difference, err);
+    trial_close(reference);
+    if (code == ERR_INTERRUPTED || code == ERR_CONNECT || code == ERR_UNKNOWN)
+        return code;
+    const char *name = path_basename(baseline->file);
+    tell_whole(tester, "baseline", name, baseline->file, code == ERR_OK ? NULL : err,
+               str_text(&difference), "it does not make what its revisions make",
+               clock_monotonic_ms() - started_ms);
+    return ERR_OK;
+}
+
+static ErrCode try_baselines(Tester *tester, Scratch *scratch, Error *err)
+{
+    ErrCode code = ERR_OK;
+    json_field_array(&tester->json, "baselines");
+    for (size_t i = 0; i < tester->steps.count && tester->not_tried == 0 && code == ERR_OK; i++) {
+        const Script *baseline =
+            graph_baseline(tester->revisions.map, tester->steps.items[i].script->id);
+        if (baseline != NULL)
+            code = try_baseline(tester, scratch, baseline, err);
+    }
     json_array_end(&tester->json);
     return code;
 }
@@ -285,6 +331,8 @@ static ErrCode try_all(Tester *tester, Scratch *scratch, Error *err)
         code = try_repeatables(tester, walk.trial, err);
     if (code == ERR_OK)
         code = try_safe(tester, walk.trial, err);
+    if (code == ERR_OK)
+        code = try_baselines(tester, scratch, err);
     if (walk.trial != NULL && context_has(tester->context, "keep"))
         json_field_string(&tester->json, "database", trial_database(walk.trial));
     trial_leave(walk.trial);
@@ -349,7 +397,8 @@ const CliCommand cmd_test = {
     "with generated rows in the tables there are. After the downgrade the schema must be what "
     "it was before, after the second upgrade what it was after the first; columns that only "
     "changed places are told, and are no failure. Without TARGET repeatables and safe/*.sql "
-    "follow, twice each: the second run must change nothing.\n\n"
+    "follow, twice each: the second run must change nothing. "
+    "Baselines must make what their revisions make.\n\n"
     "Exit status: 0 all passed; 1 something failed; 2 wrong use or project; 6 the server "
     "can't be reached; 130, 143 interrupted.",
     .options = options,
