@@ -394,6 +394,7 @@ ProbeState probe_state_from_name(const char *name)
     "   pg_get_indexdef(i.indexrelid) AS d(text) WHERE " INDEX ")"
 
 const char probe_compare_sql[] =
-    "SELECT now.text = twin.text AND (NOT $2::bool OR now.tablespace = twin.tablespace), now.text"
+    "SELECT now.text = twin.text AND (NOT $2::bool OR now.tablespace = twin.tablespace), now.text, "
+    "twin.text"
     " FROM " DEFINITION("i.indexrelid = $1::oid") " now, " DEFINITION(
-        "c.relname = $2::name AND c.relnamespace = pg_my_temp_schema()") " twin";
+        "c.relname = 'pgtide_twin' AND c.relnamespace = pg_my_temp_schema()") " twin";

@@ -35,6 +35,12 @@ typedef struct Probe {
     bool has_tablespace; /* the statement names one */
 } Probe;
 
+/* CONCURRENTLY: it waits for others by itself, and holds up only its like. */
+static inline bool probe_is_concurrent(ProbeForm form)
+{
+    return form >= PROBE_CREATE_INDEX && form <= PROBE_DETACH_PARTITION;
+}
+
 /* What the catalog says; the names stand in the first column of a probe's query. */
 typedef enum ProbeState {
     PROBE_STATE_UNSPECIFIED,
@@ -65,5 +71,6 @@ ErrCode probe_parse(Arena *arena, const char *file, const Statement *statement,
 extern const char probe_find_sql[];
 const char *probe_query(ProbeForm form);
 ProbeState probe_state_from_name(const char *name);
-/* 1 the index's oid, 2 with tablespace: whether it has the definition of its twin, and its own. */
+/* 1 the index's oid, 2 with tablespace: whether it has the definition of its twin; its
+ * own; the twin's. */
 extern const char probe_compare_sql[];

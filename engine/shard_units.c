@@ -388,7 +388,12 @@ static bool make_orphan(StepOp *op, ProgressRow *row, UnitRun *ret_run)
     if (row->statement == NULL || strcmp(row->kind, unit_kind_name(UNIT_RERUNNABLE)) == 0)
         return false;
     Statement *statement = ARENA_NEW(arena, Statement);
-    *statement = (Statement){.text = row->statement, .probe = row->probe};
+    *statement = (Statement){
+        .text = row->statement,
+        .first_keyword = "",
+        .second_keyword = "",
+        .probe = row->probe,
+    };
     UnitRun run = {.row = row, .orphan = true};
     run.unit = (Unit){
         .kind = row->probe != NULL ? UNIT_PROBED : UNIT_CATALOG,

@@ -17,7 +17,7 @@ static void look(StepOp *op);
 
 static bool is_concurrent(const Unit *unit)
 {
-    return unit->kind == UNIT_CATALOG && statement_is_concurrent(&unit->statements.items[0]);
+    return unit->kind == UNIT_CATALOG && probe_is_concurrent(unit->probe->form);
 }
 
 /* --- one statement alone ---------------------------------------------------------------------- */
@@ -277,10 +277,11 @@ static void clean_up(StepOp *op)
 
 /* --- deciding --------------------------------------------------------------------------------- */
 
-static void refuse(StepOp *op)
+static void refuse(StepOp *op, const char *detail)
 {
     Error *err = &op->session->error;
     err_set(err, ERR_STATE, "%s", units_of(op)->message);
+    err_detail(err, "%s", detail);
     err_hint(err, "Drop or rename it, or change the revision.");
     units_fail(op);
 }
@@ -346,8 +347,8 @@ static void on_compared(PgConn *conn, const PgReply *reply, void *data)
     } else {
         units->message = arena_printf(op->session->arena,
                                       "an index of this name exists with another definition");
-        err_detail(err, "%s", pg_text(answer, 0, 1));
-        refuse(op);
+        refuse(op, arena_printf(op->session->arena, "it has:   %s\nit needs: %s",
+                                pg_text(answer, 0, 1), pg_text(answer, 0, 2)));
     }
 }
 
@@ -407,7 +408,7 @@ static void act(StepOp *op)
         if (run->orphan)
             settle(op, false);
         else
-            refuse(op);
+            refuse(op, "");
     }
 }
 
