@@ -104,6 +104,8 @@ void step_fail(StepOp *op)
 {
     ShardSession *session = op->session;
     op->result.not_committed = !op->result.already_done && !op->committed;
+    if (op->failing != NULL && session->error.code != ERR_OK)
+        op->failing(op);
     if (!pg_is_connected(session->conn)) {
         finish(op);
         return;

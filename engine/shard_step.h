@@ -57,7 +57,8 @@ struct StepOp {
     const char *deferred;   /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */
     ShardRelation relation; /* the version table, as found under its lock */
     StepNext *next;
-    void *units; /* shard_units.c's */
+    StepNext *failing; /* adds to an error before it is recorded; NULL = nothing to add */
+    void *units;       /* shard_units.c's */
 };
 
 /* Copies the arguments. Afterwards the session's error is that of the first item that must be

@@ -64,7 +64,8 @@ static void describe_end(StepOp *op)
     err_hint(err, "%s", str_text(&hint));
 }
 
-void units_fail(StepOp *op)
+/* Which unit it was, and how to go on. */
+static void describe_failure(StepOp *op)
 {
     const ShardUnits *units = units_of(op);
     Error *err = &op->session->error;
@@ -79,7 +80,6 @@ void units_fail(StepOp *op)
             statement_place_error(err, script_of(op)->file, run->unit.place, 0);
     }
     describe_end(op);
-    step_fail(op);
 }
 
 void units_fail_reply(StepOp *op, const PgReply *reply, const Statement *statement)
@@ -93,7 +93,7 @@ void units_fail_reply(StepOp *op, const PgReply *reply, const Statement *stateme
         err_set(err, ERR_INTERRUPTED, "interrupted");
     else if (err->code == ERR_TIMEOUT)
         err_set(err, ERR_TIMEOUT, "not done before its deadline");
-    units_fail(op);
+    step_fail(op);
 }
 
 /* --- parts of batches ------------------------------------------------------------------------- */
@@ -116,6 +116,13 @@ const Statement *units_failed_setting(const StepOp *op, const PgReply *reply)
                                                 : units->list.settings.count;
     bool is_one = reply->failed >= units->at_sent && reply->failed < units->at_sent + count;
     return is_one ? &units->list.settings.items[reply->failed - units->at_sent] : NULL;
+}
+
+void units_add_reset(StepOp *op, PgBatch *batch)
+{
+    pg_batch_add(batch, "RESET SESSION AUTHORIZATION");
+    pg_batch_add(batch, "RESET ROLE");
+    shard_reset_add(op->session, batch);
 }
 
 static void add_insert(StepOp *op, PgBatch *batch, bool finished)
@@ -199,7 +206,7 @@ static void on_verified(PgConn *conn, const PgReply *reply, void *data)
             shard_reply_error(op->session, reply);
         if (is_verify && err->code == ERR_SQL)
             err->code = ERR_VERIFY;
-        units_fail(op);
+        step_fail(op);
         return;
     }
     const PgResult *last = &reply->results[at_verify + verify->count - 1];
@@ -209,7 +216,7 @@ static void on_verified(PgConn *conn, const PgReply *reply, void *data)
     }
     err_set(err, ERR_VERIFY, "the +verify section says false");
     statement_place_error(err, script_of(op)->file, &verify->items[verify->count - 1], 0);
-    units_fail(op);
+    step_fail(op);
 }
 
 /* The effects are there for all to see: +verify only looks. */
@@ -246,9 +253,7 @@ static void on_settings_left(PgConn *conn, const PgReply *reply, void *data)
 static void leave_settings(StepOp *op)
 {
     PgBatch batch = pg_batch(op->session->arena);
-    pg_batch_add(&batch, "RESET SESSION AUTHORIZATION");
-    pg_batch_add(&batch, "RESET ROLE");
-    pg_batch_add(&batch, "RESET ALL");
+    units_add_reset(op, &batch);
     shard_send(op->session, &batch, on_settings_left, op);
 }
 
@@ -270,7 +275,7 @@ static void fail_transaction(StepOp *op, const PgReply *reply)
         err_hint(&op->session->error,
                  "Put `-- +rerunnable` or `-- +probe SELECT ...` before it: then it runs outside a "
                  "transaction.");
-    units_fail(op);
+    step_fail(op);
 }
 
 static void on_transaction(PgConn *conn, const PgReply *reply, void *data)
@@ -289,7 +294,7 @@ static void on_transaction(PgConn *conn, const PgReply *reply, void *data)
         err_set(err, ERR_INTERRUPTED, "interrupted; it was rolled back");
     }
     if (err->code != ERR_OK)
-        units_fail(op);
+        step_fail(op);
     else
         step_commit(op, leave_settings);
 }
@@ -325,7 +330,7 @@ void units_next(StepOp *op)
     if (units->stop || op->session->cancelled) {
         err_set(&op->session->error, ERR_INTERRUPTED, "interrupted before %s",
                 units->at == units->run_count ? "the step was recorded" : "it was begun");
-        units_fail(op);
+        step_fail(op);
     } else if (units->at == units->run_count) {
         verify(op);
     } else if (units_run(op)->unit.kind == UNIT_TRANSACTION) {
@@ -446,10 +451,12 @@ static void on_taken_over(PgConn *conn, const PgReply *reply, void *data)
         return;
     }
     read_rows(op, &reply->results[2]);
-    if (make_runs(op) != ERR_OK)
+    if (make_runs(op) != ERR_OK) {
         step_fail(op);
-    else
-        step_commit(op, units_next);
+        return;
+    }
+    op->failing = describe_failure;
+    step_commit(op, units_next);
 }
 
 static void take_over(StepOp *op)

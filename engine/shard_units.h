@@ -75,16 +75,15 @@ UnitRun *units_run(const StepOp *op); /* in hand */
 /* StepNext: the unit in hand is over. */
 void units_next(StepOp *op);
 void units_report(StepOp *op, const char *state);
-/* Puts "unit 2 of 3 (CREATE INDEX ...)" before the session's error, and how to go on behind it;
- * records and ends the step. */
-void units_fail(StepOp *op);
-/* With a reply's error; `statement` as in step_describe(). */
+/* step_fail() with a reply's error; `statement` as in step_describe(). */
 void units_fail_reply(StepOp *op, const PgReply *reply, const Statement *statement);
 /* The author's settings for the transaction in hand: path and timeouts, SET and RESET. Their first
  * answer is at `at_sent`. */
 void units_add_author(StepOp *op, PgBatch *batch);
 /* The one of those that failed; NULL = none. */
 const Statement *units_failed_setting(const StepOp *op, const PgReply *reply);
+/* Role and settings of the session are ours again. */
+void units_add_reset(StepOp *op, PgBatch *batch);
 /* Writes the row of the unit in hand: as finished or as begun. */
 void units_add_row(StepOp *op, PgBatch *batch, bool finished);
 

@@ -36,9 +36,7 @@ static void on_left(PgConn *conn, const PgReply *reply, void *data)
 static void leave(StepOp *op)
 {
     PgBatch batch = pg_batch(op->session->arena);
-    pg_batch_add(&batch, "RESET SESSION AUTHORIZATION");
-    pg_batch_add(&batch, "RESET ROLE");
-    pg_batch_add(&batch, "RESET ALL");
+    units_add_reset(op, &batch);
     shard_send(op->session, &batch, on_left, op);
 }
 
@@ -150,7 +148,7 @@ static void on_noted(PgConn *conn, const PgReply *reply, StepOp *op, StepNext *n
         step_commit(op, next);
     } else {
         err_set(&op->session->error, ERR_FENCED, "the shard has moved meanwhile");
-        units_fail(op);
+        step_fail(op);
     }
 }
 
@@ -208,7 +206,7 @@ static void fail_statement(StepOp *op)
              units_run(op)->unit.probe->form == PROBE_CREATE_INDEX)
         err_hint(err, "For a partitioned table: CREATE INDEX ... ON ONLY it, CONCURRENTLY on each "
                       "partition, then ALTER INDEX ... ATTACH PARTITION.");
-    units_fail(op);
+    step_fail(op);
 }
 
 static void on_ran(StepOp *op)
@@ -258,7 +256,7 @@ static void on_cleaned(StepOp *op)
     } else {
         op->session->error = units->sql_error;
         err_wrap(&op->session->error, "can't clean up after an earlier attempt");
-        units_fail(op);
+        step_fail(op);
     }
 }
 
@@ -283,7 +281,7 @@ static void refuse(StepOp *op, const char *detail)
     err_set(err, ERR_STATE, "%s", units_of(op)->message);
     err_detail(err, "%s", detail);
     err_hint(err, "Drop or rename it, or change the revision.");
-    units_fail(op);
+    step_fail(op);
 }
 
 static void settle_orphan(StepOp *op, bool there)
@@ -296,7 +294,7 @@ static void settle_orphan(StepOp *op, bool there)
     err_set(err, ERR_STATE, "it has run on this shard and is no longer in %s",
             step_item(op)->script.script->file);
     err_hint(err, "Put it back as it was.");
-    units_fail(op);
+    step_fail(op);
 }
 
 /* The statement has run: with an error or without, what counts is what is there now. */
@@ -311,7 +309,7 @@ static void settle_after(StepOp *op, bool there)
         err_set(&op->session->error, ERR_STATE, "it ended without an error, but %s",
                 units_run(op)->unit.kind == UNIT_PROBED ? "its +probe says that it has not happened"
                                                         : "the catalog does not show its effect");
-        units_fail(op);
+        step_fail(op);
     }
 }
 
@@ -336,7 +334,7 @@ static void on_compared(PgConn *conn, const PgReply *reply, void *data)
     if (reply->error != NULL) {
         shard_reply_error(op->session, reply);
         err_wrap(err, "an index of this name exists, and its definition can't be compared");
-        units_fail(op);
+        step_fail(op);
         return;
     }
     const PgResult *answer = &reply->results[reply->count - 2];
@@ -402,7 +400,7 @@ static void act(StepOp *op)
             break;
         }
         err_set(&op->session->error, ERR_STATE, "what is left of it can't be cleaned up");
-        units_fail(op);
+        step_fail(op);
         break;
     default:
         if (run->orphan)
@@ -465,14 +463,14 @@ static void on_probed(PgConn *conn, const PgReply *reply, void *data)
             err_wrap(err, "its +probe");
         else
             statement_place_error(err, step_item(op)->script.script->file, setting, 0);
-        units_fail(op);
+        step_fail(op);
         return;
     }
     const PgResult *answer = &reply->results[reply->count - 2];
     bool there = pg_rows(answer) == 1 && strcmp(pg_text(answer, 0, 0), "t") == 0;
     if (!there && !pg_is_false(answer)) {
         err_set(err, ERR_STATE, "its +probe must answer one boolean");
-        units_fail(op);
+        step_fail(op);
         return;
     }
     settle(op, there);
@@ -524,14 +522,14 @@ static void on_ended(PgConn *conn, const PgReply *reply, void *data)
     if (reply->error != NULL) {
         shard_reply_error(op->session, reply);
         err_wrap(err, "backend %s, which an earlier attempt left, can't be ended", pid);
-        units_fail(op);
+        step_fail(op);
     } else if (pg_rows(&reply->results[0]) == 0) {
         look(op);
     } else if (++units_of(op)->waits < ORPHAN_WAITS_MAX) {
         end_backend(op);
     } else {
         err_set(err, ERR_BUSY, "backend %s of an earlier attempt is still at work", pid);
-        units_fail(op);
+        step_fail(op);
     }
 }
 
