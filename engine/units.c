@@ -164,6 +164,10 @@ static ErrCode check_lone(const Maker *maker, const Statement *statement)
         err_set(maker->err, ERR_SCRIPT, "DISCARD would let go of the locks that protect the shard");
         return refuse(maker, statement, "Remove the statement.");
     }
+    if (statement->copy_data != NULL && (statement->probe != NULL || statement->rerunnable)) {
+        err_set(maker->err, ERR_SCRIPT, "COPY with its rows takes no +probe or +rerunnable");
+        return refuse(maker, statement, "Remove it: without, it happens exactly once.");
+    }
     if (statement->probe != NULL && statement->rerunnable) {
         err_set(maker->err, ERR_SCRIPT, "both +probe and +rerunnable");
         return refuse(maker, statement, "Keep the one that is true.");

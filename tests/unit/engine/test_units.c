@@ -147,6 +147,7 @@ static void test_refusals_name_the_line(void **state)
         {"-- +rerunnable\nSET a.b = 1;", 1, "take no +probe"},
         {"DISCARD ALL;", 0, "DISCARD"},
         {"-- +rerunnable\nDISCARD ALL;", 1, "DISCARD"},
+        {"-- +rerunnable\nCOPY a FROM STDIN;\n1\n\\.\n", 1, "COPY with its rows"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         AUTO_ARENA Arena *arena = arena_new();
