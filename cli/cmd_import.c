@@ -236,6 +236,8 @@ static void tell(CommandContext *context, const Import *import, const ImportPlan
     say(context, "%s %zu revision%s from %s (%s) %s %s%s", written ? "imported" : "would import",
         plan->count, plural(plan->count), import->path, import->tool, written ? "into" : "to",
         directory, plan->count == 0 ? ": nothing new" : "");
+    if (!written && context_has(context, "strict") && problems > 0)
+        say(context, "  nothing was written, because of --strict");
     if (plan->known > 0)
         say(context, "  %zu imported earlier, left as they are", plan->known);
     if (irreversible > 0)
@@ -284,7 +286,8 @@ static ErrCode run(CommandContext *context, Error *err)
         return code;
     import.tool = tool->name;
     code = tool->read(&import, err);
-    items_tidy(&import);
+    if (code == ERR_OK)
+        items_tidy(&import);
     if (code == ERR_OK)
         code = import_plan(&import, tool, &project, scripts, count, &plan, err);
     if (code != ERR_OK)
@@ -311,13 +314,12 @@ const CliCommand cmd_import = {
     .details =
         "PATH is the other tool's project or its directory of migrations; it is only read. Its\n"
         "migrations become revision files of this project with an `origin:` header, in the tool's\n"
-        "order. Run again, it adds what is new. What was changed to fit (BEGIN and COMMIT around "
-        "a\n"
-        "file, for example) is told. A file that can't be read is a problem: it is left out, the\n"
-        "others are imported, and the exit status is 3.\n"
+        "order. Run again, it adds what is new. What was changed to fit (BEGIN and COMMIT around\n"
+        "a file, for example) is told. A file that can't be read is a problem: it is left out,\n"
+        "the others are imported, and the exit status is 3.\n"
         "\n"
-        "Tools: golang-migrate, goose, dbmate, diesel, prisma, numbered (plain SQL files).\n"
-        "docs/import.md tells about each.",
+        "Tools: golang-migrate, goose, dbmate, diesel, prisma, alembic, flyway, sqitch, numbered\n"
+        "(plain SQL files). docs/import.md tells about each.",
     .options = options,
     .run = run,
 };
