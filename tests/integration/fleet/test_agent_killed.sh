@@ -80,6 +80,8 @@ kill -STOP "${FLEET_PID[one]}"
 wait_for 20 'the agent to count as down' agent_is false
 check 'still running' same "$(state tenant-0003)" running
 check 'no failure' same "$(progress tenant-0003 failures)" 0
+expect_exit 1 "$BIN/pgtide_shard_probe" "$(cluster_url one tenant_0003)" claim 0 0
+check 'who else comes hears of it' contains "$(cat "$T/out")" 'claim: BUSY pgtide-agent one@'
 release_lock
 kill -CONT "${FLEET_PID[one]}"
 wait_succeeded tenant_0003
