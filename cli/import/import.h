@@ -63,6 +63,7 @@ typedef struct ImportTool {
     /* Fills items, oldest first as far as the tool has an order, and notes. An error ends the
      * import; a file that can't be read is a note. */
     ErrCode (*read)(Import *import, Error *err);
+    const char *table; /* its name in the statements below, for those who have it elsewhere */
     /* Where a database stands by the tool's own table, which is sought in the search_path of the
      * session. NULL: the tool keeps no table.
      *   table_exists_sql  one boolean: the table is there, and has this tool's columns

@@ -445,9 +445,11 @@ const ImportTool import_tool_alembic = {
     .graph = true,
     .recognise = recognise,
     .read = project_read,
+    .table = "alembic_version",
     .table_exists_sql =
         "SELECT count(*) = 1 FROM pg_catalog.pg_attribute"
         " WHERE attrelid = pg_catalog.to_regclass('alembic_version') AND NOT attisdropped"
         " AND attname = 'version_num'",
     .applied_sql = "SELECT version_num::text FROM alembic_version",
+    .applied_newest_only = true,
 };

@@ -194,6 +194,7 @@ const ImportTool import_tool_dag = {
     .graph = true,
     .recognise = recognise,
     .read = read,
+    .table = "migration_logs",
     .table_exists_sql =
         "SELECT count(*) = 5 FROM pg_catalog.pg_attribute"
         " WHERE attrelid = pg_catalog.to_regclass('migration_logs') AND NOT attisdropped"

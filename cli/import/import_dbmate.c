@@ -153,6 +153,7 @@ const ImportTool import_tool_dbmate = {
     .summary = "VERSION_NAME.sql with `-- migrate:up` and `-- migrate:down`",
     .recognise = recognise,
     .read = read,
+    .table = "schema_migrations",
     .table_exists_sql =
         "SELECT coalesce(array_agg(attname::text ORDER BY attname), '{}') @> '{version}'"
         " AND NOT coalesce(array_agg(attname::text), '{}') @> '{dirty}'"

@@ -136,6 +136,7 @@ const ImportTool import_tool_diesel = {
     .summary = "VERSION_NAME/up.sql and down.sql",
     .recognise = recognise,
     .read = read,
+    .table = "__diesel_schema_migrations",
     .table_exists_sql = "SELECT pg_catalog.to_regclass('__diesel_schema_migrations') IS NOT NULL",
     .applied_sql = "SELECT version::text FROM __diesel_schema_migrations",
 };

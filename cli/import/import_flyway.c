@@ -579,6 +579,7 @@ const ImportTool import_tool_flyway = {
     .options = flyway_options,
     .recognise = recognise,
     .read = read,
+    .table = "flyway_schema_history",
     .table_exists_sql =
         "SELECT count(*) = 4 FROM pg_catalog.pg_attribute"
         " WHERE attrelid = pg_catalog.to_regclass('flyway_schema_history') AND NOT attisdropped"

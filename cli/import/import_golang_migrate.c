@@ -168,6 +168,7 @@ const ImportTool import_tool_golang_migrate = {
     .summary = "VERSION_TITLE.up.sql and .down.sql",
     .recognise = recognise,
     .read = read,
+    .table = "schema_migrations",
     .table_exists_sql =
         "SELECT count(*) = 2 FROM pg_catalog.pg_attribute"
         " WHERE attrelid = pg_catalog.to_regclass('schema_migrations') AND NOT attisdropped"

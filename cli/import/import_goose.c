@@ -293,6 +293,7 @@ const ImportTool import_tool_goose = {
     .summary = "VERSION_NAME.sql with `-- +goose Up` and `-- +goose Down`",
     .recognise = recognise,
     .read = read,
+    .table = "goose_db_version",
     .table_exists_sql = "SELECT count(*) = 2 FROM pg_catalog.pg_attribute"
                         " WHERE attrelid = pg_catalog.to_regclass('goose_db_version')"
                         " AND NOT attisdropped AND attname IN ('version_id', 'is_applied')",

@@ -94,6 +94,7 @@ const ImportTool import_tool_prisma = {
     .summary = "DIRECTORY/migration.sql; no way down",
     .recognise = recognise,
     .read = read,
+    .table = "_prisma_migrations",
     .table_exists_sql = "SELECT pg_catalog.to_regclass('_prisma_migrations') IS NOT NULL",
     .applied_sql = "SELECT DISTINCT migration_name::text FROM _prisma_migrations"
                    " WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL",

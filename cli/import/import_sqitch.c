@@ -400,6 +400,7 @@ const ImportTool import_tool_sqitch = {
     .options = sqitch_options,
     .recognise = recognise,
     .read = read,
+    .table = "sqitch.changes",
     .table_exists_sql =
         "SELECT count(*) = 3 FROM pg_catalog.pg_attribute"
         " WHERE attrelid = pg_catalog.to_regclass('sqitch.changes') AND NOT attisdropped"
