@@ -36,48 +36,33 @@ typedef struct Record {
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static ErrCode client_check(const char *file, const StatementList *list, bool may_copy, Error *err)
+/* What \if leaves out psql still reads as SQL, and rows are none. */
+static ErrCode rows_check(const Script *script, Error *err)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const Statement *statement = &list->items[i];
-        bool copies = strcmp(statement->first_keyword, "COPY") == 0;
-        if (copies && strcasestr(statement->text, "stdout") != NULL) {
-            err_set(err, ERR_SCRIPT, "COPY to the client is not supported");
-        } else if (statement->copy_data != NULL && !may_copy) {
+    const StatementList *lists[] = {&script->upgrade.statements, &script->verify.statements};
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < lists[i]->count; j++) {
+            if (lists[i]->items[j].copy_data == NULL)
+                continue;
             err_set(err, ERR_SCRIPT, "a script can't leave out a repeatable revision with rows");
             err_hint(err, "Write them as INSERT statements, or run it without --sql.");
-        } else {
-            continue;
+            statement_place_error(err, script->file, &lists[i]->items[j], 0);
+            return ERR_SCRIPT;
         }
-        statement_place_error(err, file, statement, 0);
-        return ERR_SCRIPT;
     }
     return ERR_OK;
-}
-
-static ErrCode script_check(const Script *script, Direction direction, bool may_copy, Error *err)
-{
-    bool up = direction == DIRECTION_UPGRADE;
-    if (!up && script->irreversible != NULL) {
-        err_set(err, ERR_SCRIPT, "revision %s is irreversible: %s", script->id,
-                script->irreversible);
-        err_at(err, script->file, 0);
-        return ERR_SCRIPT;
-    }
-    const ScriptSection *section = up ? &script->upgrade : &script->downgrade;
-    ErrCode code = client_check(script->file, &section->statements, may_copy, err);
-    if (code == ERR_OK && up)
-        code = client_check(script->file, &script->verify.statements, false, err);
-    return code;
 }
 
 ErrCode offline_check(const OfflineArgs *args, Error *err)
 {
     ErrCode code = ERR_OK;
     for (size_t i = 0; i < args->step_count && code == ERR_OK; i++)
-        code = script_check(args->steps[i].script, args->steps[i].direction, true, err);
-    for (size_t i = 0; i < args->repeatable_count && code == ERR_OK; i++)
-        code = script_check(args->repeatables[i], DIRECTION_UPGRADE, false, err);
+        code = shard_step_check(args->steps[i].script, args->steps[i].direction, true, err);
+    for (size_t i = 0; i < args->repeatable_count && code == ERR_OK; i++) {
+        code = shard_step_check(args->repeatables[i], DIRECTION_UPGRADE, true, err);
+        if (code == ERR_OK)
+            code = rows_check(args->repeatables[i], err);
+    }
     return code;
 }
 

@@ -25,8 +25,8 @@ typedef struct OfflineArgs {
     StrList rows_after;   /* in the end */
 } OfflineArgs;
 
-/* What can't be in such a script: an irreversible downgrade, rows from or to the client where psql
- * can't take them. ERR_SCRIPT, with file and line. */
+/* What a step would refuse, and rows behind COPY in a repeatable. ERR_SCRIPT, with file and line.
+ */
 ErrCode offline_check(const OfflineArgs *args, Error *err) MUST_CHECK;
 /* Appends the script. */
 void offline_write(Arena *arena, const OfflineArgs *args, Str *out);

@@ -129,14 +129,11 @@ static Statement statement_make(Splitter *splitter, const char *first, const cha
     return statement;
 }
 
-/* Adds what the scanner found when there is more in it than blanks, comments and a semicolon;
- * `ret_added` is NULL otherwise. */
-static ErrCode statement_add(Splitter *splitter, Statement **ret_added)
+/* Adds what stands between the scanner's beginning and `end` when there is more in it than blanks
+ * and comments; `ret_added` is NULL otherwise. */
+static ErrCode statement_add(Splitter *splitter, const char *end, Statement **ret_added)
 {
     const char *begin = splitter->scanner.begin;
-    const char *end = splitter->scanner.end;
-    if (end > begin && end[-1] == ';')
-        end--;
     while (end > begin && words_is_space(end[-1]))
         end--;
     *ret_added = NULL;
@@ -192,7 +189,7 @@ static ErrCode last_add(Splitter *splitter)
     Statement *added;
     ErrCode code = unterminated(splitter);
     if (code == ERR_OK)
-        code = statement_add(splitter, &added);
+        code = statement_add(splitter, splitter->scanner.end, &added);
     if (code == ERR_OK && added != NULL && words_take_rows(added->text))
         code = rows_unterminated(splitter, added);
     return code;
@@ -216,7 +213,7 @@ static ErrCode split_all(Splitter *splitter, const char *end)
             return refuse_escape(splitter);
         if (found == FOUND_STOP)
             return last_add(splitter);
-        code = statement_add(splitter, &added);
+        code = statement_add(splitter, scanner->end - 1, &added); /* without the semicolon */
         if (code == ERR_OK && found == FOUND_COPY) {
             copy = added;
             copy->copy_data = scanner->rows;

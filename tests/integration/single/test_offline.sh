@@ -251,6 +251,9 @@ DELETE FROM r WHERE id > 3;
 -- +verify
 SELECT indisvalid FROM pg_index WHERE indexrelid = 'r_id'::regclass;
 SQL
+pair rows
+both 'rows, and what runs outside a transaction' upgrade head -- upgrade head
+both 'and back again' downgrade base -- downgrade head:base
 cat >"$PROJECT/versions/003_given.sql" <<'SQL'
 -- revision: 003_given
 -- revises: 002_outside
@@ -314,6 +317,12 @@ nothing 2 'is no range' upgrade --sql 001_rows:002_outside:head
 nothing 2 'not a valid downgrade target' downgrade --sql 001_rows:003_given
 nothing 2 'exclude each other' upgrade --sql --url postgresql:///x
 nothing 2 'takes no FROM' stamp --sql --purge 001_rows:head
+printf 'VACUUM;\n' >>"$PROJECT/versions/002_outside.sql" # of its +verify
+nothing 2 'inside a transaction' upgrade --sql
+sed -i '/^VACUUM;/d; s/^-- +rerunnable//' "$PROJECT/versions/002_outside.sql"
+sed -i 's|^SELECT 1 / 0;|VACUUM r;|' "$PROJECT/versions/002_outside.sql"
+nothing 2 'nothing tells whether it has' upgrade --sql -x label=1
+sed -i 's/^VACUUM r;//' "$PROJECT/versions/002_outside.sql"
 nothing 2 'lock-timeout' upgrade --sql --lock-timeout soon
 nothing 2 'needs a text' upgrade --sql --tag ''
 revision 001_rows '' 'CREATE TABLE r (id int);' ''
