@@ -262,7 +262,19 @@ static ErrCode cycle_describe(Arena *arena, const RevisionMap *map, const size_t
     return fail_at(map->nodes[at].script, parent ? "revises" : "depends-on", err);
 }
 
-static ErrCode cycles_check(Arena *arena, const RevisionMap *map, Error *err)
+/* Of a node whose parents are done. */
+static void labels_spread(RevisionMap *map, size_t index)
+{
+    Node *node = &map->nodes[index];
+    bool inherits = node->script->labels.count == 0 && node->parents.count == 1;
+    node->labels_from = inherits ? map->nodes[node->parents.items[0]].labels_from : index;
+    node->is_labelled = node->script->labels.count > 0;
+    for (size_t i = 0; i < node->parents.count; i++)
+        node->is_labelled = node->is_labelled || map->nodes[node->parents.items[i]].is_labelled;
+}
+
+/* Goes through the nodes from the bases up. */
+static ErrCode cycles_check(Arena *arena, RevisionMap *map, Error *err)
 {
     size_t *waiting = ARENA_ARRAY(arena, size_t, map->count);
     size_t *ready = ARENA_ARRAY(arena, size_t, map->count);
@@ -273,6 +285,7 @@ static ErrCode cycles_check(Arena *arena, const RevisionMap *map, Error *err)
             ready[ready_count++] = i;
     }
     for (size_t done = 0; done < ready_count; done++) {
+        labels_spread(map, ready[done]);
         const NodeList *above = &map->nodes[ready[done]].above;
         for (size_t i = 0; i < above->count; i++) {
             if (--waiting[above->items[i]] == 0)

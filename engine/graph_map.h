@@ -27,6 +27,8 @@ typedef struct Node {
     NodeList children;      /* who revises it */
     NodeList above;         /* who revises it or depends on it */
     NodeList normalized; /* parents, and what it depends on that no ancestor depends on already */
+    size_t labels_from; /* the nearest at or below it, by parents, with labels or several parents */
+    bool is_labelled;   /* it or an ancestor has labels */
 } Node;
 
 typedef struct BranchLabel {

@@ -43,52 +43,54 @@ void graph_reach(Arena *arena, const RevisionMap *map, const NodeList *from, Edg
  * Alembic's order, which people know from its logs: one line is followed down as far as it goes
  * before another one begins, and what another open line builds on waits for that line.
  *
- * `lines` are the open lines: each has the node it stands at and all that this node builds on.
+ * `lines` are the open lines, each the node that it stands at. A node that is left is at or below
+ * one of them; so a line must wait only while something that is left stands above its node.
  */
-typedef struct Line {
-    size_t at;
-    NodeSet builds_on;
-} Line;
-
 typedef struct Sorter {
-    Arena *arena;   /* of the result */
-    Arena *scratch; /* of the lines' sets */
+    Arena *scratch; /* of the lines and sets */
     const RevisionMap *map;
-    NodeSet left; /* not emitted yet */
-    Line *lines;
-    size_t line_count;
-    size_t line_capacity;
+    NodeSet left;   /* not emitted yet */
+    NodeSet around; /* all at or below the set's tops, without what was emitted */
+    NodeSet seen;   /* of one search */
+    NodeList pending;
+    NodeList lines;
     NodeList out;
 } Sorter;
 
-static void line_open(Sorter *sorter, size_t index, size_t node)
-{
-    if (index == sorter->line_capacity) {
-        size_t capacity = sorter->line_capacity == 0 ? 8 : 2 * sorter->line_capacity;
-        sorter->lines = arena_grow(sorter->scratch, sorter->lines, sorter->line_count, capacity,
-                                   sizeof *sorter->lines);
-        sorter->line_capacity = capacity;
-    }
-    Line *line = &sorter->lines[index];
-    const NodeList from = {.items = &node, .count = 1};
-    line->at = node;
-    if (line->builds_on.words == NULL)
-        line->builds_on = node_set(sorter->scratch, sorter->map);
-    else
-        memset(line->builds_on.words, 0, (sorter->map->count / 64 + 1) * sizeof(uint64_t));
-    if (index == sorter->line_count)
-        sorter->line_count++;
-    AUTO_ARENA Arena *pending = arena_new();
-    graph_reach(pending, sorter->map, &from, EDGES_BELOW, line->builds_on);
-}
-
 static bool is_open(const Sorter *sorter, size_t node)
 {
-    for (size_t i = 0; i < sorter->line_count; i++) {
-        if (sorter->lines[i].at == node)
-            return true;
+    return node_list_has(&sorter->lines, node);
+}
+
+static void seen_above_add(Sorter *sorter, size_t node)
+{
+    const NodeList *above = &sorter->map->nodes[node].above;
+    for (size_t i = 0; i < above->count; i++) {
+        size_t next = above->items[i];
+        if (!node_set_has(sorter->around, next) || node_set_has(sorter->seen, next))
+            continue;
+        node_set_add(sorter->seen, next);
+        node_list_append(sorter->scratch, &sorter->pending, next);
     }
-    return false;
+}
+
+/* The first line that builds on the node of line `index`; `index` itself when none does. */
+static size_t line_waits_for(Sorter *sorter, size_t index)
+{
+    sorter->pending.count = 0;
+    seen_above_add(sorter, sorter->lines.items[index]);
+    if (sorter->pending.count == 0)
+        return index;
+    for (size_t done = 0; done < sorter->pending.count; done++)
+        seen_above_add(sorter, sorter->pending.items[done]);
+    size_t first = index;
+    for (size_t i = 0; i < sorter->lines.count && first == index; i++) {
+        if (node_set_has(sorter->seen, sorter->lines.items[i]))
+            first = i;
+    }
+    for (size_t i = 0; i < sorter->pending.count; i++)
+        node_set_remove(sorter->seen, sorter->pending.items[i]);
+    return first;
 }
 
 /* A dependency that is not among the normalized ones comes up with an ancestor that declares it; of
@@ -104,39 +106,35 @@ static void orphans_open(Sorter *sorter, const Node *node)
         for (size_t j = 0; j < above->count && !awaited; j++)
             awaited = node_set_has(sorter->left, above->items[j]);
         if (!awaited)
-            line_open(sorter, sorter->line_count, next);
+            node_list_append(sorter->scratch, &sorter->lines, next);
     }
 }
 
 /* Takes the node of line `index` and moves the line on; gives the line to go on with. */
 static size_t line_take(Sorter *sorter, size_t index)
 {
-    Line *line = &sorter->lines[index];
-    size_t taken = line->at;
+    size_t taken = sorter->lines.items[index];
     const Node *node = &sorter->map->nodes[taken];
     sorter->out.items[sorter->out.count++] = taken;
     node_set_remove(sorter->left, taken);
+    node_set_remove(sorter->around, taken);
     bool moved = false;
     for (size_t i = 0; i < node->normalized.count; i++) {
         size_t next = node->normalized.items[i];
         if (!node_set_has(sorter->left, next) || is_open(sorter, next))
             continue;
-        if (!moved && node->normalized.count == 1 && node->below.count == 1) {
-            line->at = next; /* a plain line: its set only loses what was taken */
-            node_set_remove(line->builds_on, taken);
-        } else {
-            line_open(sorter, moved ? sorter->line_count : index, next);
-            line = &sorter->lines[index];
-        }
+        if (moved)
+            node_list_append(sorter->scratch, &sorter->lines, next);
+        else
+            sorter->lines.items[index] = next;
         moved = true;
     }
     orphans_open(sorter, node);
     if (moved)
         return index;
-    line = &sorter->lines[index];
-    Line closed = *line;
-    memmove(line, line + 1, (sorter->line_count - index - 1) * sizeof *line);
-    sorter->lines[--sorter->line_count] = closed; /* its set serves the next line */
+    size_t *line = &sorter->lines.items[index];
+    memmove(line, line + 1, (sorter->lines.count - index - 1) * sizeof *line);
+    sorter->lines.count--;
     return index == 0 ? 0 : index - 1;
 }
 
@@ -144,27 +142,26 @@ NodeList graph_sort(Arena *arena, const RevisionMap *map, NodeSet set)
 {
     AUTO_ARENA Arena *scratch = arena_new();
     Sorter sorter = {
-        .arena = arena, .scratch = scratch, .map = map, .left = node_set(scratch, map)};
+        .scratch = scratch,
+        .map = map,
+        .left = node_set(scratch, map),
+        .around = node_set(scratch, map),
+        .seen = node_set(scratch, map),
+    };
     sorter.out.items = ARENA_ARRAY(arena, size_t, map->count);
-    for (size_t i = 0; i < map->count; i++) {
-        if (node_set_has(set, i))
-            node_set_add(sorter.left, i);
-    }
+    memcpy(sorter.left.words, set.words, (map->count / 64 + 1) * sizeof *set.words);
     for (size_t i = 0; i < map->count; i++) {
         bool top = node_set_has(set, i);
         for (size_t j = 0; top && j < map->nodes[i].above.count; j++)
             top = !node_set_has(set, map->nodes[i].above.items[j]);
         if (top)
-            line_open(&sorter, sorter.line_count, i);
+            node_list_append(scratch, &sorter.lines, i);
     }
+    graph_reach(scratch, map, &sorter.lines, EDGES_BELOW, sorter.around);
     size_t index = 0;
-    while (sorter.line_count > 0) {
-        size_t waits_for = index;
-        for (size_t i = 0; i < sorter.line_count && waits_for == index; i++) {
-            if (i != index && node_set_has(sorter.lines[i].builds_on, sorter.lines[index].at))
-                waits_for = i;
-        }
-        index = waits_for != index ? waits_for : line_take(&sorter, index);
+    while (sorter.lines.count > 0) {
+        size_t first = line_waits_for(&sorter, index);
+        index = first != index ? first : line_take(&sorter, index);
     }
     return sorter.out;
 }

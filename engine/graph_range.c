@@ -122,26 +122,46 @@ static bool is_on_plain_line(const Node *node)
     return node->above.count <= 1 && node->parents.count <= 1;
 }
 
+static void labels_add(Arena *arena, StrList *labels, const Node *node)
+{
+    for (size_t i = 0; i < node->script->labels.count; i++)
+        strlist_add(arena, labels, node->script->labels.items[i]);
+}
+
+/* Own labels and those of the ancestors; what has none is passed over. */
+static void labels_below(Arena *arena, const RevisionMap *map, size_t index, StrList *labels)
+{
+    AUTO_ARENA Arena *scratch = arena_new();
+    NodeSet seen = node_set(scratch, map);
+    NodeList pending = {0};
+    node_list_append(scratch, &pending, map->nodes[index].labels_from);
+    while (pending.count > 0) {
+        size_t at = pending.items[--pending.count];
+        if (node_set_has(seen, at) || !map->nodes[at].is_labelled)
+            continue;
+        node_set_add(seen, at);
+        labels_add(arena, labels, &map->nodes[at]);
+        const NodeList *parents = &map->nodes[at].parents;
+        for (size_t i = 0; i < parents->count; i++)
+            node_list_append(scratch, &pending, map->nodes[parents->items[i]].labels_from);
+    }
+}
+
 StrList graph_branch_labels(Arena *arena, const RevisionMap *map, const char *id)
 {
     StrList labels = {0};
     long index = graph_index(map, id);
     if (index == NO_NODE || map->label_count == 0)
         return labels;
-    AUTO_ARENA Arena *scratch = arena_new();
-    NodeSet from = node_set(scratch, map);
-    size_t at = (size_t)index;
-    const NodeList start = {.items = &at, .count = 1};
-    graph_reach(scratch, map, &start, EDGES_PARENTS, from);
-    while (is_on_plain_line(&map->nodes[at]) && map->nodes[at].children.count == 1) {
-        at = map->nodes[at].children.items[0];
-        if (!is_on_plain_line(&map->nodes[at]))
+    if (map->nodes[index].is_labelled)
+        labels_below(arena, map, (size_t)index, &labels);
+    const Node *node = &map->nodes[index];
+    while (is_on_plain_line(node) && node->children.count == 1) {
+        node = &map->nodes[node->children.items[0]];
+        if (!is_on_plain_line(node))
             break;
-        node_set_add(from, at);
+        labels_add(arena, &labels, node);
     }
-    for (size_t i = 0; i < map->label_count; i++) {
-        if (node_set_has(from, map->labels[i].node))
-            strlist_add(arena, &labels, map->labels[i].name);
-    }
+    strlist_sort(&labels);
     return labels;
 }
