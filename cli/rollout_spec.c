@@ -53,7 +53,7 @@ typedef struct SpecFile {
     uint64_t rollback_until_ms;
     uint64_t unknown_deadline_ms;
     int64_t approvals;
-    const ConfigNode *gates;
+    ConfigList gates;
     ConfigList windows;
     const ConfigNode *newcomers;
 } SpecFile;
@@ -143,6 +143,38 @@ static const ConfigField window_fields[] = {
 };
 static const ConfigTable window_table = CONFIG_TABLE_OF(WindowPart, window_fields);
 
+typedef struct GatePart {
+    const char *name;
+    const char *person;
+    const char *command;
+    StrList when;
+    uint64_t interval_ms;
+    int64_t attempts;
+    uint64_t timeout_ms;
+} GatePart;
+
+static const ConfigField gate_fields[] = {
+    FIELD(GatePart, "name", CONFIG_STRING, name, .required = true, .max = 63, .help = "for people"),
+    FIELD(GatePart, "person", CONFIG_STRING, person,
+          .help = "somebody resumes the rollout; the text says what to look at"),
+    FIELD(GatePart, "command", CONFIG_NAME, command,
+          .help = "one of the coordinator's gate-commands"),
+    FIELD(GatePart, "when", CONFIG_STRINGS, when, .max = 3,
+          .help = "before, during, after a wave; default after"),
+    FIELD(GatePart, "interval", CONFIG_DURATION, interval_ms, .min = 100, .max = 86400000,
+          .help = "between two looks; default 10s"),
+    FIELD(GatePart, "attempts", CONFIG_INTEGER, attempts, .min = 1, .max = 1000,
+          .help = "errors in a row before it is inconclusive; default 4"),
+    FIELD(GatePart, "timeout", CONFIG_DURATION, timeout_ms, .min = 100, .max = 86400000,
+          .help = "of one look; default 1m"),
+};
+static const GatePart gate_defaults = {
+    .person = "", .command = "", .interval_ms = 10000, .attempts = 4, .timeout_ms = 60000};
+static const ConfigTable gate_table = {.fields = gate_fields,
+                                       .count = sizeof gate_fields / sizeof gate_fields[0],
+                                       .size = sizeof(GatePart),
+                                       .defaults = &gate_defaults};
+
 static const ConfigField fields[] = {
     FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true, .help = "name"),
     FIELD(SpecFile, "bundle", CONFIG_PATH, bundle, .required = true, .help = "signed bundle file"),
@@ -174,7 +206,8 @@ static const ConfigField fields[] = {
           .max = 86400000, .help = "a silent shard counts as failed after this; default 2m"),
     FIELD(SpecFile, "approvals", CONFIG_INTEGER, approvals, .min = 0, .max = 20,
           .help = "operators beside the author"),
-    FIELD(SpecFile, "gates", CONFIG_NODE, gates, .help = "not in this version"),
+    FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &gate_table, .max = LIMIT_PLAN_GATES,
+          .help = "what lets waves open and end"),
     FIELD(SpecFile, "windows", CONFIG_TABLES, windows, .table = &window_table,
           .max = LIMIT_PLAN_WINDOWS, .help = "when shards may be begun; default always"),
     FIELD(SpecFile, "newcomers", CONFIG_NODE, newcomers, .help = "hold"),
@@ -439,6 +472,51 @@ static void windows_read(Arena *arena, Config *config, const ConfigList *list,
     }
 }
 
+static uint32_t when_read(Config *config, const ConfigNode *node, const StrList *words)
+{
+    static const char *const names[] = {"before", "during", "after"};
+    uint32_t when = words->count == 0 ? GATE_AFTER : 0;
+    for (size_t i = 0; i < words->count; i++) {
+        uint32_t bit = 0;
+        for (uint32_t k = 0; k < 3; k++)
+            bit |= strcmp(words->items[i], names[k]) == 0 ? 1U << k : 0;
+        if (bit == 0)
+            config_problem_type(config, config_node_get(node, "when"),
+                                "before, during, after, or a list of them");
+        when |= bit;
+    }
+    return when;
+}
+
+static void gates_read(Arena *arena, Config *config, const ConfigList *list, const ConfigNode *node,
+                       Pgtide__V1__MakePlan *plan)
+{
+    const GatePart *parts = list->items;
+    plan->n_gates = list->count;
+    plan->gates = ARENA_ARRAY(arena, Pgtide__V1__Gate *, list->count + 1);
+    for (size_t i = 0; i < list->count; i++) {
+        const GatePart *part = &parts[i];
+        Pgtide__V1__Gate *gate = ARENA_NEW(arena, Pgtide__V1__Gate);
+        pgtide__v1__gate__init(gate);
+        bool person = part->person[0] != '\0';
+        gate->name = proto_from_text(part->name);
+        gate->kind = person ? PGTIDE__V1__GATE_KIND__GATE_KIND_PERSON
+                            : PGTIDE__V1__GATE_KIND__GATE_KIND_COMMAND;
+        gate->text = proto_from_text(person ? part->person : part->command);
+        gate->when = when_read(config, config_node_item(node, i), &part->when);
+        gate->interval_ms = (uint32_t)part->interval_ms;
+        gate->attempts = (uint32_t)part->attempts;
+        gate->timeout_ms = (uint32_t)part->timeout_ms;
+        plan->gates[i] = gate;
+        if (person == (part->command[0] != '\0'))
+            config_problem(config, config_node_item(node, i),
+                           "gate '%s' needs one of `person` and `command`", part->name);
+        if (person && (gate->when & GATE_DURING) != 0)
+            config_problem(config, config_node_item(node, i),
+                           "gate '%s': a person looks before or after a wave", part->name);
+    }
+}
+
 static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
 {
     Pgtide__V1__Policy *policy = ARENA_NEW(arena, Pgtide__V1__Policy);
@@ -468,8 +546,6 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
 
 static void unsupported_refuse(Config *config, const SpecFile *file)
 {
-    if (file->gates != NULL)
-        config_problem(config, file->gates, "'gates' are not supported by this version yet");
     if (file->newcomers != NULL && (config_node_text(file->newcomers) == NULL ||
                                     strcmp(config_node_text(file->newcomers), "hold") != 0))
         config_problem(config, file->newcomers, "'newcomers' can only be 'hold' in this version");
@@ -489,6 +565,8 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
             config_problem(config, config_node_get(config_root(config), "downgrade"),
                            "'target' and 'downgrade' exclude each other");
         waves_read(arena, config, file.waves, &spec.plan);
+        gates_read(arena, config, &file.gates, config_node_get(config_root(config), "gates"),
+                   &spec.plan);
         windows_read(arena, config, &file.windows, config_node_get(config_root(config), "windows"),
                      &spec.plan);
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);

@@ -105,6 +105,32 @@ typedef struct ScopeBudget {
     uint32_t value;
 } ScopeBudget;
 
+typedef enum GateKind {
+    GATE_KIND_UNSPECIFIED,
+    GATE_KIND_SQL,        /* text on each migrated shard of the wave: true, false, or NULL */
+    GATE_KIND_LAG,        /* replicas of the wave's servers: at most `limit` ms behind */
+    GATE_KIND_LOAD,       /* sessions of its servers: `limit` active, `waiting_max` waiting */
+    GATE_KIND_PROMETHEUS, /* text is a query, `success` what must hold of its result */
+    GATE_KIND_COMMAND,    /* text names a command of the coordinator's configuration */
+    GATE_KIND_PERSON,     /* somebody resumes the rollout */
+    GATE_KIND_COUNT
+} GateKind;
+
+enum { GATE_BEFORE = 1, GATE_DURING = 2, GATE_AFTER = 4, GATE_WHEN_ALL = 7 };
+
+typedef struct GatePlan {
+    const char *name;
+    GateKind kind;
+    uint32_t when; /* GATE_BEFORE a wave opens, DURING its work and bake, AFTER its bake */
+    const char *text;
+    const char *success; /* "result < 0.01" */
+    uint64_t limit;
+    uint64_t waiting_max;
+    uint32_t interval_ms; /* between two looks */
+    uint32_t attempts;    /* errors of the provider in a row before it is inconclusive */
+    uint32_t timeout_ms;  /* of one look */
+} GatePlan;
+
 typedef struct PlanHeader {
     Uuid fleet_id;
     Uuid rollout_id;
@@ -126,6 +152,8 @@ typedef struct PlanHeader {
     size_t window_count;
     ScopeBudget *budgets; /* beside those of waves and fleet */
     size_t budget_count;
+    GatePlan *gates;
+    size_t gate_count;
 } PlanHeader;
 
 /* One shard of a plan, frozen. */

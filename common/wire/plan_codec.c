@@ -92,6 +92,63 @@ static Pgtide__V1__ScopeBudget **budgets_encode(Arena *arena, const PlanHeader *
     return items;
 }
 
+static ErrCode gate_decode(const Pgtide__V1__Gate *in, GatePlan *out, Error *err)
+{
+    CHECK(proto_identifier(in->name, "gate name", false, &out->name, err));
+    CHECK(proto_enum((int)in->kind, GATE_KIND_COUNT, "gate kind", err));
+    CHECK(proto_text(in->success, "gate condition", &out->success, err));
+    if (strlen(in->text) > LIMIT_GATE_TEXT_BYTES) {
+        return err_set(err, ERR_LIMIT, "gate %s has more than %d bytes", in->name,
+                       LIMIT_GATE_TEXT_BYTES);
+    }
+    if (in->when == 0 || in->when > GATE_WHEN_ALL || in->interval_ms == 0 || in->attempts == 0 ||
+        in->timeout_ms == 0) {
+        return err_set(err, ERR_PROTOCOL, "gate %s says not when, or how often", in->name);
+    }
+    out->kind = (GateKind)in->kind;
+    out->when = in->when;
+    out->text = in->text;
+    out->limit = in->limit;
+    out->waiting_max = in->waiting_max;
+    out->interval_ms = in->interval_ms;
+    out->attempts = in->attempts;
+    out->timeout_ms = in->timeout_ms;
+    return ERR_OK;
+}
+
+ErrCode gates_decode(Arena *arena, Pgtide__V1__Gate *const *items, size_t count,
+                     GatePlan **ret_gates, Error *err)
+{
+    CHECK(proto_count(count, LIMIT_PLAN_GATES, "gates", err));
+    GatePlan *gates = ARENA_ARRAY(arena, GatePlan, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(gate_decode(items[i], &gates[i], err));
+    }
+    *ret_gates = gates;
+    return ERR_OK;
+}
+
+static Pgtide__V1__Gate **gates_encode(Arena *arena, const PlanHeader *header)
+{
+    Pgtide__V1__Gate **items = ARENA_ARRAY(arena, Pgtide__V1__Gate *, header->gate_count + 1);
+    for (size_t i = 0; i < header->gate_count; i++) {
+        const GatePlan *gate = &header->gates[i];
+        items[i] = ARENA_NEW(arena, Pgtide__V1__Gate);
+        pgtide__v1__gate__init(items[i]);
+        items[i]->name = proto_from_text(gate->name);
+        items[i]->kind = (Pgtide__V1__GateKind)gate->kind;
+        items[i]->when = gate->when;
+        items[i]->text = proto_from_text(gate->text);
+        items[i]->success = proto_from_text(gate->success);
+        items[i]->limit = gate->limit;
+        items[i]->waiting_max = gate->waiting_max;
+        items[i]->interval_ms = gate->interval_ms;
+        items[i]->attempts = gate->attempts;
+        items[i]->timeout_ms = gate->timeout_ms;
+    }
+    return items;
+}
+
 static Pgtide__V1__Window **windows_encode(Arena *arena, const PlanHeader *header)
 {
     Pgtide__V1__Window **items = ARENA_ARRAY(arena, Pgtide__V1__Window *, header->window_count + 1);
@@ -137,6 +194,8 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     out->window_count = in->n_windows;
     CHECK(budgets_decode(arena, in->budgets, in->n_budgets, &out->budgets, err));
     out->budget_count = in->n_budgets;
+    CHECK(gates_decode(arena, in->gates, in->n_gates, &out->gates, err));
+    out->gate_count = in->n_gates;
     return policy_decode(in->policy, &out->policy, err);
 }
 
@@ -187,6 +246,8 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.windows = windows_encode(arena, header);
     out.n_budgets = header->budget_count;
     out.budgets = budgets_encode(arena, header);
+    out.n_gates = header->gate_count;
+    out.gates = gates_encode(arena, header);
     *ret_bytes = proto_pack(arena, &out.base, ret_length);
     return ERR_OK;
 }

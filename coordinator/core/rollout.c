@@ -113,6 +113,7 @@ ErrCode rollout_new(const PlanHeader *header, const PlanShard *shards, size_t sh
     make_shards(r);
     make_waves(r);
     rollout_scopes_make(r);
+    r->gates = xcalloc(header->gate_count + 1, sizeof *r->gates);
     *ret_rollout = r;
     return ERR_OK;
 }
@@ -130,6 +131,7 @@ void rollout_free(Rollout *rollout)
     free(rollout->cluster_load);
     free(rollout->database_load);
     rollout_scopes_free(rollout);
+    free(rollout->gates);
     free(rollout->flying);
     free(rollout->due);
     free(rollout);
@@ -176,6 +178,7 @@ static ErrCode on_resume(RolloutStep *step, const RolloutEvent *event, Error *er
 {
     if (step->rollout->state != ROLLOUT_PAUSED)
         return refuse(step->rollout, "resumed", err);
+    rollout_gates_resume(step, &event->command);
     decide_state(step, ROLLOUT_RECORD_STATE, ROLLOUT_RUNNING, &event->command);
     step->rollout->stop_due = false;
     return ERR_OK;
@@ -371,6 +374,10 @@ static ErrCode take_event(RolloutStep *step, const RolloutEvent *event, Error *e
     case ROLLOUT_EVENT_BRAKE:
         if (!over)
             rollout_on_brake(step, event->brake);
+        return ERR_OK;
+    case ROLLOUT_EVENT_GATE:
+        if (!over)
+            rollout_on_gate(step, &event->gate);
         return ERR_OK;
     case ROLLOUT_EVENT_WINDOW:
         if (!over)

@@ -433,6 +433,19 @@ static ErrCode apply_set(Rollout *r, const RolloutRecord *record, Error *err)
     return ERR_OK;
 }
 
+static ErrCode apply_gate_passed(Rollout *r, const RolloutRecord *record, Error *err)
+{
+    CHECK(record->value < r->header->gate_count && record->wave < r->wave_count &&
+              (record->setting == GATE_BEFORE || record->setting == GATE_AFTER),
+          "gate %u of wave %u", record->value, record->wave);
+    RolloutGate *gate = &r->gates[record->value];
+    uint32_t *passed = record->setting == GATE_BEFORE ? &gate->passed_before : &gate->passed_after;
+    CHECK(*passed <= record->wave, "gate %u has let wave %u pass already", record->value,
+          record->wave);
+    *passed = record->wave + 1;
+    return ERR_OK;
+}
+
 static ErrCode apply_wave_state(Rollout *r, const RolloutRecord *record, Error *err)
 {
     CHECK(r->wave_opened && record->wave == r->wave, "wave %u is not the open one", record->wave);
@@ -473,6 +486,9 @@ static ErrCode apply_state(Rollout *r, const RolloutRecord *record, Error *err)
           rollout_state_name(record->state));
     if (r->state == ROLLOUT_ROLLING_BACK)
         r->policy_done = true;
+    CHECK(record->value <= r->header->gate_count, "paused for gate %u", record->value);
+    r->waits_gate = record->state == ROLLOUT_PAUSED ? record->value : 0;
+    r->waits_when = record->setting;
     set_state(r, record->state, record);
     return ERR_OK;
 }
@@ -533,6 +549,8 @@ static ErrCode apply_kind(Rollout *r, const RolloutRecord *record, Error *err)
         return apply_skipped(r, record, err);
     case ROLLOUT_RECORD_SET:
         return apply_set(r, record, err);
+    case ROLLOUT_RECORD_GATE_PASSED:
+        return apply_gate_passed(r, record, err);
     case ROLLOUT_RECORD_UNSPECIFIED:
     case ROLLOUT_RECORD_KIND_COUNT:
         break;
@@ -558,6 +576,6 @@ const char *rollout_record_kind_name(RolloutRecordKind kind)
         "unspecified", "started",     "wave-opened",   "dispatched",   "resent",
         "recalled",    "shard-ended", "shard-unknown", "shard-known",  "shard-overdue",
         "take-back",   "wave-baking", "wave-done",     "stop-decided", "abort-decided",
-        "state",       "retried",     "skipped",       "set"};
+        "state",       "retried",     "skipped",       "set",          "gate-passed"};
     return (unsigned)kind < ROLLOUT_RECORD_KIND_COUNT ? names[kind] : "unspecified";
 }

@@ -230,6 +230,8 @@ static bool move_wave(RolloutStep *step)
 {
     Rollout *r = step->rollout;
     if (!r->wave_opened) {
+        if (!rollout_gates_pass(step, 0, GATE_BEFORE))
+            return false;
         decide_wave(step, ROLLOUT_RECORD_WAVE_OPENED, 0);
         return true;
     }
@@ -240,6 +242,8 @@ static bool move_wave(RolloutStep *step)
         if (wave->unsettled > 0)
             return false;
         if (last || r->header->waves[r->wave].bake_ms == 0) {
+            if (!rollout_gates_pass(step, r->wave, GATE_AFTER))
+                return false;
             decide_wave(step, ROLLOUT_RECORD_WAVE_DONE, r->wave);
             return true;
         }
@@ -247,7 +251,7 @@ static bool move_wave(RolloutStep *step)
         decide_wave(step, ROLLOUT_RECORD_WAVE_BAKING, r->wave);
         return true;
     case WAVE_BAKING:
-        if (step->now_ms < wave->bake_until_ms)
+        if (step->now_ms < wave->bake_until_ms || !rollout_gates_pass(step, r->wave, GATE_AFTER))
             return false;
         decide_wave(step, ROLLOUT_RECORD_WAVE_DONE, r->wave);
         return true;
@@ -261,6 +265,8 @@ static bool move_wave(RolloutStep *step)
         if (r->durable < r->wave_done_number)
             return false; /* the next one opens when this one's end can't be forgotten */
         INVARIANT(I6, wave->unsettled == 0 && r->durable >= r->wave_done_number);
+        if (!rollout_gates_pass(step, r->wave + 1, GATE_BEFORE))
+            return false;
         decide_wave(step, ROLLOUT_RECORD_WAVE_OPENED, r->wave + 1);
         return true;
     case WAVE_WAITING:
@@ -380,6 +386,7 @@ void rollout_advance(RolloutStep *step)
     if (r->state == ROLLOUT_RUNNING)
         while (move_wave(step)) {
         }
+    rollout_gates_watch(step);
     bool halted = r->state == ROLLOUT_HALTED && !r->policy_done && !rollout_is_draining(r);
     if (r->wave_opened &&
         (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_ROLLING_BACK || halted))

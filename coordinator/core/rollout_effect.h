@@ -16,6 +16,7 @@ typedef enum RolloutEffectKind {
                                 core sends again */
     ROLLOUT_EFFECT_SEND_STOP, /* stop */
     ROLLOUT_EFFECT_TIMER,     /* at_ms: give TICK then; replaces the former timer; 0 = none */
+    ROLLOUT_EFFECT_GATE,      /* gate: look at it once, then give GATE */
     ROLLOUT_EFFECT_CHANGED,   /* a view changed: what it shows is durable */
     ROLLOUT_EFFECT_COUNT
 } RolloutEffectKind;
@@ -31,12 +32,20 @@ typedef struct RolloutSendStop {
     const char *reason;
 } RolloutSendStop;
 
+typedef struct RolloutLookAtGate {
+    uint32_t gate; /* of the header */
+    uint32_t wave; /* that is about to open, is at work, or has baked */
+    uint32_t when; /* GATE_BEFORE, GATE_DURING or GATE_AFTER */
+    uint64_t token;
+} RolloutLookAtGate;
+
 typedef struct RolloutEffect {
     RolloutEffectKind kind;
     union {
         const RolloutRecord *record;
         RolloutSendRun run;
         RolloutSendStop stop;
+        RolloutLookAtGate gate;
         uint64_t at_ms;
     };
 } RolloutEffect;

@@ -19,6 +19,7 @@ typedef enum RolloutEventKind {
     ROLLOUT_EVENT_SKIP,       /* command, with shards: pending ones are left out */
     ROLLOUT_EVENT_SET,        /* command, with setting and value */
     ROLLOUT_EVENT_BRAKE,      /* brake: the fleet's brake was put on or taken off */
+    ROLLOUT_EVENT_GATE,       /* gate: what a look at a gate has found */
     ROLLOUT_EVENT_WINDOW,     /* window: its windows together have opened, or close */
     ROLLOUT_EVENT_AGENT_UP,   /* agent: it can be reached, with a boot nonce that is new or again
                                  after   AGENT_DOWN; what was in flight on it is sent again */
@@ -38,6 +39,23 @@ typedef enum RolloutSetting {
     ROLLOUT_SETTING_CONCURRENCY_DATABASE = 4,
     ROLLOUT_SETTING_COUNT
 } RolloutSetting;
+
+typedef enum GateVerdict {
+    GATE_UNSPECIFIED,
+    GATE_SUCCEEDED,    /* go on */
+    GATE_FAILED,       /* stop; the policy acts */
+    GATE_INCONCLUSIVE, /* pause: a person looks */
+    GATE_ERROR,        /* the provider could not say; asked again, then inconclusive */
+    GATE_VERDICT_COUNT
+} GateVerdict;
+
+/* The answer to an EFFECT_GATE. */
+typedef struct RolloutGateEvent {
+    uint32_t gate;
+    uint64_t token; /* the effect's: an answer to an older look does nothing */
+    GateVerdict verdict;
+    const char *message;
+} RolloutGateEvent;
 
 /* Where the plan's windows stand; the shell has the calendar. */
 typedef enum RolloutWindow {
@@ -69,6 +87,7 @@ typedef struct RolloutEvent {
         RolloutCommand command;
         bool brake;
         RolloutWindow window;
+        RolloutGateEvent gate;
         uint32_t agent; /* rollout_agent_find() */
         RolloutJobEvent job;
         uint64_t persisted; /* RolloutRecord.number */

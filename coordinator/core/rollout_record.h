@@ -25,10 +25,12 @@ typedef enum RolloutRecordKind {
     ROLLOUT_RECORD_WAVE_DONE = 12,    /* wave */
     ROLLOUT_RECORD_STOP_DECIDED = 13, /* wave, reason; halted; no forward dispatch from here on */
     ROLLOUT_RECORD_ABORT_DECIDED = 14, /* who, reason; halted until nothing is in flight */
-    ROLLOUT_RECORD_STATE = 15,         /* state, who, reason */
+    ROLLOUT_RECORD_STATE = 15,         /* state, who, reason; paused by a gate: setting = when,
+                                          value = gate + 1 */
     ROLLOUT_RECORD_RETRIED = 16,       /* shards, who, reason: failed or skipped, wanted again */
     ROLLOUT_RECORD_SKIPPED = 17,       /* shards, who, reason: left out until they are retried */
     ROLLOUT_RECORD_SET = 18,           /* setting, value, who, reason */
+    ROLLOUT_RECORD_GATE_PASSED = 19,   /* wave, setting = when, value = gate, who, reason */
     ROLLOUT_RECORD_KIND_COUNT
 } RolloutRecordKind;
 
@@ -60,7 +62,7 @@ typedef struct RolloutRecord {
     const char *reason;
     RolloutShardRecord *shards;
     size_t shard_count;
-    uint32_t setting; /* RolloutSetting */
+    uint32_t setting; /* RolloutSetting; with GATE_PASSED, GATE_BEFORE or GATE_AFTER */
     uint32_t value;
 } RolloutRecord;
 

@@ -138,8 +138,11 @@ void rollout_set_timer(RolloutStep *step)
     }
     const RolloutWave *wave = &r->waves[r->wave];
     if (r->state == ROLLOUT_RUNNING && r->wave_opened && wave->state == WAVE_BAKING &&
-        (at_ms == 0 || wave->bake_until_ms < at_ms))
+        wave->bake_until_ms > step->now_ms && (at_ms == 0 || wave->bake_until_ms < at_ms))
         at_ms = wave->bake_until_ms;
+    uint64_t gate_ms = rollout_gates_timer(r, step->now_ms);
+    if (gate_ms != 0 && (at_ms == 0 || gate_ms < at_ms))
+        at_ms = gate_ms;
     if (at_ms == r->timer_ms)
         return;
     r->timer_ms = at_ms;

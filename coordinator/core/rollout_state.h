@@ -106,6 +106,20 @@ typedef struct RolloutScope {
     uint32_t over; /* groups over their budget */
 } RolloutScope;
 
+/* A gate, as far as the wave it is about next. */
+typedef struct RolloutGate {
+    uint32_t passed_before; /* waves that it has let open: wave number + 1 of the last */
+    uint32_t passed_after;  /* waves that it has let end */
+    /* Of this process. */
+    bool asked; /* a look is under way */
+    uint32_t when;
+    uint64_t token;
+    uint32_t errors;     /* of its provider, in a row */
+    uint64_t next_ms;    /* no look before */
+    GateVerdict verdict; /* of the last look */
+    const char *message;
+} RolloutGate;
+
 struct Rollout {
     const PlanHeader *header;
     const PlanShard *plan;
@@ -119,6 +133,10 @@ struct Rollout {
     uint32_t *host_load; /* jobs in flight */
     uint32_t *cluster_load;
     uint32_t *database_load;
+    RolloutGate *gates;  /* as header->gates */
+    uint32_t waits_gate; /* paused for this gate (+ 1) at that moment; 0 = by an operator */
+    uint32_t waits_when;
+    uint64_t gate_token;  /* of the last look asked for */
     RolloutScope *scopes; /* as header->budgets */
     uint32_t scope_count;
 
@@ -191,6 +209,17 @@ MUST_CHECK ErrCode rollout_on_skip(RolloutStep *step, const RolloutCommand *comm
 MUST_CHECK ErrCode rollout_on_set(RolloutStep *step, const RolloutCommand *command, Error *err);
 void rollout_on_brake(RolloutStep *step, bool braked);
 void rollout_on_window(RolloutStep *step, RolloutWindow window);
+
+/* rollout_gate.c */
+/* Whether all gates of that moment let the wave go on; asks those that have not said so. */
+bool rollout_gates_pass(RolloutStep *step, uint32_t wave, uint32_t when);
+/* Gates that are looked at while the wave is at work. */
+void rollout_gates_watch(RolloutStep *step);
+void rollout_on_gate(RolloutStep *step, const RolloutGateEvent *event);
+/* After a pause: gates are asked afresh; those that wait for a person are passed by `who`. */
+void rollout_gates_resume(RolloutStep *step, const RolloutCommand *command);
+/* When the next look is due; 0 = none. */
+uint64_t rollout_gates_timer(const Rollout *rollout, uint64_t now_ms);
 
 /* rollout_budget.c */
 void rollout_scopes_make(Rollout *rollout);

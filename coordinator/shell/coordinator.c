@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "gates.h"
 #include "named_limits.h"
 
 #include <stdlib.h>
@@ -252,8 +253,10 @@ ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
                           JournalOnPersisted on_persisted, void *context, Error *err)
 {
     ErrCode code = journal_start(coordinator->journal, loop, on_persisted, context, err);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
+        coordinator->gates = gates_new(coordinator, loop);
         code = rollouts_recover(coordinator->rollouts, err);
+    }
     return code;
 }
 
@@ -261,6 +264,7 @@ void coordinator_free(Coordinator *coordinator)
 {
     if (coordinator == NULL)
         return;
+    gates_free(coordinator->gates);
     journal_close(coordinator->journal);
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);

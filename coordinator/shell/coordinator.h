@@ -49,7 +49,8 @@ struct Coordinator {
     Quarantine *quarantine;
     Rollouts *rollouts;
     RequestMemory *requests;
-    CommandSink sink; /* send NULL: nowhere */
+    struct Gates *gates; /* NULL before the start */
+    CommandSink sink;    /* send NULL: nowhere */
     MadePlan made[COORDINATOR_MADE_PLANS];
     size_t made_count;       /* ever */
     bool admissions_changed; /* the loop has to renew who may connect */

@@ -2,6 +2,7 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "gates.h"
 #include "named_limits.h"
 #include "requests.h"
 
@@ -249,6 +250,7 @@ static void turn(uv_idle_t *wake)
     bus_tick(loop->bus);
     if (coordinator_outranked_by(coordinator) == NULL)
         rollouts_tick(coordinator->rollouts);
+    gates_take(coordinator->gates);
     look_at_waiters(loop);
     send_due_replies(loop);
     arena_reset(loop->arena);

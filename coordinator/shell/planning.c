@@ -3,6 +3,7 @@
 #include "bundle.h"
 #include "codec_common.h"
 #include "digest.h"
+#include "gates.h"
 #include "named_limits.h"
 #include "select.h"
 
@@ -247,6 +248,17 @@ static ErrCode read_windows(Planning *planning, const Pgtide__V1__MakePlan *requ
     return code;
 }
 
+static ErrCode read_gates(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
+{
+    PlanHeader *header = &planning->header;
+    ErrCode code =
+        gates_decode(planning->arena, request->gates, request->n_gates, &header->gates, err);
+    header->gate_count = request->n_gates;
+    for (size_t i = 0; i < request->n_gates && code == ERR_OK; i++)
+        code = gates_check(planning->coordinator, &header->gates[i], err);
+    return code;
+}
+
 static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *request,
                            const char *author, Error *err)
 {
@@ -264,6 +276,8 @@ static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *reque
                                   &planning->header.budgets, err);
     if (code == ERR_OK)
         code = read_windows(planning, request, err);
+    if (code == ERR_OK)
+        code = read_gates(planning, request, err);
     if (code != ERR_OK)
         return code;
     return read_policy(coordinator, request->policy, &planning->header.policy, err);

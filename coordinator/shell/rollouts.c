@@ -7,6 +7,7 @@
 #include "coordinator.h"
 
 #include "digest.h"
+#include "gates.h"
 #include "named_limits.h"
 #include "uuid_map.h"
 
@@ -374,6 +375,9 @@ static void execute(Rollouts *rollouts, RolloutEntry *entry, const RolloutEffect
                     &(Command){.kind = COMMAND_STOP,
                                .stop = {entry->header.rollout_id, effect->stop.reason}});
             break;
+        case ROLLOUT_EFFECT_GATE:
+            gates_look(rollouts->coordinator->gates, entry, &effect->gate);
+            break;
         case ROLLOUT_EFFECT_TIMER:
             entry->timer_ms = effect->at_ms;
             break;
@@ -590,6 +594,11 @@ ErrCode rollout_entry_shard(const RolloutEntry *entry, const char *name, uint32_
     err_set(err, ERR_NOT_FOUND, "rollout %s has no shard %s", entry->header.name, name);
     err_hint(err, "`pgtide rollout status %s --shards` lists them.", entry->header.name);
     return ERR_NOT_FOUND;
+}
+
+void rollouts_gate(Rollouts *rollouts, RolloutEntry *entry, const RolloutGateEvent *event)
+{
+    step_event(rollouts, entry, (RolloutEvent){.kind = ROLLOUT_EVENT_GATE, .gate = *event});
 }
 
 void rollouts_brake(Rollouts *rollouts, bool braked)

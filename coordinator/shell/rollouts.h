@@ -91,6 +91,7 @@ ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKi
 /* The plan's index of a shard by its name as shown or its uuid. ERR_NOT_FOUND. */
 ErrCode rollout_entry_shard(const RolloutEntry *entry, const char *name, uint32_t *ret_index,
                             Error *err) MUST_CHECK;
+void rollouts_gate(Rollouts *rollouts, RolloutEntry *entry, const RolloutGateEvent *event);
 /* The fleet's brake was put on or taken off. */
 void rollouts_brake(Rollouts *rollouts, bool braked);
 

@@ -36,6 +36,23 @@ static const ConfigField log_fields[] = {
 };
 static const ConfigTable log_table = CONFIG_TABLE_OF(LogSettings, log_fields);
 
+static const ConfigField command_fields[] = {
+    {.key = "name",
+     .kind = CONFIG_NAME,
+     .offset = offsetof(GateCommand, name),
+     .required = true,
+     .help = "what a gate calls it"},
+    {.key = "command",
+     .kind = CONFIG_STRINGS,
+     .offset = offsetof(GateCommand, argv),
+     .required = true,
+     .min = 1,
+     .max = 64,
+     .help = "program and arguments, without a shell; exit status 0 succeeded, 1 failed, 2 "
+             "inconclusive"},
+};
+static const ConfigTable command_table = CONFIG_TABLE_OF(GateCommand, command_fields);
+
 #define AT(field) offsetof(SettingsFile, settings.field)
 static const ConfigField fields[] = {
     {.key = "name",
@@ -93,6 +110,12 @@ static const ConfigField fields[] = {
      .min = 0,
      .max = LIMIT_SIGNATURES,
      .help = "no plan may ask for fewer approvals; default 1"},
+    {.key = "gate-commands",
+     .kind = CONFIG_TABLES,
+     .offset = AT(gate_commands),
+     .max = 64,
+     .table = &command_table,
+     .help = "what gates may run on this host"},
     {.key = "log",
      .kind = CONFIG_TABLE,
      .offset = offsetof(SettingsFile, log),

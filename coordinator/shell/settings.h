@@ -7,6 +7,12 @@
 #include "config.h"
 #include "log.h"
 
+/* What a gate may run on this host; a plan only names it. */
+typedef struct GateCommand {
+    const char *name;
+    StrList argv;
+} GateCommand;
+
 typedef struct Settings {
     const char *name;
     const char *key_path;   /* NAME.key: Ed25519 and CURVE */
@@ -18,6 +24,7 @@ typedef struct Settings {
     uint64_t agent_deadline_ms;   /* an agent not heard of for so long is down */
     uint64_t plan_ttl_ms;         /* until an approved plan may be started */
     int64_t approvals_min;        /* no plan may ask for fewer */
+    ConfigList gate_commands;     /* of GateCommand */
     LogFormat log_format;
     LogLevel log_level;
 } Settings;

@@ -217,6 +217,7 @@ struct Sim {
     PlanHeader believed; /* what the coordinator is given */
     WavePlan waves[SIM_WAVES_MAX];
     ScopeBudget budgets[2];
+    GatePlan gates[2];
     PlanShard plan[SIM_SHARDS_MAX];
     JobStep steps[SIM_SHARDS_MAX][SIM_STEPS_MAX];
     SimShard shards[SIM_SHARDS_MAX];

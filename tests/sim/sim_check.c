@@ -119,6 +119,20 @@ static void check_dispatched(Sim *sim, const RolloutRecord *record)
     }
 }
 
+/* Every gate of that moment has let the wave pass, by a record that comes before. */
+static void check_gates(Sim *sim, uint32_t wave, uint32_t when)
+{
+    for (uint32_t gate = 0; gate < sim->header.gate_count; gate++) {
+        bool passed = (sim->gates[gate].when & when) == 0;
+        for (uint32_t i = 0; i < sim->journal_count && !passed; i++) {
+            const RolloutRecord *record = &sim->journal[i];
+            passed = record->kind == ROLLOUT_RECORD_GATE_PASSED && record->value == gate &&
+                     record->wave == wave && record->setting == when;
+        }
+        SIM_CHECK(sim, I23, passed, "wave %u goes on, and gate %u has not let it", wave, gate);
+    }
+}
+
 void sim_check_record(Sim *sim, const RolloutRecord *record, uint32_t in_flight_forward)
 {
     switch (record->kind) {
@@ -127,6 +141,10 @@ void sim_check_record(Sim *sim, const RolloutRecord *record, uint32_t in_flight_
                   record->wave == 0 || find_kind(sim, sim->journal_durable,
                                                  ROLLOUT_RECORD_WAVE_DONE, record->wave - 1) != 0,
                   "wave %u opens before the end of the one before is durable", record->wave);
+        check_gates(sim, record->wave, GATE_BEFORE);
+        break;
+    case ROLLOUT_RECORD_WAVE_DONE:
+        check_gates(sim, record->wave, GATE_AFTER);
         break;
     case ROLLOUT_RECORD_DISPATCHED:
         check_dispatched(sim, record);

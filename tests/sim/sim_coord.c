@@ -135,6 +135,22 @@ static uint32_t forward_in_flight(const Sim *sim)
     return count;
 }
 
+/* A look takes its time; what it finds is the seed's, but in the end everything is well. */
+static void gate_looked(Sim *sim, const SimArgs *args)
+{
+    static const GateVerdict verdicts[] = {GATE_SUCCEEDED,    GATE_SUCCEEDED, GATE_SUCCEEDED,
+                                           GATE_SUCCEEDED,    GATE_ERROR,     GATE_ERROR,
+                                           GATE_INCONCLUSIVE, GATE_FAILED};
+    if (sim->rollout == NULL || args->b != (uint32_t)sim->life)
+        return;
+    GateVerdict verdict = verdicts[sim->healed ? 0 : sim_random(sim, 8)];
+    if (sim->gates[args->a].kind == GATE_KIND_PERSON)
+        verdict = GATE_INCONCLUSIVE;
+    sim_trace(sim, "gate %u: %d", args->a, (int)verdict);
+    give(sim, (RolloutEvent){.kind = ROLLOUT_EVENT_GATE,
+                             .gate = {args->a, args->token, verdict, "looked"}});
+}
+
 static void execute(Sim *sim, const RolloutEffects *effects, uint32_t forward)
 {
     uint32_t asked = sim->journal_count;
@@ -151,6 +167,12 @@ static void execute(Sim *sim, const RolloutEffects *effects, uint32_t forward)
             sim_trace(sim, "stop agent %u", effect->stop.agent);
             send_to_agent(sim, agent_number(sim, effect->stop.agent),
                           (SimMessage){.kind = MESSAGE_STOP});
+            break;
+        case ROLLOUT_EFFECT_GATE:
+            sim_later(sim, sim_random(sim, 3000), gate_looked,
+                      (SimArgs){.a = effect->gate.gate,
+                                .b = (uint32_t)sim->life,
+                                .token = effect->gate.token});
             break;
         case ROLLOUT_EFFECT_TIMER:
             sim->timer = ++sim->tokens;

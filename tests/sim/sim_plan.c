@@ -133,6 +133,21 @@ static void make_budgets(Sim *sim)
     }
 }
 
+static void make_gates(Sim *sim)
+{
+    sim->header.gates = sim->gates;
+    sim->header.gate_count = sim_chance(sim, 50) ? 1 + sim_random(sim, 2) : 0;
+    for (size_t i = 0; i < sim->header.gate_count; i++)
+        sim->gates[i] = (GatePlan){.name = arena_printf(sim->arena, "g%zu", i),
+                                   .kind = sim_chance(sim, 20) ? GATE_KIND_PERSON : GATE_KIND_SQL,
+                                   .when = range(sim, 1, GATE_WHEN_ALL),
+                                   .text = "",
+                                   .success = "",
+                                   .interval_ms = range(sim, 100, 20000),
+                                   .attempts = range(sim, 1, 4),
+                                   .timeout_ms = 1000};
+}
+
 void sim_make_plan(Sim *sim)
 {
     PlanHeader *header = &sim->header;
@@ -154,6 +169,7 @@ void sim_make_plan(Sim *sim)
         make_shard(sim, i);
     make_waves(sim);
     make_budgets(sim);
+    make_gates(sim);
     for (uint32_t i = 0; i < sim->options.agents * sim->options.clusters; i++)
         sim->server_up[i] = true;
     sim->believed = *header;
