@@ -1,49 +1,72 @@
 #include "offline.h"
-#include "single.h"
+#include "run.h"
 
-static const CommandOption options[] = {
-    SINGLE_WRITE_OPTIONS,
-    OFFLINE_OPTION,
-    {0},
-};
+static const CommandOption options[] = {RUN_WRITE_OPTIONS, OFFLINE_OPTION, {0}};
 
-static ErrCode ensure(CommandContext *context, Single *single, Error *err)
+/* What is said at the end: the claim lives until then, but JSON may ask without one. */
+typedef struct Ensured {
+    bool adopted_now;
+    const char *version_schema;
+    uint32_t width;
+} Ensured;
+
+static void on_claimed(Run *run)
 {
-    ErrCode code = single_claim(single, err);
-    if (code != ERR_OK)
-        return code;
-    const ClaimResult *claim = single->claim;
-    JsonWriter json = context_json(context);
-    json_object_begin(&json);
-    json_field_bool(&json, "adopted", claim->adopted_now);
-    json_field_string(&json, "version_schema", claim->version_schema);
-    json_field_uint(&json, "version_column_width", claim->version_column_width);
-    json_field_strings(&json, "rows", &claim->rows);
-    json_object_end(&json);
-    say(context, "%s; at %s", claim->adopted_now ? "adopted" : "already adopted",
-        single_rows_text(context->arena, &claim->rows));
-    if (claim->version_column_width != 0 && claim->version_column_width < 255)
-        note(context, "%s.alembic_version holds ids of at most %u characters",
-             claim->version_schema, claim->version_column_width);
-    return ERR_OK;
+    Ensured *ensured = ARENA_NEW(run->arena, Ensured);
+    *ensured = (Ensured){
+        .adopted_now = run->claim->adopted_now,
+        .version_schema = arena_strdup(run->arena, run->claim->version_schema),
+        .width = run->claim->version_column_width,
+    };
+    run->data = ensured;
+    run->outcome = ensured->adopted_now ? RUN_DONE : RUN_NOTHING_TO_DO;
+    run_end(run);
 }
+
+static void begin(Run *run)
+{
+    run_claim(run, 0, on_claimed);
+}
+
+static void tell(Run *run)
+{
+    const Ensured *ensured = run->data;
+    run_say(run, "%s; at %s", ensured->adopted_now ? "adopted" : "already adopted",
+            run_rows_text(run->arena, &run->rows));
+    if (ensured->width != 0 && ensured->width < 255)
+        run_note(run, "%s.alembic_version holds ids of at most %u characters",
+                 ensured->version_schema, ensured->width);
+}
+
+static void put(Run *run, JsonWriter *json)
+{
+    const Ensured *ensured = run->data;
+    if (ensured == NULL)
+        return;
+    json_field_bool(json, "adopted", ensured->adopted_now);
+    json_field_string(json, "version_schema", ensured->version_schema);
+    json_field_uint(json, "version_column_width", ensured->width);
+}
+
+static const RunWork work = {
+    .writes = true,
+    .begin = begin,
+    .say = tell,
+    .json = put,
+};
 
 static ErrCode run(CommandContext *context, Error *err)
 {
     if (context_has(context, "sql"))
         return offline_ensure_version(context, err);
-    Single single;
-    ErrCode code = single_open(&single, context, err);
-    if (code == ERR_OK)
-        code = ensure(context, &single, err);
-    single_close(&single);
-    return code;
+    return run_databases(context, &work, err);
 }
 
 const CliCommand cmd_ensure_version = {
     .words = "ensure-version",
     .arguments = "",
-    .summary = "create the version table and pgtide's bookkeeping in one database",
+    .summary = "create the version table and pgtide's bookkeeping in a database, or many",
+    .details = RUN_EXIT_STATUS,
     .options = options,
     .run = run,
 };

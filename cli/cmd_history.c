@@ -1,5 +1,5 @@
 #include "listing.h"
-#include "single.h"
+#include "run.h"
 
 #include <string.h>
 
@@ -7,7 +7,7 @@ static const CommandOption options[] = {
     {"rev-range", 'r', "A:B", "only revisions from A to B, both included; either may be left out"},
     {"verbose", 'v', NULL, "show file, parents and dates"},
     {"indicate-current", 'i', NULL, "mark the version rows of the database"},
-    SINGLE_OPTIONS,
+    RUN_ONE_OPTIONS,
     {0},
 };
 

@@ -1,10 +1,10 @@
 #include "listing.h"
-#include "single.h"
+#include "run.h"
 
 #include <string.h>
 
 static const CommandOption options[] = {
-    SINGLE_OPTIONS,
+    RUN_ONE_OPTIONS,
     {0},
 };
 

@@ -42,6 +42,7 @@ struct CommandContext {
     bool terminal;      /* stdout is a terminal */
     const char *config; /* --config; NULL = default */
     int exit_status;    /* set by a command for an ending that is not an error */
+    bool given_up;      /* threads may be stuck in calls that nobody waits for any more */
     const char **option_names;
     const char **option_values;
     size_t option_count;
@@ -62,6 +63,10 @@ ErrCode context_duration(const CommandContext *context, const char *name, uint64
 void say(CommandContext *context, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A remark on stderr ("pgtide: note: …"). */
 void note(CommandContext *context, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* An error on stderr, for a command that goes on behind it; nothing in it steers a terminal. */
+void show_error(const Error *err);
+/* An error as the value of a JSON key. */
+void write_error(JsonWriter *json, const Error *err);
 /* With --json and a command that streams: prints one object with this result and clears it. */
 void context_json_flush(CommandContext *context);
 /* The writer of the `result` value; write exactly one value into it. */

@@ -1,6 +1,6 @@
 #include "listing.h"
 
-#include "single.h"
+#include "run.h"
 
 #include <string.h>
 
@@ -144,15 +144,24 @@ void listing_all(CommandContext *context, const RevisionMap *map, const Script *
     json_array_end(&json);
 }
 
+static void on_rows(Run *run)
+{
+    StrList *rows = run_shared(run);
+    *rows = strlist_copy(run_context(run)->arena, &run->rows);
+    run_end(run);
+}
+
+static void read_rows(Run *run)
+{
+    run_read(run, &(ReadArgs){0}, on_rows);
+}
+
 ErrCode listing_rows(CommandContext *context, StrList *ret_rows, Error *err)
 {
-    Single single;
-    const ReadArgs args = {0};
-    ErrCode code = single_open(&single, context, err);
+    StrList rows = {0};
+    const RunWork work = {.begin = read_rows, .shared = &rows};
+    ErrCode code = run_databases(context, &work, err);
     if (code == ERR_OK)
-        code = single_read(&single, &args, err);
-    if (code == ERR_OK)
-        *ret_rows = strlist_copy(context->arena, &single.reading->shards[0].rows);
-    single_close(&single);
+        *ret_rows = rows;
     return code;
 }

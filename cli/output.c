@@ -108,6 +108,27 @@ static void field_or_null(JsonWriter *json, const char *key, const char *text)
     json_field_string(json, key, text[0] == '\0' ? NULL : text);
 }
 
+void write_error(JsonWriter *json, const Error *err)
+{
+    json_object_begin(json);
+    json_field_string(json, "code", err_code_name(err->code));
+    json_field_string(json, "message", err->message);
+    field_or_null(json, "detail", err->detail);
+    field_or_null(json, "hint", err->hint);
+    field_or_null(json, "file", err->file);
+    if (err->line > 0)
+        json_field_int(json, "line", err->line);
+    else
+        json_field_null(json, "line");
+    if (err->column > 0)
+        json_field_int(json, "column", err->column);
+    else
+        json_field_null(json, "column");
+    field_or_null(json, "source", err->source);
+    field_or_null(json, "sqlstate", err->sqlstate);
+    json_object_end(json);
+}
+
 static void print_error_json(const CommandContext *context, const Error *err)
 {
     AUTO_STR Str out = {0};
@@ -115,23 +136,8 @@ static void print_error_json(const CommandContext *context, const Error *err)
     json_object_begin(&json);
     json_field_int(&json, "pgtide", 1);
     json_field_string(&json, "command", context->command == NULL ? "" : context->command->words);
-    json_field_object(&json, "error");
-    json_field_string(&json, "code", err_code_name(err->code));
-    json_field_string(&json, "message", err->message);
-    field_or_null(&json, "detail", err->detail);
-    field_or_null(&json, "hint", err->hint);
-    field_or_null(&json, "file", err->file);
-    if (err->line > 0)
-        json_field_int(&json, "line", err->line);
-    else
-        json_field_null(&json, "line");
-    if (err->column > 0)
-        json_field_int(&json, "column", err->column);
-    else
-        json_field_null(&json, "column");
-    field_or_null(&json, "source", err->source);
-    field_or_null(&json, "sqlstate", err->sqlstate);
-    json_object_end(&json);
+    json_key(&json, "error");
+    write_error(&json, err);
     json_object_end(&json);
     puts(str_text(&out));
 }
@@ -186,7 +192,7 @@ static void print_source(const Error *err)
     fputs("^\n", stderr);
 }
 
-static void print_error(const Error *err)
+void show_error(const Error *err)
 {
     fflush(stdout);
     print_safely("pgtide: error: ", err->message);
@@ -203,7 +209,7 @@ int output_finish(CommandContext *context, ErrCode code, const Error *err, bool 
         if (json)
             print_error_json(context, err);
         else
-            print_error(err);
+            show_error(err);
         return code == ERR_INTERRUPTED && interrupted_by != 0 ? 128 + interrupted_by
                                                               : err_exit_status(code);
     }

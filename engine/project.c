@@ -14,6 +14,7 @@ typedef struct ProjectFile {
     const char *safe;
     const char *version_table;
     int naming;
+    const ConfigNode *hooks;
 } ProjectFile;
 
 static const ConfigWord naming_words[] = {{"sequential", 0}, {"hash", 1}, {NULL, 0}};
@@ -37,6 +38,10 @@ static const ConfigField fields[] = {
      .offset = offsetof(ProjectFile, naming),
      .words = naming_words,
      .help = "of new revisions: sequential (NNN_slug) or hash"},
+    {.key = "hooks",
+     .kind = CONFIG_NODE,
+     .offset = offsetof(ProjectFile, hooks),
+     .help = "what else runs when a database is migrated"},
 };
 static const ConfigTable table = CONFIG_TABLE_OF(ProjectFile, fields);
 
@@ -79,6 +84,8 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
         if (strcmp(file.version_table, "alembic_version") != 0)
             config_problem(config, config_node_get(config_root(config), "version_table"),
                            "'version_table' can only be alembic_version in this version");
+        if (file.hooks != NULL)
+            project_hooks_read(arena, config, project.config_file, file.hooks, &project.hooks);
     }
     code = config_finish(config, err);
     if (code != ERR_OK)

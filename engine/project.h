@@ -4,6 +4,7 @@
 #pragma once
 
 #include "graph.h"
+#include "project_hooks.h"
 
 typedef struct Project {
     const char *config_file;
@@ -11,6 +12,7 @@ typedef struct Project {
     StrList versions;      /* directories, joined to `directory`; new revisions go to the last */
     const char *safe;      /* directory; NULL when there is none */
     const char *version_table;
+    ProjectHooks hooks;
     bool hash_names; /* naming: hash; otherwise sequential NNN_slug */
 } Project;
 

@@ -113,6 +113,11 @@ void shard_on_notice(ShardSession *session, ShardNoticeCb *cb, void *data)
     pg_on_notice(session->conn, on_notice, session);
 }
 
+bool shard_has_sent_commit(const ShardSession *session)
+{
+    return session->commit_sent;
+}
+
 /* --- what operations share -------------------------------------------------------------------- */
 
 Arena *shard_begin(ShardSession *session, uint32_t deadline_ms)
@@ -122,6 +127,7 @@ Arena *shard_begin(ShardSession *session, uint32_t deadline_ms)
     session->running = true;
     session->cancelled = false;
     session->committing = false;
+    session->commit_sent = false;
     err_clear(&session->error);
     uv_update_time(session->loop);
     session->deadline_ms = deadline_ms == 0 ? 0 : uv_now(session->loop) + deadline_ms;

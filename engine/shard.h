@@ -78,6 +78,8 @@ typedef struct ClaimArgs {
     uint32_t run_lock_wait_ms; /* how long to poll for the run lock, which the session then holds */
     uint32_t id_width;         /* of the longest revision id to come: a narrower version_num is
                                   widened; 0 = leave it */
+    bool rehearse; /* commits nothing: the transaction, with what was made in it, stays open for
+                      shard_steps() with `rehearse`, which rolls it back */
 } ClaimArgs;
 
 typedef struct ClaimResult {
@@ -122,6 +124,9 @@ BackendId shard_backend(const ShardSession *session);
 /* Cancels the running operation, which then ends with ERR_INTERRUPTED. A COMMIT in flight is
  * waited for instead: it can't be taken back. */
 void shard_cancel(ShardSession *session);
+/* Whether the running operation, or the last one, has sent a COMMIT: who drops the connection now
+ * does not know what became of it. Otherwise the server rolls back what is open. */
+bool shard_has_sent_commit(const ShardSession *session);
 
 /* Locks the shard's row, raises its fence and reads where it stands. Errors: CLONE, STALE,
  * FLEET_MANAGED, REFUSED, UNTRUSTED_LEDGER, POOLED_CONNECTION, LOCK_TIMEOUT, STATE (standby; not
@@ -160,6 +165,7 @@ typedef struct StepArgs {
     uint32_t statement_timeout_ms; /* 0 = none; the revision's header wins */
     uint32_t deadline_ms;          /* for the whole step; 0 = none */
     bool run_verify;               /* the +verify section, upgrades only */
+    const char *message;           /* kept with the history row; NULL = none */
     ShardUnitCb *unit_cb;          /* told of each unit of `transaction: none`; NULL = nobody */
     void *unit_data;
 } StepArgs;

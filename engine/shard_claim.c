@@ -48,7 +48,7 @@ typedef struct ClaimOp {
     int at_note;
     int at_history;
     int at_source; /* 0 = not asked */
-    int at_commit;
+    int at_commit; /* 0 = not asked */
 } ClaimOp;
 
 static void start(ClaimOp *op);
@@ -188,7 +188,7 @@ static void take_result(ClaimOp *op, const PgReply *reply)
     result->version_schema = session->version_schema;
     if (!shard_rows_parse(session, pg_text(&reply->results[op->at_rows], 0, 0), &result->rows))
         err_set(&session->error, ERR_STATE, "the version rows can't be read");
-    else if (strcmp(pg_tag(&reply->results[op->at_commit]), "COMMIT") != 0)
+    else if (op->at_commit != 0 && strcmp(pg_tag(&reply->results[op->at_commit]), "COMMIT") != 0)
         err_set(&session->error, ERR_STATE, "the claim was not committed");
 }
 
@@ -273,7 +273,7 @@ static void send_claim(ClaimOp *op)
                                      : add(&batch, shard_sql_history_of_rollout, 2, own);
     const char *source[] = {schema, shard_text_or_null(op->args.source_rollout)};
     op->at_source = source[1] == NULL ? 0 : add(&batch, shard_sql_history_of_rollout, 2, source);
-    op->at_commit = add(&batch, "COMMIT", 0, NULL);
+    op->at_commit = op->args.rehearse ? 0 : add(&batch, "COMMIT", 0, NULL);
     shard_send(session, &batch, on_claimed, op);
 }
 

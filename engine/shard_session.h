@@ -21,6 +21,7 @@ struct ShardSession {
     bool running;
     bool cancelled;
     bool committing;      /* COMMIT is in flight: nothing cancels it any more */
+    bool commit_sent;     /* at any time in this operation */
     uint64_t deadline_ms; /* uv_now() of the operation's end; 0 = none */
     Error error;          /* what the caller's callback is given */
     ShardNoticeCb *notice_cb;

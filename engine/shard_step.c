@@ -208,6 +208,7 @@ void step_commit(StepOp *op, StepNext *next)
     ShardSession *session = op->session;
     op->next = next;
     session->committing = true;
+    session->commit_sent = true;
     PgBatch batch = pg_batch(session->arena);
     batch.never_cancel = true;
     pg_batch_add(&batch, "COMMIT");
@@ -349,7 +350,9 @@ void step_open(StepOp *op, StepNext *next)
     ShardSession *session = op->session;
     op->next = next;
     PgBatch batch = pg_batch(session->arena);
-    pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    /* A rehearsal goes on in the transaction of its claim. */
+    bool is_open = op->rehearse && pg_in_transaction(session->conn);
+    pg_batch_add(&batch, is_open ? "SELECT" : "BEGIN ISOLATION LEVEL READ COMMITTED");
     step_add_enter(op, &batch);
     pg_batch_add(&batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
                                       session->version_table));
@@ -417,7 +420,7 @@ static StepItem make_item(Arena *arena, const StepArgs *args, const char *messag
     item.rows_before = pg_array_format(arena, &item.args.rows_before);
     item.rows_after = pg_array_format(arena, &item.args.rows_after);
     item.direction = args->script == NULL ? "stamp" : direction_name(args->direction);
-    item.message = arena_strdup(arena, message);
+    item.message = arena_strdup(arena, message != NULL ? message : args->message);
     if (memcmp(&args->operation, &none, sizeof none) != 0) {
         char hex[OPERATION_TEXT_SIZE];
         operation_format(&args->operation, hex);

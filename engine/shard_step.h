@@ -21,7 +21,7 @@ typedef void StepNext(StepOp *op);
 typedef struct StepItem {
     StepArgs args;           /* copied */
     const char *direction;   /* as the history has it */
-    const char *message;     /* of a stamp */
+    const char *message;     /* kept with the history row; NULL = none */
     StepScript script;       /* all NULL for a stamp */
     const char *operation;   /* hex, NULL = none */
     const char *rows_before; /* as arrays */

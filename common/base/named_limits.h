@@ -25,9 +25,19 @@ enum {
     LIMIT_PLACEHOLDER_VALUE_BYTES = 64 * 1024,
     LIMIT_SAFE_FILES = 1000,
     LIMIT_SAFE_STATEMENTS = 10000,
+    LIMIT_HOOKS = 100, /* of one moment */
+    LIMIT_HOOK_SQL_BYTES = 64 * 1024,
+    LIMIT_HOOK_ARGUMENTS = 256,
     LIMIT_NAME_BYTES = 63,
     LIMIT_LABELS = 64,
     LIMIT_LABEL_BYTES = 255,
+
+    /* Many databases by one command. Connections: a server's max_connections is 100 by default. */
+    LIMIT_URLS = 100000,
+    LIMIT_URLS_BYTES = 32 * 1024 * 1024,
+    LIMIT_URL_NAME_BYTES = 255,
+    LIMIT_RUN_CONNECTIONS = 256,
+    LIMIT_RUN_WAIT_MS = 24 * 60 * 60 * 1000,
 
     /* Artifacts. */
     LIMIT_BUNDLE_BYTES = 256 * 1024 * 1024,

@@ -90,6 +90,9 @@ done
 while read -r key; do
     check "docs/configuration.md has the rollout's key $key" grep -qE -- "[\`.]$key\`" docs/configuration.md
 done < <(sed -nE 's/^ +FIELD\([A-Za-z]+, "([a-z-]+)", CONFIG_([A-SU-Z]|T[A-Z]*S)[A-Z]*,.*/\1/p' cli/rollout_spec.c | sort -u)
+while read -r key; do
+    check "docs/configuration.md has the project's key $key" grep -q -- "$key\`" docs/configuration.md
+done < <(sed -nE 's/.*\.key = "([a-z_-]+)".*/\1/p; s/^ +\[HOOK_[A-Z_]+\] = "([a-z-]+)".*/\1/p' engine/project.c engine/project_hooks.c)
 while read -r name; do
     check "docs/configuration.md has $name" grep -qF -- "\`$name\`" docs/configuration.md
 done < <(grep -rhoE 'getenv\("PGTIDE_[A-Z_]+"\)|"PGTIDE_[A-Z]+"' cli engine common/wire agent coordinator |

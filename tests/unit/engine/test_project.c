@@ -126,6 +126,72 @@ static void test_wrong_files_name_their_line(void **state)
     }
 }
 
+static void test_hooks(void **state)
+{
+    Folder *folder = *state;
+    Project project;
+    Error err;
+    put(folder, "pgtide.yaml",
+        "hooks:\n"
+        "  before-run:\n"
+        "    - {sql: \"SELECT 1; SELECT ';'\"}\n"
+        "    - command: [./notify, a b, \"\"]\n"
+        "  after-revision:\n"
+        "    - sql: |\n"
+        "        INSERT INTO log VALUES ('x')\n");
+    assert_int_equal(project_load(folder->arena, in(folder, "pgtide.yaml"), &project, &err),
+                     ERR_OK);
+    const HookList *before = &project.hooks.at[HOOK_BEFORE_RUN];
+    assert_int_equal(before->count, 2);
+    assert_int_equal(before->items[0].statements.count, 2);
+    assert_int_equal(before->items[0].command.count, 0);
+    assert_int_equal(before->items[0].line, 3);
+    assert_string_equal(before->items[0].file, in(folder, "pgtide.yaml"));
+    assert_int_equal(before->items[1].command.count, 3);
+    assert_string_equal(before->items[1].command.items[1], "a b");
+    assert_int_equal(before->items[1].line, 4);
+    assert_int_equal(project.hooks.at[HOOK_AFTER_RUN].count, 0);
+    assert_int_equal(project.hooks.at[HOOK_BEFORE_REVISION].count, 0);
+    const HookList *after = &project.hooks.at[HOOK_AFTER_REVISION];
+    assert_int_equal(after->count, 1);
+    assert_string_equal(after->items[0].statements.items[0].first_keyword, "INSERT");
+    assert_string_equal(hook_moment_name(HOOK_AFTER_REVISION), "after-revision");
+}
+
+static void test_wrong_hooks_name_their_line(void **state)
+{
+    Folder *folder = *state;
+    static const struct {
+        const char *text;
+        int line;
+        const char *word;
+    } wrong[] = {
+        {"hooks: [a]\n", 1, "before-run"},
+        {"hooks:\n  before-runs: []\n", 2, "before-runs"},
+        {"hooks:\n  after-run: x\n", 2, "list"},
+        {"hooks:\n  after-run: [x]\n", 2, "sql"},
+        {"hooks:\n  after-run:\n    - {}\n", 3, "either"},
+        {"hooks:\n  after-run:\n    - {sql: a, command: [b]}\n", 3, "either"},
+        {"hooks:\n  after-run:\n    - {shell: a}\n", 3, "shell"},
+        {"hooks:\n  after-run:\n    - command: a b\n", 3, "command"},
+        {"hooks:\n  after-run:\n    - command: [\"\"]\n", 3, "program"},
+        {"hooks:\n  after-run:\n    - sql: \"'open\"\n", 3, "quote"},
+        {"hooks:\n  after-run:\n    - sql: -- nothing\n", 3, "no statement"},
+        {"hooks:\n  after-run:\n    - sql: COMMIT\n", 3, "COMMIT"},
+        {"hooks:\n  after-run:\n    - sql: VACUUM\n", 3, "VACUUM"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        Project project;
+        Error err;
+        put(folder, "pgtide.yaml", wrong[i].text);
+        assert_int_equal(project_load(folder->arena, in(folder, "pgtide.yaml"), &project, &err),
+                         ERR_CONFIG);
+        if (strstr(err.message, wrong[i].word) == NULL)
+            fail_msg("'%s' is not in '%s'", wrong[i].word, err.message);
+        assert_int_equal(err.line, wrong[i].line);
+    }
+}
+
 static void test_what_is_missing(void **state)
 {
     Folder *folder = *state;
@@ -194,6 +260,8 @@ int main(void)
         FOLDER_TEST(test_defaults),
         FOLDER_TEST(test_several_directories),
         FOLDER_TEST(test_wrong_files_name_their_line),
+        FOLDER_TEST(test_hooks),
+        FOLDER_TEST(test_wrong_hooks_name_their_line),
         FOLDER_TEST(test_what_is_missing),
         FOLDER_TEST(test_the_environment_names_the_file),
         FOLDER_TEST(test_one_bad_revision_is_named),

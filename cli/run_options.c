@@ -1,0 +1,152 @@
+#include "run_frame.h"
+
+#include "named_limits.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    LOCK_TIMEOUT_DEFAULT_MS = 500,
+    WAIT_DEFAULT_MS = 10000,
+    JOBS_DEFAULT = 8,
+};
+
+static const char *make_who(Arena *arena)
+{
+    char host[256] = "localhost";
+    (void)gethostname(host, sizeof host - 1);
+    const struct passwd *user = getpwuid(getuid());
+    return arena_printf(arena, "%s@%s", user == NULL ? "unknown" : user->pw_name, host);
+}
+
+static ErrCode read_time(CommandContext *context, const char *option, uint64_t fallback_ms,
+                         uint64_t min_ms, uint64_t max_ms, uint32_t *ret_ms, Error *err)
+{
+    uint64_t ms;
+    ErrCode code = context_duration(context, option, fallback_ms, &ms, err);
+    if (code != ERR_OK)
+        return code;
+    if (ms < min_ms || ms > max_ms)
+        return err_set(err, ERR_USAGE, "--%s: %s to %llu s", option, min_ms == 0 ? "0" : "1ms",
+                       (unsigned long long)max_ms / 1000);
+    *ret_ms = (uint32_t)ms;
+    return ERR_OK;
+}
+
+static ErrCode read_text(const CommandContext *context, const char *option, const char *empty,
+                         const char **ret_text, Error *err)
+{
+    const char *text = context_option(context, option);
+    if (text != NULL && *text == '\0')
+        return err_set(err, ERR_USAGE, "%s", empty);
+    if (text != NULL && strlen(text) > LIMIT_TEXT_BYTES)
+        return err_set(err, ERR_USAGE, "--%s: at most %d bytes", option, LIMIT_TEXT_BYTES);
+    *ret_text = text;
+    return ERR_OK;
+}
+
+ErrCode run_settings_read(CommandContext *context, const RunWork *work, RunSettings *ret_settings,
+                          Error *err)
+{
+    RunSettings settings = {
+        .who = make_who(context->arena),
+        .assignments = context_options(context, "set"),
+        .shared_schemas = context_options(context, "shared-schema"),
+        .strict = context_has(context, "strict"),
+        .single_transaction = context_has(context, "single-transaction"),
+        .dry_run = context_has(context, "dry-run"),
+        .no_hooks = context_has(context, "no-hooks"),
+    };
+    settings.application_name =
+        arena_printf(context->arena, "pgtide %s %d", settings.who, (int)getpid());
+    if (settings.shared_schemas.count == 0)
+        strlist_add(context->arena, &settings.shared_schemas, "public");
+    ErrCode code = ERR_OK;
+    if (work->writes)
+        code =
+            read_text(context, "unmanaged", "--unmanaged needs a reason: it is kept in the shard",
+                      &settings.unmanaged_reason, err);
+    if (code == ERR_OK)
+        code = read_text(context, "tag", "--tag needs a text", &settings.tag, err);
+    if (code == ERR_OK)
+        code = read_time(context, "lock-timeout", LOCK_TIMEOUT_DEFAULT_MS, 1, LIMIT_LOCK_TIMEOUT_MS,
+                         &settings.lock_timeout_ms, err);
+    if (code == ERR_OK)
+        code = read_time(context, "wait", WAIT_DEFAULT_MS, 0, LIMIT_RUN_WAIT_MS, &settings.wait_ms,
+                         err);
+    if (code == ERR_OK)
+        *ret_settings = settings;
+    return code;
+}
+
+/* --- databases -------------------------------------------------------------------------------- */
+
+static ErrCode read_one(RunFrame *frame, Error *err)
+{
+    CommandContext *context = frame->context;
+    UrlEntry *entry = ARENA_NEW(context->arena, UrlEntry);
+    const char *url = context_option(context, "url");
+    if (url == NULL)
+        url = getenv("PGTIDE_URL");
+    if (url != NULL && *url != '\0') {
+        ErrCode code =
+            pg_parse_conninfo(context->arena, url, &entry->conninfo, &entry->conninfo_count, err);
+        if (code != ERR_OK)
+            return code;
+    }
+    entry->name = "";
+    frame->databases = (UrlFile){.items = entry, .count = 1};
+    frame->jobs_max = 1;
+    static const char *const others[] = {"jobs", "on-failure"};
+    for (size_t i = 0; i < 2; i++) {
+        if (context_has(context, others[i]))
+            return err_set(err, ERR_USAGE, "--%s goes with --urls", others[i]);
+    }
+    return ERR_OK;
+}
+
+static ErrCode read_jobs(RunFrame *frame, Error *err)
+{
+    const char *text = context_option(frame->context, "jobs");
+    frame->jobs_max = JOBS_DEFAULT;
+    if (text == NULL)
+        return ERR_OK;
+    size_t digits = strspn(text, "0123456789");
+    frame->jobs_max = digits > 0 && digits <= 4 && text[digits] == '\0' ? (size_t)atoi(text) : 0;
+    if (frame->jobs_max >= 1 && frame->jobs_max <= LIMIT_RUN_CONNECTIONS)
+        return ERR_OK;
+    return err_set(err, ERR_USAGE, "--jobs: 1 to %d", LIMIT_RUN_CONNECTIONS);
+}
+
+static ErrCode read_many(RunFrame *frame, const char *path, Error *err)
+{
+    CommandContext *context = frame->context;
+    frame->many = true;
+    if (context_has(context, "url"))
+        return err_set(err, ERR_USAGE, "either --url or --urls");
+    ErrCode code = failure_policy_parse(context_option(context, "on-failure"), &frame->policy, err);
+    if (code == ERR_OK)
+        code = read_jobs(frame, err);
+    if (code == ERR_OK)
+        code = url_file_read(context->arena, path, &frame->databases, err);
+    return code;
+}
+
+ErrCode run_databases_read(RunFrame *frame, Error *err)
+{
+    const char *path = context_option(frame->context, "urls");
+    ErrCode code = path == NULL ? read_one(frame, err) : read_many(frame, path, err);
+    const char *schema = context_option(frame->context, "schema");
+    if (code != ERR_OK || schema == NULL)
+        return code;
+    if (strlen(schema) > LIMIT_NAME_BYTES)
+        return err_set(err, ERR_USAGE, "--schema: a name has at most %d bytes", LIMIT_NAME_BYTES);
+    for (size_t i = 0; i < frame->databases.count; i++) {
+        UrlEntry *entry = &frame->databases.items[i];
+        if (entry->schema == NULL)
+            entry->schema = schema;
+    }
+    return ERR_OK;
+}
