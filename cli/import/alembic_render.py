@@ -1,7 +1,8 @@
 """Renders every revision of an Alembic project as SQL, both ways, in one start of the interpreter.
 
 Run by `pgtide import --from alembic` in the project's directory, with settings as key=value arguments: ini, section,
-url, env (run or none), run (which call of run_migrations in env.py), x (repeatable). Standard output is one JSON object
+url, env (run or none), run (which call of run_migrations in env.py), reads (refuse or empty: what queries answer), x
+(repeatable). Standard output is one JSON object
 a line: {"revision": ...} for each revision, oldest first, then {"end": ...}, or {"failed": ...} as the last line.
 
 Alembic's own offline mode makes the SQL: env.py runs with as_sql, and where it would run the migrations, each
@@ -54,7 +55,7 @@ class Answer:
     """What a statement would have returned: unknown, so whoever looks at it is stopped."""
 
     def __init__(self, what):
-        object.__setattr__(self, "_what", what)
+        self._what = what
 
     def close(self):
         pass
@@ -74,10 +75,43 @@ class Answer:
         needs_database("the rows of %s" % self._what)
 
 
+class NoRows:
+    """What a statement returns from tables without rows, for reads=empty."""
+
+    rowcount = 0
+
+    def __init__(self, output):
+        self._output = output
+
+    def close(self):
+        pass
+
+    def _none(self, *arguments):
+        self._output.reads = True
+
+    def _empty(self, *arguments):
+        self._output.reads = True
+        return []
+
+    def _itself(self, *arguments):
+        return self
+
+    fetchone = first = scalar = scalar_one_or_none = one_or_none = _none
+    fetchall = fetchmany = all = keys = _empty
+    scalars = mappings = unique = tuples = _itself
+
+    def __iter__(self):
+        return iter(self._empty())
+
+    def __getattr__(self, name):
+        needs_database("%s of a result without rows" % name)
+
+
 class Connection:
     """What op.get_bind() gives: statements are rendered, nothing can be read."""
 
-    def __init__(self, context, mock, output):
+    def __init__(self, context, mock, output, empty):
+        self._empty = empty
         self._context = context
         self._mock = mock
         self._output = output
@@ -93,19 +127,23 @@ class Connection:
         if len(rows) == 1 and isinstance(rows[0], (list, tuple)):
             rows = list(rows[0])
             if not rows:
-                return Answer("a statement")
+                return self._answer(statement)
         if named and not set(named) <= {"execution_options"}:
             rows = [named]
         for row in rows or [None]:
             self._context.impl.execute(with_values(statement, row))
-        return Answer("'%s'" % " ".join(str(statement).split())[:60])
+        return self._answer(statement)
 
     exec_driver_sql = execute
 
-    def scalar(self, statement, *arguments, **named):
-        needs_database("the answer to '%s'" % " ".join(str(statement).split())[:60])
+    def _answer(self, statement):
+        return NoRows(self._output) if self._empty else Answer("'%s'" % " ".join(str(statement).split())[:60])
 
-    scalars = scalar
+    def scalar(self, *arguments, **named):
+        return self.execute(*arguments, **named).scalar()
+
+    def scalars(self, *arguments, **named):
+        return self.execute(*arguments, **named).scalars()
 
     def execution_options(self, **options):
         return self
@@ -142,7 +180,8 @@ class Connection:
 
 
 def with_values(statement, row):
-    from sqlalchemy import text
+    """The statement with the values of its parameters; those that it does not have are passed over, as a driver does."""
+    from sqlalchemy import bindparam, text
 
     if row is None:
         return statement
@@ -150,11 +189,15 @@ def with_values(statement, row):
         raise Failed("parameters of a statement must be named to be rendered")
     if isinstance(statement, str):
         statement = text(statement)
-    if hasattr(statement, "bindparams"):
-        return statement.bindparams(**row)
     if getattr(statement, "is_insert", False):
         return statement.values(row)
-    return statement.params(row)
+    wanted = set(statement.compile().params)
+    row = {name: value for name, value in row.items() if name in wanted}
+    if not hasattr(statement, "bindparams"):
+        return statement.params(row)
+    lists = [name for name in row if re.search(r"\bIN\s+:%s\b" % re.escape(name), str(statement), re.I)]
+    statement = statement.bindparams(*[bindparam(name, list(row.pop(name)), expanding=True) for name in lists])
+    return statement.bindparams(**row)
 
 
 class Output:
@@ -162,6 +205,7 @@ class Output:
 
     def __init__(self):
         self.pieces = []
+        self.reads = False  # rows were asked for, and there were none
         self._conditional = False
 
     @contextlib.contextmanager
@@ -335,13 +379,13 @@ def with_tabs(sql):
     return sql
 
 
-def capture(context, function, arguments, file):
+def capture(context, function, arguments, file, empty):
     output = Output()
     impl = context.impl
     mock = impl.connection if not isinstance(impl.connection, Connection) else impl.connection._mock
     impl.output_buffer = context.output_buffer = output
     impl.command_terminator = TERMINATOR
-    impl.connection = context.connection = Connection(context, mock, output)
+    impl.connection = context.connection = Connection(context, mock, output, empty)
     execute = type(impl).execute
     impl.execute = lambda sql, *rest, **named: execute(impl, with_tabs(sql), *rest, **named)
     error = None
@@ -359,7 +403,7 @@ def capture(context, function, arguments, file):
             "on_purpose": own and type(caught) in (NotImplementedError, RuntimeError, Exception),
         }
     sql, commits = join(output.pieces)
-    return {"sql": sql, "commits": commits, "error": error}
+    return {"sql": sql, "commits": commits, "reads": output.reads, "error": error}
 
 
 def listed(value):
@@ -381,7 +425,7 @@ def describe(revision):
     return " ".join(first.split()), rest.strip(), created
 
 
-def render_all(script, root, emit):
+def render_all(script, root, empty, emit):
     revisions = list(script.walk_revisions())
     revisions.reverse()
 
@@ -402,8 +446,8 @@ def render_all(script, root, emit):
                         "remarks": remarks,
                         "created": created,
                         "asks_offline": "is_offline_mode" in source,
-                        "up": capture(context, revision.module.upgrade, arguments, revision.path),
-                        "down": capture(context, revision.module.downgrade, arguments, revision.path),
+                        "up": capture(context, revision.module.upgrade, arguments, revision.path, empty),
+                        "down": capture(context, revision.module.downgrade, arguments, revision.path, empty),
                     }
                 }
             )
@@ -473,7 +517,7 @@ def run(settings, emit):
         raise Failed("%s has no Alembic: %s" % (sys.executable, error), HINT_PYTHON) from error
     config = configuration(settings)
     script = load(config)
-    render, count = render_all(script, os.getcwd(), emit)
+    render, count = render_all(script, os.getcwd(), settings.get("reads") == "empty", emit)
     environment = Environment(config, script, settings["run"], render)
     try:
         with environment.context:

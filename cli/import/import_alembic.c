@@ -201,6 +201,10 @@ static void revision_read(Reader *reader, const json_t *revision)
     upgrade_read(reader, item, json_object_get(revision, "up"),
                  text_of(arena, revision, "remarks"));
     downgrade_read(reader, item, json_object_get(revision, "down"));
+    if (json_is_true(json_object_get(json_object_get(revision, "up"), "reads")) ||
+        json_is_true(json_object_get(json_object_get(revision, "down"), "reads")))
+        import_note(import, item->file, 0,
+                    "reads rows: rendered for tables without any, as in a new database");
     if (json_is_true(json_object_get(revision, "asks_offline")))
         import_note(import, item->file, 0,
                     "asks whether Alembic is offline: what it does online may be something else");
@@ -352,14 +356,18 @@ static void names_check(Import *import)
 
 /* --- the child -------------------------------------------------------------------------------- */
 
-static const char *const options[] = {"python", "ini", "section", "url", "env", "run", "x", NULL};
+static const char *const options[] = {"python", "ini",   "section", "url", "env",
+                                      "run",    "reads", "x",       NULL};
 
 static ErrCode options_check(const Import *import, Error *err)
 {
     const char *env = import_option(import, "env");
     const char *run = import_option(import, "run");
+    const char *reads = import_option(import, "reads");
     if (env != NULL && strcmp(env, "run") != 0 && strcmp(env, "none") != 0)
         return err_set(err, ERR_USAGE, "--option env: run or none, not '%.40s'", env);
+    if (reads != NULL && strcmp(reads, "refuse") != 0 && strcmp(reads, "empty") != 0)
+        return err_set(err, ERR_USAGE, "--option reads: refuse or empty, not '%.40s'", reads);
     if (run != NULL && (strlen(run) == 0 || strlen(run) > 3 ||
                         strspn(run, "0123456789") != strlen(run) || run[0] == '0'))
         return err_set(err, ERR_USAGE, "--option run: 1 to 999, not '%.40s'", run);
