@@ -342,7 +342,7 @@ static void kinds_sort(Arena *arena, Script *const *scripts, size_t count, Revis
     if (map->count > 1)
         qsort(map->nodes, map->count, sizeof *map->nodes, compare_nodes);
     if (map->repeatable_count > 1)
-        qsort(map->repeatables, map->repeatable_count, sizeof *map->repeatables, compare_scripts);
+        qsort(map->repeatables, map->repeatable_count, sizeof(Script *), compare_scripts);
 }
 
 static ErrCode repeatables_check(const RevisionMap *map, Error *err)

@@ -72,14 +72,20 @@ static StrList sorted_copy(Arena *arena, const StrList *rows)
 static ErrCode planner_start(Planner *planner, Arena *arena, const RevisionMap *map,
                              const StrList *rows, NodeList *ret_nodes, Error *err)
 {
-    *planner = (Planner){.arena = arena, .map = map, .err = err};
-    if (rows->count > LIMIT_ROWS)
-        return err_set(err, ERR_LIMIT, "more than %d version rows", LIMIT_ROWS);
+    *planner = (Planner){
+        .arena = arena,
+        .map = map,
+        .applied = node_set(arena, map),
+        .rows = node_set(arena, map),
+        .err = err,
+    };
+    if (rows->count > LIMIT_ROWS) {
+        err_set(err, ERR_LIMIT, "more than %d version rows", LIMIT_ROWS);
+        return ERR_LIMIT;
+    }
     ErrCode code = graph_rows_read(arena, map, rows, ret_nodes, err);
     if (code != ERR_OK)
         return code;
-    planner->applied = node_set(arena, map);
-    planner->rows = node_set(arena, map);
     graph_reach(arena, map, ret_nodes, EDGES_BELOW, planner->applied);
     for (size_t i = 0; i < ret_nodes->count; i++)
         row_set(planner, ret_nodes->items[i], !is_covered(planner, ret_nodes->items[i]));

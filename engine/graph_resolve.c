@@ -92,8 +92,10 @@ static ErrCode identifier_parse(Arena *arena, const RevisionMap *map, const char
         size_t digits = strspn(sign + 1, "0123456789");
         if (digits == 0 || sign[1 + digits] != '\0')
             return unknown(map, identifier.text, err);
-        if (digits > STEPS_DIGITS_MAX)
-            return err_set(err, ERR_TARGET, "'%.80s' is too far", identifier.text);
+        if (digits > STEPS_DIGITS_MAX) {
+            err_set(err, ERR_TARGET, "'%.80s' is too far", identifier.text);
+            return ERR_TARGET;
+        }
         identifier.symbol = arena_strndup(arena, text, (size_t)(sign - text));
         identifier.relative = true;
         identifier.counted = sign;
@@ -190,7 +192,7 @@ static ErrCode branch_resolve(const Resolver *resolver, long *ret_branch, NodeSe
     *ret_branch = NO_NODE;
     if (resolver->identifier.branch == NULL)
         return ERR_OK;
-    size_t node;
+    size_t node = 0;
     ErrCode code = name_resolve(resolver, resolver->identifier.branch, NULL, &node);
     if (code != ERR_OK)
         return code;
@@ -547,7 +549,7 @@ static ErrCode walk_from_heads(const Resolver *resolver, const NodeSet *within, 
     NodeList nodes = {0};
     ErrCode code = symbol_resolve(resolver, "heads", within, &heads);
     for (size_t i = 0; code == ERR_OK && i < heads.count; i++) {
-        long place;
+        long place = NO_NODE;
         code = walk(resolver, (long)heads.items[i], NULL, &place);
         if (code == ERR_OK && place != NO_NODE)
             node_list_add(resolver->arena, &nodes, (size_t)place);
