@@ -81,6 +81,8 @@ static void range_answer(Arena *arena, const RevisionMap *map, const StrList *ro
     }
     json_array_end(json);
     json_field_strings(json, "rows", rows);
+    json_field_array(json, "between");
+    json_array_end(json);
     json_object_end(json);
 }
 
