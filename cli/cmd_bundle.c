@@ -41,6 +41,7 @@ static void bundle_tell(CommandContext *context, const Bundle *bundle, size_t si
     json_field_string(&json, "digest", digest);
     json_field_uint(&json, "revisions", graph_count(bundle->map));
     json_field_uint(&json, "baselines", bundle->script_count - graph_count(bundle->map));
+    json_field_uint(&json, "safe_statements", bundle->safe.count);
     json_field_strings(&json, "heads", &heads);
     json_field_uint(&json, "signatures", signatures);
     json_field_bool(&json, "verified", verified);
@@ -49,6 +50,9 @@ static void bundle_tell(CommandContext *context, const Bundle *bundle, size_t si
     say(context, "bundle %s: %zu revisions, head %s, %zu signature%s%s", bundle->name,
         graph_count(bundle->map), strlist_join(context->arena, &heads, ", "), signatures,
         signatures == 1 ? "" : "s", verified ? " verified" : "");
+    if (bundle->safe.count > 0)
+        say(context, "%zu safe statement%s", bundle->safe.count,
+            bundle->safe.count == 1 ? "" : "s");
     say(context, "digest %s", digest);
 }
 
@@ -62,15 +66,28 @@ static size_t repeatables_drop(Script **scripts, size_t count)
     return kept;
 }
 
+/* The directory may be missing: version control keeps no empty ones. */
+static ErrCode safe_load(CommandContext *context, const Project *project, SafeFiles *ret_files,
+                         Error *err)
+{
+    *ret_files = (SafeFiles){0};
+    return project->safe != NULL && dir_exists(project->safe)
+               ? safe_files_load(context->arena, project->safe, ret_files, err)
+               : ERR_OK;
+}
+
 static ErrCode run_build(CommandContext *context, Error *err)
 {
     Project project;
     RevisionMap *map;
     Script **scripts;
     size_t count;
+    SafeFiles safe;
     ErrCode code = project_open(context->arena, context->config, &project, &map, err);
     if (code == ERR_OK)
         code = project_scripts(context->arena, &project, &scripts, &count, err);
+    if (code == ERR_OK)
+        code = safe_load(context, &project, &safe, err);
     if (code != ERR_OK)
         return code;
     if (context_has(context, "without-repeatables"))
@@ -85,8 +102,8 @@ static ErrCode run_build(CommandContext *context, Error *err)
         path = arena_printf(context->arena, "%s.bundle", name);
     uint8_t *bytes;
     size_t length;
-    code =
-        bundle_build(context->arena, name, clock_unix_ms(), scripts, count, &bytes, &length, err);
+    code = bundle_build(context->arena, name, clock_unix_ms(), scripts, count, &safe, &bytes,
+                        &length, err);
     if (code == ERR_OK)
         code = file_write_new(path, bytes, length, 0666, err);
     Bundle bundle;

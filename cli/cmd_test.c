@@ -309,7 +309,8 @@ static ErrCode prepare(Tester *tester, Error *err)
         code = revisions_steps(context, &tester->revisions, target == NULL ? "heads" : target,
                                &tester->steps, err);
     const char *directory = tester->revisions.project.safe;
-    if (code != ERR_OK || directory == NULL || !tester->to_heads)
+    bool has_safe = directory != NULL && dir_exists(directory); /* git keeps no empty ones */
+    if (code != ERR_OK || !has_safe || !tester->to_heads)
         return code;
     SafeFiles files;
     code = safe_files_load(context->arena, directory, &files, err);

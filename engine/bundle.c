@@ -1,6 +1,7 @@
 #include "bundle.h"
 
-#include "bundle.pb-c.h"
+#include "bundle_safe.h"
+
 #include "digest.h"
 #include "named_limits.h"
 #include "proto_read.h"
@@ -73,9 +74,12 @@ static ErrCode file_pack(Arena *arena, const uint8_t *envelope, size_t envelope_
 }
 
 ErrCode bundle_build(Arena *arena, const char *name, uint64_t created_unix_ms,
-                     Script *const *scripts, size_t count, uint8_t **ret_bytes, size_t *ret_length,
-                     Error *err)
+                     Script *const *scripts, size_t count, const SafeFiles *safe,
+                     uint8_t **ret_bytes, size_t *ret_length, Error *err)
 {
+    static const SafeFiles none = {0};
+    if (safe == NULL)
+        safe = &none;
     if (name[0] == '\0' || strlen(name) > LIMIT_NAME_BYTES || !str_is_utf8(name, strlen(name)))
         return err_set(err, ERR_USAGE, "a bundle's name has 1 to %d bytes", LIMIT_NAME_BYTES);
     if (count == 0 || count > LIMIT_REVISIONS)
@@ -100,11 +104,14 @@ ErrCode bundle_build(Arena *arena, const char *name, uint64_t created_unix_ms,
     manifest.created_unix_ms = created_unix_ms;
     manifest.n_revisions = count;
     manifest.revisions = ARENA_ARRAY(arena, RevisionMessage *, count);
-    ProtobufCBinaryData *files = ARENA_ARRAY(arena, ProtobufCBinaryData, count);
+    ProtobufCBinaryData *files = ARENA_ARRAY(arena, ProtobufCBinaryData, count + safe->count);
     for (size_t i = 0; i < count; i++) {
         manifest.revisions[i] = revision_encode(arena, sorted[i]);
         files[i] = proto_bytes(sorted[i]->bytes, sorted[i]->length);
     }
+    code = bundle_safe_add(arena, safe, &manifest, files, &count, err);
+    if (code != ERR_OK)
+        return code;
     size_t length;
     const uint8_t *bytes = proto_pack(arena, &manifest.base, &length);
     uint8_t *envelope;
@@ -184,10 +191,9 @@ static ErrCode manifest_open(Arena *arena, const FileMessage *file, const uint8_
         return err_wrap(err, "bundle manifest");
     if (manifest->n_revisions == 0 || manifest->n_revisions > LIMIT_REVISIONS)
         return err_set(err, ERR_PROTOCOL, "a bundle holds 1 to %d revisions", LIMIT_REVISIONS);
-    if (manifest->n_revisions != file->n_files)
-        return err_set(err, ERR_DIGEST_MISMATCH,
-                       "the manifest lists %zu revisions, the bundle has %zu files",
-                       manifest->n_revisions, file->n_files);
+    if (manifest->n_revisions + manifest->n_safe != file->n_files)
+        return err_set(err, ERR_DIGEST_MISMATCH, "the manifest lists %zu files, the bundle has %zu",
+                       manifest->n_revisions + manifest->n_safe, file->n_files);
     if (manifest->name[0] == '\0' || strlen(manifest->name) > LIMIT_NAME_BYTES)
         return err_set(err, ERR_PROTOCOL, "a bundle's name has 1 to %d bytes", LIMIT_NAME_BYTES);
     out->digest = sha256_bytes(payload, length);
@@ -202,7 +208,10 @@ static ErrCode manifest_open(Arena *arena, const FileMessage *file, const uint8_
         if (code != ERR_OK)
             return code;
     }
-    return graph_build(arena, out->scripts, out->script_count, &out->map, err);
+    code = graph_build(arena, out->scripts, out->script_count, &out->map, err);
+    return code == ERR_OK
+               ? bundle_safe_open(arena, manifest, file->files + out->script_count, out, err)
+               : code;
 }
 
 ErrCode bundle_open(Arena *arena, const void *bytes, size_t length, const Trust *trust,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "graph.h"
+#include "safe.h"
 #include "trust.h"
 
 typedef struct Bundle {
@@ -15,14 +16,17 @@ typedef struct Bundle {
     Script **scripts;
     size_t script_count;
     RevisionMap *map;
-    Signers signers; /* distinct release keys whose signature holds */
+    SafeFiles safe_files; /* safe/NAME */
+    SafeList safe;        /* their statements */
+    Signers signers;      /* distinct release keys whose signature holds */
 } Bundle;
 
 /* An unsigned bundle file. `scripts` in any order: revisions and baselines; the manifest sorts them
- * by id. ERR_REFUSED: a repeatable among them. */
+ * by id. `safe` NULL = none. ERR_REFUSED: a repeatable among them; ERR_SCRIPT: what is no safe
+ * statement. */
 ErrCode bundle_build(Arena *arena, const char *name, uint64_t created_unix_ms,
-                     Script *const *scripts, size_t count, uint8_t **ret_bytes, size_t *ret_length,
-                     Error *err) MUST_CHECK;
+                     Script *const *scripts, size_t count, const SafeFiles *safe,
+                     uint8_t **ret_bytes, size_t *ret_length, Error *err) MUST_CHECK;
 /* The same file with one more signature. */
 ErrCode bundle_sign(Arena *arena, const void *bytes, size_t length, const SecretKey *key,
                     uint8_t **ret_bytes, size_t *ret_length, Error *err) MUST_CHECK;

@@ -91,7 +91,7 @@ static int setup(void **state)
     fixture->scripts[1] = script(fixture->arena, "001_a", "-- message: first\n-- labels: main\n");
     fixture->scripts[2] = script(fixture->arena, "003_c", "-- depends-on: 002_b\n");
     Error err;
-    if (bundle_build(fixture->arena, "forge", 12345, fixture->scripts, 3, &fixture->bytes,
+    if (bundle_build(fixture->arena, "forge", 12345, fixture->scripts, 3, NULL, &fixture->bytes,
                      &fixture->length, &err) != ERR_OK)
         fail_msg("%s", err.message);
     *state = fixture;
@@ -169,8 +169,9 @@ static void test_the_order_of_files_does_not_matter(void **state)
     Script *turned[] = {fixture->scripts[2], fixture->scripts[1], fixture->scripts[0]};
     uint8_t *bytes;
     size_t length;
-    assert_int_equal(bundle_build(fixture->arena, "forge", 12345, turned, 3, &bytes, &length, NULL),
-                     ERR_OK);
+    assert_int_equal(
+        bundle_build(fixture->arena, "forge", 12345, turned, 3, NULL, &bytes, &length, NULL),
+        ERR_OK);
     assert_int_equal(length, fixture->length);
     assert_memory_equal(bytes, fixture->bytes, length);
 }
@@ -367,12 +368,12 @@ static void test_what_no_bundle_is_made_of(void **state)
     uint8_t *bytes;
     size_t length;
     Arena *arena = fixture->arena;
-    assert_int_equal(bundle_build(arena, "x", 1, fixture->scripts, 0, &bytes, &length, NULL),
+    assert_int_equal(bundle_build(arena, "x", 1, fixture->scripts, 0, NULL, &bytes, &length, NULL),
                      ERR_LIMIT);
-    assert_int_equal(bundle_build(arena, "", 1, fixture->scripts, 3, &bytes, &length, NULL),
+    assert_int_equal(bundle_build(arena, "", 1, fixture->scripts, 3, NULL, &bytes, &length, NULL),
                      ERR_USAGE);
     /* 002_b without 001_a */
-    assert_int_equal(bundle_build(arena, "x", 1, fixture->scripts, 1, &bytes, &length, NULL),
+    assert_int_equal(bundle_build(arena, "x", 1, fixture->scripts, 1, NULL, &bytes, &length, NULL),
                      ERR_GRAPH);
 }
 
@@ -403,11 +404,11 @@ static void test_other_kinds_of_files(void **state)
     size_t length;
     size_t signatures;
     Error err;
-    assert_int_equal(bundle_build(fixture->arena, "forge", 1, all, 5, &bytes, &length, &err),
+    assert_int_equal(bundle_build(fixture->arena, "forge", 1, all, 5, NULL, &bytes, &length, &err),
                      ERR_REFUSED);
     assert_string_equal(err.file, "versions/R_views.sql");
-    assert_int_equal(bundle_build(fixture->arena, "forge", 1, all + 1, 4, &bytes, &length, &err),
-                     ERR_OK);
+    assert_int_equal(
+        bundle_build(fixture->arena, "forge", 1, all + 1, 4, NULL, &bytes, &length, &err), ERR_OK);
     Bundle bundle;
     if (bundle_open_unverified(fixture->arena, bytes, length, &bundle, &signatures, &err) != ERR_OK)
         fail_msg("%s", err.message);
@@ -416,9 +417,71 @@ static void test_other_kinds_of_files(void **state)
     assert_true(digest_equal(&found->source_sha256, &baseline->source_sha256));
 }
 
+/* --- safe statements -------------------------------------------------------------------------- */
+
+static SafeFile safe_file(const char *name, const char *text)
+{
+    return (SafeFile){name, (const uint8_t *)text, strlen(text)};
+}
+
+static void test_safe_statements_are_in_it(void **state)
+{
+    const Fixture *fixture = *state;
+    SafeFile items[] = {
+        safe_file("010_a.sql", "ALTER TABLE a ADD COLUMN IF NOT EXISTS b int;\nSELECT 1;"),
+        safe_file("020_b.sql", "DROP TABLE IF EXISTS c;")};
+    const SafeFiles files = {items, 2};
+    uint8_t *bytes;
+    size_t length, signatures;
+    Bundle bundle;
+    Error err;
+    assert_int_equal(bundle_build(fixture->arena, "forge", 1, fixture->scripts, 3, &files, &bytes,
+                                  &length, &err),
+                     ERR_OK);
+    assert_int_equal(
+        bundle_open_unverified(fixture->arena, bytes, length, &bundle, &signatures, &err), ERR_OK);
+    assert_int_equal(bundle.script_count, 3);
+    assert_int_equal(bundle.safe_files.count, 2);
+    assert_string_equal(bundle.safe_files.items[1].name, "020_b.sql");
+    assert_int_equal(bundle.safe.count, 3);
+    assert_string_equal(bundle.safe.items[2].file, "safe/020_b.sql");
+    /* one byte of a statement, behind the signature's back */
+    uint8_t *at = memmem(bytes, length, "EXISTS c", 8);
+    assert_non_null(at);
+    at[7] = 'd';
+    assert_int_equal(
+        bundle_open_unverified(fixture->arena, bytes, length, &bundle, &signatures, &err),
+        ERR_DIGEST_MISMATCH);
+}
+
+static void test_safe_statements_are_checked(void **state)
+{
+    const Fixture *fixture = *state;
+    static const struct {
+        const char *name;
+        const char *text;
+        ErrCode code;
+    } wrong[] = {
+        {"a.sql", "DROP TABLE a;", ERR_SCRIPT}, {"a.sql", "SELECT 'open", ERR_SCRIPT},
+        {"../a.sql", "SELECT 1;", ERR_USAGE},   {".a.sql", "SELECT 1;", ERR_USAGE},
+        {"a.txt", "SELECT 1;", ERR_USAGE},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        SafeFile item = safe_file(wrong[i].name, wrong[i].text);
+        const SafeFiles files = {&item, 1};
+        uint8_t *bytes;
+        size_t length;
+        assert_int_equal(bundle_build(fixture->arena, "forge", 1, fixture->scripts, 3, &files,
+                                      &bytes, &length, NULL),
+                         wrong[i].code);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        BUNDLE_TEST(test_safe_statements_are_in_it),
+        BUNDLE_TEST(test_safe_statements_are_checked),
         BUNDLE_TEST(test_what_goes_in_comes_out),
         BUNDLE_TEST(test_the_order_of_files_does_not_matter),
         BUNDLE_TEST(test_too_few_signatures),

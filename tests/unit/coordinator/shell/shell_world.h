@@ -398,7 +398,7 @@ static inline void world_put_bundle(World *world)
     for (size_t i = 0; i < 3; i++)
         assert_ok(script_parse(world->arena, files[i], (const uint8_t *)sources[i],
                                strlen(sources[i]), &scripts[i], err));
-    assert_ok(bundle_build(world->arena, "forge-1", 1000, scripts, 3, &bytes, &length, err));
+    assert_ok(bundle_build(world->arena, "forge-1", 1000, scripts, 3, NULL, &bytes, &length, err));
     assert_ok(bundle_sign(world->arena, bytes, length, world->release, &bytes, &length, err));
     assert_ok(blob_put(world->coordinator->blobs, bytes, length, &world->bundle_blob, err));
 }
