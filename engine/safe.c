@@ -340,12 +340,9 @@ static void append_literal(Str *sql, const char *text)
 
 static void append_values(Str *sql, const SafeList *list)
 {
-    bool first = true;
     for (size_t i = 0; i < list->question_count; i++) {
         const SafeQuestion *question = &list->questions[i];
-        if (question->form == SAFE_FORM_PROBE)
-            continue;
-        str_printf(sql, "%s(%zu, %d, ", first ? "" : ", ", question->statement, question->form);
+        str_printf(sql, "%s(%zu, %d, ", i == 0 ? "" : ", ", question->statement, question->form);
         const char *const texts[] = {question->schema, question->relation, question->name,
                                      question->detail};
         for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
@@ -353,7 +350,6 @@ static void append_values(Str *sql, const SafeList *list)
             str_append(sql, ", ");
         }
         str_printf(sql, "%s)", question->lenient ? "true" : "false");
-        first = false;
     }
 }
 
@@ -368,19 +364,10 @@ static void append_cases(Str *sql, const SafeList *list)
         str_printf(sql, " WHEN v.form = %d AND " INVALID_INDEX " THEN 'i'", SAFE_FORM_INDEX);
     str_append(sql, " ELSE CASE CASE v.form");
     for (int form = 0; form < SAFE_FORM_COUNT; form++) {
-        if (used[form] && form_sql[form] != NULL)
+        if (used[form])
             str_printf(sql, " WHEN %d THEN %s", form, form_sql[form]);
     }
     str_append(sql, " END WHEN true THEN 't' ELSE 'f' END END");
-}
-
-static bool has_plain_questions(const SafeList *list)
-{
-    for (size_t i = 0; i < list->question_count; i++) {
-        if (list->questions[i].form != SAFE_FORM_PROBE)
-            return true;
-    }
-    return false;
 }
 
 static const char question_of_all[] =
@@ -407,7 +394,7 @@ StatementList safe_question(Arena *arena, const SafeList *list, const char *sche
     str_append(&sql, question_of_all);
     append_literal(&sql, schema);
     str_printf(&sql, ") OR %s THEN 't' ELSE 'f' END", schema[0] == '\0' ? "true" : "false");
-    if (has_plain_questions(list)) {
+    if (list->question_count > 0) {
         str_append(&sql, " UNION ALL SELECT v.statement::text, ");
         append_cases(&sql, list);
         str_append(&sql, " FROM (VALUES ");
@@ -417,12 +404,6 @@ StatementList safe_question(Arena *arena, const SafeList *list, const char *sche
                          " pg_catalog.to_regclass(CASE WHEN v.schema <> '' THEN"
                          " pg_catalog.quote_ident(v.schema) || '.' ELSE '' END ||"
                          " pg_catalog.quote_ident(v.relation))::oid END AS oid) AS r");
-    }
-    for (size_t i = 0; i < list->question_count; i++) {
-        const SafeQuestion *question = &list->questions[i];
-        if (question->form == SAFE_FORM_PROBE)
-            str_printf(&sql, " UNION ALL SELECT '%zu', CASE WHEN (%s\n) THEN 't' ELSE 'f' END",
-                       question->statement, question->detail);
     }
     return one_select(arena, &sql);
 }

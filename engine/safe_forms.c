@@ -322,14 +322,7 @@ ErrCode safe_form_read(SafeQuestions *questions, size_t index, SafeStatement *sa
     if (tree != NULL)
         pg_query__parse_result__free_unpacked(tree, NULL);
     pg_query_free_protobuf_parse_result(parsed);
-    if (code == ERR_OK && safe->statement->probe != NULL) { /* the author knows better */
+    if (code == ERR_OK && !safe->asked)
         questions->count = before;
-        reader.asked = 0;
-        const char *what = abridged(questions->arena, safe->statement->text);
-        SafeQuestion *question = form_ask(&reader, SAFE_FORM_PROBE, false, "effect of", what);
-        question->detail = safe->statement->probe;
-    } else if (code == ERR_OK && !safe->asked) {
-        questions->count = before;
-    }
     return code;
 }

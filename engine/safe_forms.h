@@ -31,7 +31,6 @@ typedef enum SafeForm {
     SAFE_FORM_NO_TRIGGER,    /* trigger `name` of `relation` is gone */
     SAFE_FORM_NO_POLICY,     /* policy `name` of `relation` is gone */
     SAFE_FORM_NO_RULE,       /* rule `name` of `relation` is gone */
-    SAFE_FORM_PROBE,         /* `detail`, a SELECT of the author's, says true */
     SAFE_FORM_COUNT
 } SafeForm;
 

@@ -61,8 +61,8 @@ check 'a lock that goes in time is no failure' contains "$(cat "$T/retry.out")" 
 
 # --- every form: missing, then there
 sql "CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (id int, a int, b int NOT NULL, c int GENERATED ALWAYS AS IDENTITY,
-    CONSTRAINT gone CHECK (a > 0), CONSTRAINT later CHECK (a < 9) NOT VALID);
-ALTER TABLE t ADD CONSTRAINT unproven CHECK (id > 0) NOT VALID; CREATE TABLE renamed (id int); CREATE TABLE moved (id int);
+    CONSTRAINT gone CHECK (a > 0));
+ALTER TABLE t ADD CONSTRAINT later CHECK (a < 9) NOT VALID; CREATE TABLE renamed (id int); CREATE TABLE moved (id int);
 CREATE VIEW v AS SELECT 1 AS x; CREATE SEQUENCE dropped_sequence; CREATE DOMAIN d AS int; CREATE SCHEMA gone; CREATE SCHEMA target;
 CREATE FUNCTION f(int, text[]) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE EXTENSION hstore;
 CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -78,7 +78,6 @@ CREATE UNIQUE INDEX IF NOT EXISTS made_index ON app.made (id);
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE STATISTICS IF NOT EXISTS made_statistics ON a, b FROM t;
 CREATE COLLATION IF NOT EXISTS made_collation FROM "C";
-CREATE FOREIGN DATA WRAPPER_PLACE;
 ALTER TYPE mood ADD VALUE IF NOT EXISTS 'it''s ok';
 ALTER TABLE t ADD COLUMN IF NOT EXISTS n int DEFAULT 5;
 ALTER TABLE IF EXISTS nowhere ADD COLUMN IF NOT EXISTS n int;
@@ -103,13 +102,9 @@ DROP RULE IF EXISTS r ON t;
 CREATE OR REPLACE FUNCTION g(a int, b text) RETURNS SETOF int LANGUAGE sql STABLE STRICT AS $$ SELECT a -- 'quoted' \
 $$;
 CREATE OR REPLACE PROCEDURE proc() LANGUAGE plpgsql AS 'BEGIN END';
--- +probe SELECT EXISTS (SELECT FROM app.made)
-INSERT INTO app.made SELECT 1 WHERE NOT EXISTS (SELECT FROM app.made);
 END
-sed -i '/WRAPPER_PLACE/d' "$PROJECT/safe/forms.sql"
 forms=$(grep -c ';$' "$PROJECT/safe/forms.sql")
 forms=$((forms - 1)) # one of them is there: nowhere is nowhere
-sed -i 's/^INSERT INTO app.made.*/INSERT INTO t (a) VALUES (7);/; s/^-- +probe.*/-- +probe SELECT EXISTS (SELECT FROM t WHERE a = 7)/' "$PROJECT/safe/forms.sql"
 expect_exit 0 pgtide ensure -v
 check 'each is done once' contains "$(cat "$T/out")" "1 there, $forms done, 0 run each time"
 expect_exit 0 pgtide ensure -v
