@@ -117,8 +117,8 @@ static inline ByteSpan fleet_bundle(Fleet *f, const SecretKey *key, bool longer,
                          fleet_script(f, "r3", "r2"), fleet_script(f, "r4", "r3")};
     uint8_t *bytes;
     size_t length;
-    assert_ok(
-        bundle_build(f->arena, "bundle", 1, scripts, longer ? 4 : 3, NULL, &bytes, &length, &f->err));
+    assert_ok(bundle_build(f->arena, "bundle", 1, scripts, longer ? 4 : 3, NULL, &bytes, &length,
+                           &f->err));
     assert_ok(bundle_sign(f->arena, bytes, length, key, &bytes, &length, &f->err));
     Bundle bundle;
     size_t signatures;
