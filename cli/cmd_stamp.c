@@ -1,10 +1,12 @@
 #include "offline.h"
 #include "run_migrate.h"
+#include "stamp_from_tool.h"
 
 static const CommandOption options[] = {
     RUN_WRITE_OPTIONS,
     OFFLINE_OPTION,
     {"purge", 0, NULL, "forget the present version rows first"},
+    STAMP_FROM_TOOL_OPTIONS,
     {0},
 };
 
@@ -28,6 +30,12 @@ static const RunWork work = {
 
 static ErrCode run(CommandContext *context, Error *err)
 {
+    if (context_has(context, "from-tool"))
+        return stamp_from_tool(context, err);
+    if (context_has(context, "tool-table"))
+        return err_set(err, ERR_USAGE, "--tool-table goes with --from-tool");
+    if (context->arguments.count == 0)
+        return err_set(err, ERR_USAGE, "`pgtide stamp` needs a REVISION, or --from-tool TOOL");
     if (context_has(context, "sql"))
         return offline_stamp(context, err);
     ErrCode code = offline_refuse_range(context, err);
@@ -36,12 +44,13 @@ static ErrCode run(CommandContext *context, Error *err)
 
 const CliCommand cmd_stamp = {
     .words = "stamp",
-    .arguments = "REVISION...",
-    .arguments_min = 1,
+    .arguments = "[REVISION...]",
+    .arguments_min = 0,
     .arguments_max = 64,
     .summary = "set the version rows of a database, or many, without running anything",
-    .details = "REVISION is a revision, a label, head, heads or base. Rows that no file has are "
-               "in the way; --purge forgets them.\n\n" RUN_EXIT_STATUS,
+    .details =
+        "REVISION is a revision, a label, head, heads or base. Rows that no file has are "
+        "in the way; --purge forgets them.\n\n" STAMP_FROM_TOOL_DETAILS "\n\n" RUN_EXIT_STATUS,
     .options = options,
     .run = run,
 };

@@ -265,9 +265,10 @@ void run_claim(Run *run, uint32_t id_width, RunNext *next)
 static void on_sql(ShardSession *session, const ShardSqlResult *result, const Error *err,
                    void *data)
 {
+    Run *run = data;
     (void)session;
-    (void)result;
-    settle(data, err);
+    run->sql = result;
+    settle(run, err);
 }
 
 void run_sql(Run *run, const ShardSqlArgs *args, RunNext *next)

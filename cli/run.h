@@ -104,7 +104,8 @@ struct Run {
     const DatabaseReading *reading;
     const ClaimResult *claim;
     StepResult step;
-    size_t steps_done; /* of the last run_steps() */
+    size_t steps_done;         /* of the last run_steps() */
+    const ShardSqlResult *sql; /* of the last run_sql(), while its `next` runs */
 
     /* From the last claim. */
     uint64_t fence;
