@@ -1,22 +1,19 @@
 #include "offline.h"
 
-#include "named_limits.h"
 #include "offline_script.h"
 #include "placeholder.h"
-#include "project.h"
+#include "run.h"
+#include "run_plan.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { LOCK_TIMEOUT_DEFAULT_MS = 500 };
 
 /* A run that is only written down. */
 typedef struct Offline {
     CommandContext *context;
     RevisionMap *map; /* NULL: ensure-version, which needs no project */
     OfflineArgs args;
+    StrList assignments;
     StrList rows_before;
     StrList stamp;
     const char *target; /* behind the colon of a range */
@@ -39,56 +36,24 @@ static ErrCode refuse_others(const CommandContext *context, Error *err)
     return ERR_OK;
 }
 
-static ErrCode read_text(const CommandContext *context, const char *option, const char **ret_text,
-                         Error *err)
+static ErrCode read_options(Offline *offline, Error *err)
 {
-    const char *text = context_option(context, option);
-    if (text != NULL && *text == '\0')
-        return err_set(err, ERR_USAGE, "--%s needs a text: it is kept in the shard", option);
-    if (text != NULL && (strlen(text) > LIMIT_TEXT_BYTES || !str_is_utf8(text, strlen(text))))
-        return err_set(err, ERR_USAGE, "--%s: UTF-8 text of at most %d bytes", option,
-                       LIMIT_TEXT_BYTES);
-    *ret_text = text;
+    RunSettings settings;
+    ErrCode code = refuse_others(offline->context, err);
+    if (code == ERR_OK)
+        code = run_settings_read(offline->context, &settings, err);
+    if (code != ERR_OK)
+        return code;
+    offline->assignments = settings.assignments;
+    offline->args = (OfflineArgs){
+        .schema = settings.schema == NULL ? "" : settings.schema,
+        .shared_schemas = settings.shared_schemas,
+        .who = settings.who,
+        .message = settings.tag,
+        .unmanaged_reason = settings.unmanaged_reason,
+        .lock_timeout_ms = settings.lock_timeout_ms,
+    };
     return ERR_OK;
-}
-
-static ErrCode read_schemas(CommandContext *context, OfflineArgs *args, Error *err)
-{
-    args->schema = context_option(context, "schema");
-    args->schema = args->schema == NULL ? "" : args->schema;
-    args->shared_schemas = context_options(context, "shared-schema");
-    if (args->shared_schemas.count == 0)
-        strlist_add(context->arena, &args->shared_schemas, "public");
-    for (size_t i = 0; i <= args->shared_schemas.count; i++) {
-        const char *name = i == 0 ? args->schema : args->shared_schemas.items[i - 1];
-        if (strlen(name) > LIMIT_NAME_BYTES || !str_is_utf8(name, strlen(name)))
-            return err_set(err, ERR_USAGE, "--schema, --shared-schema: a name has at most %d bytes",
-                           LIMIT_NAME_BYTES);
-    }
-    return ERR_OK;
-}
-
-static ErrCode read_options(CommandContext *context, OfflineArgs *args, Error *err)
-{
-    char host[256] = "localhost";
-    uint64_t lock_ms = LOCK_TIMEOUT_DEFAULT_MS;
-    (void)gethostname(host, sizeof host - 1);
-    const struct passwd *user = getpwuid(getuid());
-    args->who =
-        arena_printf(context->arena, "%s@%s", user == NULL ? "unknown" : user->pw_name, host);
-    ErrCode code = refuse_others(context, err);
-    if (code == ERR_OK)
-        code = read_schemas(context, args, err);
-    if (code == ERR_OK)
-        code = read_text(context, "tag", &args->message, err);
-    if (code == ERR_OK)
-        code = read_text(context, "unmanaged", &args->unmanaged_reason, err);
-    if (code == ERR_OK)
-        code = context_duration(context, "lock-timeout", lock_ms, &lock_ms, err);
-    if (code == ERR_OK && (lock_ms == 0 || lock_ms > LIMIT_LOCK_TIMEOUT_MS))
-        code = err_set(err, ERR_USAGE, "--lock-timeout: 1ms to %d s", LIMIT_LOCK_TIMEOUT_MS / 1000);
-    args->lock_timeout_ms = (uint32_t)lock_ms;
-    return code;
 }
 
 /* --- ranges ----------------------------------------------------------------------------------- */
@@ -138,92 +103,43 @@ static ErrCode range_read(Offline *offline, const char *argument, Error *err)
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
-static ErrCode bind_all(Offline *offline, GraphSteps *steps, const Script **repeatables, Error *err)
-{
-    Arena *arena = offline->context->arena;
-    StrList assignments = context_options(offline->context, "set");
-    ErrCode code = ERR_OK;
-    for (size_t i = 0; i < steps->count && code == ERR_OK; i++)
-        code =
-            script_bind(arena, steps->items[i].script, &assignments, &steps->items[i].script, err);
-    for (size_t i = 0; i < offline->args.repeatable_count && code == ERR_OK; i++)
-        code = script_bind(arena, repeatables[i], &assignments, &repeatables[i], err);
-    return code;
-}
-
-/* Names given with -x that no file of the project declares. */
-static void warn_unknown(const Offline *offline)
-{
-    Arena *arena = offline->context->arena;
-    const RevisionMap *map = offline->map;
-    StrList assignments = context_options(offline->context, "set");
-    const Script **scripts =
-        ARENA_ARRAY(arena, const Script *, 2 * graph_count(map) + graph_repeatable_count(map) + 1);
-    size_t count = 0;
-    for (size_t i = 0; i < graph_count(map); i++) {
-        const Script *script = graph_script_at(map, i);
-        const Script *baseline = graph_baseline(map, script->id);
-        scripts[count++] = script;
-        if (baseline != NULL)
-            scripts[count++] = baseline;
-    }
-    for (size_t i = 0; i < graph_repeatable_count(map); i++)
-        scripts[count++] = graph_repeatable_at(map, i);
-    StrList unknown = placeholders_unknown(arena, scripts, count, &assignments);
-    if (unknown.count > 0)
-        note(offline->context, "no file has a placeholder %s", strlist_join(arena, &unknown, ", "));
-}
-
-static ErrCode reaches_all_heads(Offline *offline, const StrList *rows, bool *ret_all, Error *err)
-{
-    Arena *arena = offline->context->arena;
-    StrList applied;
-    StrList heads = graph_heads(arena, offline->map);
-    ErrCode code = graph_applied(arena, offline->map, rows, &applied, err);
-    *ret_all = code == ERR_OK;
-    for (size_t i = 0; i < heads.count && *ret_all; i++)
-        *ret_all = strlist_has(&applied, heads.items[i]);
-    return code;
-}
-
 /* At the heads the repeatables follow. */
-static ErrCode add_repeatables(Offline *offline, const Script ***ret_scripts, Error *err)
+static ErrCode add_repeatables(Offline *offline, Error *err)
 {
-    bool all;
+    Arena *arena = offline->context->arena;
+    if (!run_plan_all_heads(arena, offline->map, &offline->args.rows_after))
+        return ERR_OK;
     size_t count = graph_repeatable_count(offline->map);
-    ErrCode code = reaches_all_heads(offline, &offline->args.rows_after, &all, err);
-    const Script **scripts = ARENA_ARRAY(offline->context->arena, const Script *, count + 1);
-    for (size_t i = 0; i < count; i++)
-        scripts[i] = graph_repeatable_at(offline->map, i);
+    const Script **scripts = ARENA_ARRAY(arena, const Script *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        ErrCode code = script_bind(arena, graph_repeatable_at(offline->map, i),
+                                   &offline->assignments, &scripts[i], err);
+        if (code != ERR_OK)
+            return code;
+    }
     offline->args.repeatables = scripts;
-    offline->args.repeatable_count = code == ERR_OK && all ? count : 0;
-    *ret_scripts = scripts;
-    return code;
+    offline->args.repeatable_count = count;
+    return ERR_OK;
 }
 
 static ErrCode take_steps(Offline *offline, GraphSteps *steps, bool up, Error *err)
 {
-    const Script **repeatables = NULL;
+    CommandContext *context = offline->context;
     offline->args.rows_after = steps->rows_after;
-    ErrCode code = up ? add_repeatables(offline, &repeatables, err) : ERR_OK;
-    if (code == ERR_OK)
-        code = bind_all(offline, steps, repeatables, err);
+    ErrCode code = run_plan_bind(context->arena, steps, 0, &offline->assignments, err);
+    if (code == ERR_OK && up)
+        code = add_repeatables(offline, err);
     if (code != ERR_OK)
         return code;
     offline->args.steps = steps->items;
     offline->args.step_count = steps->count;
     if (steps->warning != NULL)
-        note(offline->context, "%s", steps->warning);
-    warn_unknown(offline);
+        note(context, "%s", steps->warning);
+    run_warn_of_assignments(context, offline->map, &offline->assignments);
     return ERR_OK;
 }
 
 /* --- printing --------------------------------------------------------------------------------- */
-
-static const char *rows_text(const Offline *offline, const StrList *rows)
-{
-    return rows->count == 0 ? "base" : strlist_join(offline->context->arena, rows, ", ");
-}
 
 static void write_json(Offline *offline, const char *sql)
 {
@@ -264,7 +180,7 @@ static ErrCode offline_open(Offline *offline, CommandContext *context, Error *er
 {
     Project project;
     *offline = (Offline){.context = context};
-    ErrCode code = read_options(context, &offline->args, err);
+    ErrCode code = read_options(offline, err);
     return code == ERR_OK
                ? project_open(context->arena, context->config, &project, &offline->map, err)
                : code;
@@ -289,9 +205,10 @@ static ErrCode migrate(CommandContext *context, const char *argument, bool up, E
     if (code != ERR_OK)
         return code;
     offline.args.rows_before = &offline.rows_before;
-    offline.args.title = arena_printf(
-        context->arena, "%s from %s to %s", up ? "upgrade" : "downgrade",
-        rows_text(&offline, &offline.rows_before), rows_text(&offline, &offline.args.rows_after));
+    offline.args.title =
+        arena_printf(context->arena, "%s from %s to %s", up ? "upgrade" : "downgrade",
+                     run_rows_text(context->arena, &offline.rows_before),
+                     run_rows_text(context->arena, &offline.args.rows_after));
     return print_script(&offline, err);
 }
 
@@ -344,15 +261,15 @@ ErrCode offline_stamp(CommandContext *context, Error *err)
     offline.args.rows_after = offline.stamp;
     offline.args.title =
         arena_printf(context->arena, "stamp from %s to %s",
-                     purge ? "any rows" : rows_text(&offline, &offline.rows_before),
-                     rows_text(&offline, &offline.stamp));
+                     purge ? "any rows" : run_rows_text(context->arena, &offline.rows_before),
+                     run_rows_text(context->arena, &offline.stamp));
     return print_script(&offline, err);
 }
 
 ErrCode offline_ensure_version(CommandContext *context, Error *err)
 {
     Offline offline = {.context = context};
-    ErrCode code = read_options(context, &offline.args, err);
+    ErrCode code = read_options(&offline, err);
     offline.args.title = "ensure-version";
     return code == ERR_OK ? print_script(&offline, err) : code;
 }

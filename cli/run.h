@@ -32,6 +32,7 @@ typedef struct RunSettings {
     const char *unmanaged_reason; /* NULL = none */
     const char *tag;              /* kept with each history row; NULL = none */
     StrList assignments;          /* NAME=VALUE of -x, for placeholders */
+    const char *schema;           /* the shard is this one; NULL = the whole database */
     StrList shared_schemas;
     uint32_t lock_timeout_ms;
     uint32_t wait_ms; /* for the run lock */
@@ -153,6 +154,13 @@ struct Run {
     "interrupted; else 1 when any failed; else 6 when the others were busy or unreachable; else "  \
     "3 when there is a difference."
 
+/* What the options of RUN_WRITE_OPTIONS say, or those of them that the command has. */
+ErrCode run_settings_read(CommandContext *context, RunSettings *ret_settings,
+                          Error *err) MUST_CHECK;
+/* Notes names given with -x that no file of the project declares: a misspelt one would otherwise
+ * only be seen by its placeholder's default. */
+void run_warn_of_assignments(CommandContext *context, const RevisionMap *map,
+                             const StrList *assignments);
 /* Reads options, project and --urls, runs the work on every database, reports and returns: for one
  * database its error, for several ERR_OK with context->exit_status. */
 ErrCode run_databases(CommandContext *context, const RunWork *work, Error *err) MUST_CHECK;

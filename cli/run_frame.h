@@ -52,8 +52,6 @@ struct RunFrame {
 };
 
 /* run_options.c */
-ErrCode run_settings_read(CommandContext *context, const RunWork *work, RunSettings *ret_settings,
-                          Error *err) MUST_CHECK;
 /* The databases that the options name, and how many at a time. */
 ErrCode run_databases_read(RunFrame *frame, Error *err) MUST_CHECK;
 

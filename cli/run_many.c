@@ -123,18 +123,6 @@ static ErrCode open_project(RunFrame *frame, Error *err)
     return ERR_OK;
 }
 
-/* A misspelt name of -x would otherwise only be seen by its placeholder's default. */
-static void warn_of_assignments(const RunFrame *frame)
-{
-    CommandContext *context = frame->context;
-    const StrList *given = &frame->settings.assignments;
-    if (given->count == 0 || frame->map == NULL)
-        return;
-    StrList unknown = run_plan_unknown_names(context->arena, frame->map, given);
-    for (size_t i = 0; i < unknown.count; i++)
-        note(context, "-x: no file declares a placeholder %s", unknown.items[i]);
-}
-
 static ErrCode ending_of(RunFrame *frame, Error *err)
 {
     if (frame->many) {
@@ -155,7 +143,7 @@ ErrCode run_databases(CommandContext *context, const RunWork *work, Error *err)
     RunFrame *frame = ARENA_NEW(context->arena, RunFrame);
     frame->context = context;
     frame->work = work;
-    ErrCode code = run_settings_read(context, work, &frame->settings, err);
+    ErrCode code = run_settings_read(context, &frame->settings, err);
     if (code == ERR_OK)
         code = run_databases_read(frame, err);
     if (code == ERR_OK)
@@ -165,7 +153,7 @@ ErrCode run_databases(CommandContext *context, const RunWork *work, Error *err)
     frame->tally = run_tally(frame->databases.count);
     frame->active = ARENA_ARRAY(context->arena, Run *, frame->jobs_max);
     frame->endings = ARENA_ARRAY(context->arena, RunEnding, frame->databases.count);
-    warn_of_assignments(frame);
+    run_warn_of_assignments(context, frame->map, &frame->settings.assignments);
     run_loop(frame);
     return ending_of(frame, err);
 }

@@ -35,25 +35,39 @@ static ErrCode read_time(CommandContext *context, const char *option, uint64_t f
     return ERR_OK;
 }
 
-static ErrCode read_text(const CommandContext *context, const char *option, const char *empty,
-                         const char **ret_text, Error *err)
+static ErrCode read_text(const CommandContext *context, const char *option, const char **ret_text,
+                         Error *err)
 {
     const char *text = context_option(context, option);
     if (text != NULL && *text == '\0')
-        return err_set(err, ERR_USAGE, "%s", empty);
-    if (text != NULL && strlen(text) > LIMIT_TEXT_BYTES)
-        return err_set(err, ERR_USAGE, "--%s: at most %d bytes", option, LIMIT_TEXT_BYTES);
+        return err_set(err, ERR_USAGE, "--%s needs a text: it is kept in the shard", option);
+    if (text != NULL && (strlen(text) > LIMIT_TEXT_BYTES || !str_is_utf8(text, strlen(text))))
+        return err_set(err, ERR_USAGE, "--%s: UTF-8 text of at most %d bytes", option,
+                       LIMIT_TEXT_BYTES);
     *ret_text = text;
     return ERR_OK;
 }
 
-ErrCode run_settings_read(CommandContext *context, const RunWork *work, RunSettings *ret_settings,
-                          Error *err)
+static ErrCode read_schemas(CommandContext *context, RunSettings *settings, Error *err)
+{
+    settings->schema = context_option(context, "schema");
+    settings->shared_schemas = context_options(context, "shared-schema");
+    if (settings->shared_schemas.count == 0)
+        strlist_add(context->arena, &settings->shared_schemas, "public");
+    for (size_t i = 0; i <= settings->shared_schemas.count; i++) {
+        const char *name = i == 0 ? settings->schema : settings->shared_schemas.items[i - 1];
+        if (name != NULL && (strlen(name) > LIMIT_NAME_BYTES || !str_is_utf8(name, strlen(name))))
+            return err_set(err, ERR_USAGE, "--%s: a UTF-8 name of at most %d bytes",
+                           i == 0 ? "schema" : "shared-schema", LIMIT_NAME_BYTES);
+    }
+    return ERR_OK;
+}
+
+ErrCode run_settings_read(CommandContext *context, RunSettings *ret_settings, Error *err)
 {
     RunSettings settings = {
         .who = make_who(context->arena),
         .assignments = context_options(context, "set"),
-        .shared_schemas = context_options(context, "shared-schema"),
         .strict = context_has(context, "strict"),
         .single_transaction = context_has(context, "single-transaction"),
         .dry_run = context_has(context, "dry-run"),
@@ -61,15 +75,11 @@ ErrCode run_settings_read(CommandContext *context, const RunWork *work, RunSetti
     };
     settings.application_name =
         arena_printf(context->arena, "pgtide %s %d", settings.who, (int)getpid());
-    if (settings.shared_schemas.count == 0)
-        strlist_add(context->arena, &settings.shared_schemas, "public");
-    ErrCode code = ERR_OK;
-    if (work->writes)
-        code =
-            read_text(context, "unmanaged", "--unmanaged needs a reason: it is kept in the shard",
-                      &settings.unmanaged_reason, err);
+    ErrCode code = read_schemas(context, &settings, err);
     if (code == ERR_OK)
-        code = read_text(context, "tag", "--tag needs a text", &settings.tag, err);
+        code = read_text(context, "unmanaged", &settings.unmanaged_reason, err);
+    if (code == ERR_OK)
+        code = read_text(context, "tag", &settings.tag, err);
     if (code == ERR_OK)
         code = read_time(context, "lock-timeout", LOCK_TIMEOUT_DEFAULT_MS, 1, LIMIT_LOCK_TIMEOUT_MS,
                          &settings.lock_timeout_ms, err);
@@ -79,6 +89,16 @@ ErrCode run_settings_read(CommandContext *context, const RunWork *work, RunSetti
     if (code == ERR_OK)
         *ret_settings = settings;
     return code;
+}
+
+void run_warn_of_assignments(CommandContext *context, const RevisionMap *map,
+                             const StrList *assignments)
+{
+    if (assignments->count == 0 || map == NULL)
+        return;
+    StrList unknown = run_plan_unknown_names(context->arena, map, assignments);
+    for (size_t i = 0; i < unknown.count; i++)
+        note(context, "-x: no file declares a placeholder %s", unknown.items[i]);
 }
 
 /* --- databases -------------------------------------------------------------------------------- */
@@ -138,15 +158,10 @@ ErrCode run_databases_read(RunFrame *frame, Error *err)
 {
     const char *path = context_option(frame->context, "urls");
     ErrCode code = path == NULL ? read_one(frame, err) : read_many(frame, path, err);
-    const char *schema = context_option(frame->context, "schema");
-    if (code != ERR_OK || schema == NULL)
-        return code;
-    if (strlen(schema) > LIMIT_NAME_BYTES)
-        return err_set(err, ERR_USAGE, "--schema: a name has at most %d bytes", LIMIT_NAME_BYTES);
-    for (size_t i = 0; i < frame->databases.count; i++) {
+    for (size_t i = 0; code == ERR_OK && i < frame->databases.count; i++) {
         UrlEntry *entry = &frame->databases.items[i];
         if (entry->schema == NULL)
-            entry->schema = schema;
+            entry->schema = frame->settings.schema;
     }
-    return ERR_OK;
+    return code;
 }

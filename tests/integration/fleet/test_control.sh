@@ -107,7 +107,7 @@ check 'says who manages it' contains "$(cat "$T/err")" 'fleet'
 check 'nothing happened' same "$(all_rows)" '  '
 rollout_yaml "$T/last.yaml" last "$T/small.bundle" 'select: database = tenant_0002'
 approved last
-expect_error 2 USAGE 'needs a reason' single tenant_0002 upgrade 001_first --unmanaged ''
+expect_error 2 USAGE 'needs a text' single tenant_0002 upgrade 001_first --unmanaged ''
 check 'still nothing' same "$(all_rows)" '  '
 expect_exit 0 single tenant_0002 upgrade 001_first --unmanaged 'the fleet is away'
 check 'the reason is kept in the shard' same \
