@@ -26,6 +26,9 @@ static void plan_tell(CommandContext *context, const json_t *answer)
         "%lld shards in %zu waves; %lld are there already, %lld are left out (quarantined)",
         (long long)answer_int(answer, "shards"), json_array_size(json_object_get(answer, "waves")),
         (long long)answer_int(answer, "already_there"), (long long)answer_int(answer, "left_out"));
+    if (answer_int(answer, "seed") != 0)
+        say(context, "seed %lld: the same seed and the same shards give the same plan",
+            (long long)answer_int(answer, "seed"));
     Table table = table_begin(context, header);
     const json_t *waves = json_object_get(answer, "waves");
     for (size_t i = 0; i < json_array_size(waves); i++) {

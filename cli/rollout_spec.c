@@ -42,7 +42,7 @@ typedef struct SpecFile {
     const char *downgrade;
     const char *select;
     const ConfigNode *waves;
-    int order;
+    const char *order;
     ConcurrencyPart concurrency;
     BudgetPart budget;
     int on_shard_failure;
@@ -58,11 +58,6 @@ typedef struct SpecFile {
     const ConfigNode *newcomers;
 } SpecFile;
 
-static const ConfigWord order_words[] = {
-    {"inventory", PGTIDE__V1__ORDER__ORDER_INVENTORY},
-    {"smallest-first", PGTIDE__V1__ORDER__ORDER_SMALLEST_FIRST},
-    {NULL, 0},
-};
 static const ConfigWord shard_failure_words[] = {
     {"stay", PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_STAY},
     {"rollback", PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_ROLLBACK},
@@ -184,8 +179,8 @@ static const ConfigField fields[] = {
     FIELD(SpecFile, "select", CONFIG_STRING, select, .help = "which shards; default all"),
     FIELD(SpecFile, "waves", CONFIG_NODE, waves,
           .help = "list of waves; default one with everything"),
-    FIELD(SpecFile, "order", CONFIG_ENUM, order, .words = order_words,
-          .help = "inventory or smallest-first"),
+    FIELD(SpecFile, "order", CONFIG_STRING, order,
+          .help = "inventory, smallest-first, random or random(SEED)"),
     FIELD(SpecFile, "concurrency", CONFIG_TABLE, concurrency, .table = &concurrency_table,
           .help = "caps"),
     FIELD(SpecFile, "budget", CONFIG_TABLE, budget, .table = &budget_table,
@@ -218,7 +213,7 @@ static const SpecFile defaults = {
     .target = "",
     .downgrade = "",
     .select = "",
-    .order = PGTIDE__V1__ORDER__ORDER_INVENTORY,
+    .order = "inventory",
     .concurrency = {.fleet = 200, .host = 8, .cluster = 4, .database = 1},
     .on_shard_failure = PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_STAY,
     .on_failure = PGTIDE__V1__ON_FAILURE__ON_FAILURE_PAUSE,
@@ -311,12 +306,15 @@ static bool wave_size(const char *text, Pgtide__V1__WaveSpec *wave)
 typedef struct WavePart {
     LabelList labels;
     const ConfigNode *size;
+    int64_t coverage;
     uint64_t bake_ms;
 } WavePart;
 
 static const ConfigField wave_fields[] = {
     FIELD(WavePart, "labels", CONFIG_LABELS, labels, .help = "shards with all of these labels"),
     FIELD(WavePart, "size", CONFIG_NODE, size, .help = "how many: 3, 5% or rest"),
+    FIELD(WavePart, "coverage", CONFIG_INTEGER, coverage, .min = 1, .max = 1000,
+          .help = "so many, chosen to show what the others are like"),
     FIELD(WavePart, "bake", CONFIG_DURATION, bake_ms, .max = 604800000,
           .help = "wait after the wave"),
 };
@@ -338,7 +336,7 @@ static void wave_labels(Arena *arena, const LabelList *labels, Pgtide__V1__WaveS
 static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
                       Pgtide__V1__WaveSpec *wave)
 {
-    static const char expected[] = "a size (3, 5%, rest) or NAME: {labels, size, bake}";
+    static const char expected[] = "a size (3, 5%, rest) or NAME: {labels, size, coverage, bake}";
     if (config_node_kind(node) == CONFIG_NODE_SCALAR) {
         wave->name = proto_from_text(config_node_text(node));
         if (!wave_size(config_node_text(node), wave))
@@ -365,8 +363,9 @@ static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
         config_problem_type(config, part.size, "a size (3, 5%, rest)");
     wave_labels(arena, &part.labels, wave);
     wave->bake_ms = (uint32_t)part.bake_ms;
-    if (part.labels.count == 0 && part.size == NULL && !named_by_size)
-        config_problem(config, value, "wave '%s' needs labels or a size", name);
+    wave->coverage = (uint32_t)part.coverage;
+    if (part.labels.count == 0 && part.size == NULL && !named_by_size && part.coverage == 0)
+        config_problem(config, value, "wave '%s' needs labels, a size or coverage", name);
 }
 
 static void waves_read(Arena *arena, Config *config, const ConfigNode *node,
@@ -390,6 +389,28 @@ static void waves_read(Arena *arena, Config *config, const ConfigNode *node,
         plan->waves[i]->name = proto_from_text("all");
         plan->waves[i]->rest = true;
     }
+}
+
+/* "random(42)" */
+static void order_read(Config *config, const char *text, Pgtide__V1__MakePlan *plan)
+{
+    static const char random_word[] = "random";
+    char *end = NULL;
+    plan->order = strcmp(text, "inventory") == 0        ? PGTIDE__V1__ORDER__ORDER_INVENTORY
+                  : strcmp(text, "smallest-first") == 0 ? PGTIDE__V1__ORDER__ORDER_SMALLEST_FIRST
+                                                        : PGTIDE__V1__ORDER__ORDER_RANDOM;
+    if (plan->order != PGTIDE__V1__ORDER__ORDER_RANDOM)
+        return;
+    const char *rest = text + strlen(random_word);
+    bool good = str_starts_with(text, random_word);
+    if (good && *rest != '\0') {
+        good = rest[0] == '(' && rest[1] >= '0' && rest[1] <= '9';
+        plan->seed = good ? strtoull(rest + 1, &end, 10) : 0;
+        good = good && strcmp(end, ")") == 0 && plan->seed > 0;
+    }
+    if (!good)
+        config_problem_type(config, config_node_get(config_root(config), "order"),
+                            "inventory, smallest-first, random or random(SEED)");
 }
 
 static int day_read(const char *text, size_t length)
@@ -565,6 +586,7 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
             config_problem(config, config_node_get(config_root(config), "downgrade"),
                            "'target' and 'downgrade' exclude each other");
         waves_read(arena, config, file.waves, &spec.plan);
+        order_read(config, file.order, &spec.plan);
         gates_read(arena, config, &file.gates, config_node_get(config_root(config), "gates"),
                    &spec.plan);
         windows_read(arena, config, &file.windows, config_node_get(config_root(config), "windows"),
@@ -585,7 +607,6 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
                                        : file.target[0] == '\0' ? "head"
                                                                 : file.target);
     spec.plan.select = proto_from_text(file.select);
-    spec.plan.order = (Pgtide__V1__Order)file.order;
     spec.plan.policy = policy_make(arena, &file);
     *ret_spec = spec;
     return ERR_OK;

@@ -1,5 +1,7 @@
 #include "planner.h"
 
+#include "coverage.h"
+#include "draw.h"
 #include "named_limits.h"
 
 #include <stdlib.h>
@@ -77,15 +79,6 @@ static int compare_sizes(const void *left, const void *right)
     return a->position < b->position ? -1 : a->position > b->position;
 }
 
-static uint64_t next_random(uint64_t *state) /* splitmix64 */
-{
-    *state += 0x9e3779b97f4a7c15u;
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static void put_in_order(Planner *planner)
 {
     if (planner->request->order == PLANNER_ORDER_SMALLEST_FIRST)
@@ -94,7 +87,7 @@ static void put_in_order(Planner *planner)
         return;
     uint64_t state = planner->request->seed;
     for (size_t i = planner->item_count; i > 1; i--) {
-        size_t other = next_random(&state) % i;
+        size_t other = draw_next(&state) % i;
         Item item = planner->items[i - 1];
         planner->items[i - 1] = planner->items[other];
         planner->items[other] = item;
@@ -145,22 +138,45 @@ static uint32_t worst_case(const PlannerRequest *request, uint32_t budget, size_
     return (uint32_t)(worst < count ? worst : count);
 }
 
+static void place_item(PlannerResult *result, Item *item)
+{
+    item->placed = true;
+    PlanShard *shard = &result->shards[result->shard_count];
+    *shard = item->candidate->shard;
+    shard->index = (uint32_t)result->shard_count++;
+    shard->wave = (uint32_t)result->wave_count;
+}
+
+/* Those chosen stand in the plan's order, as in every wave. */
+static void place_covering(Planner *planner, const PlannerWave *wave)
+{
+    size_t count = planner->item_count;
+    const ShardCandidate **candidates = ARENA_ARRAY(planner->arena, const ShardCandidate *, count);
+    bool *taken = ARENA_ARRAY(planner->arena, bool, count);
+    for (size_t i = 0; i < count; i++) {
+        candidates[i] = planner->items[i].candidate;
+        taken[i] = planner->items[i].placed;
+    }
+    coverage_choose(candidates, count, wave->amount, planner->request->seed, taken);
+    for (size_t i = 0; i < count; i++) {
+        if (taken[i] && !planner->items[i].placed)
+            place_item(&planner->result, &planner->items[i]);
+    }
+}
+
 /* Moves the wave's shards to the end of the plan. */
 static void place_wave(Planner *planner, const PlannerWave *wave, size_t number)
 {
     PlannerResult *result = &planner->result;
-    size_t size = wave_size(planner, wave);
+    size_t size = wave->kind == PLANNER_WAVE_COVERAGE ? 0 : wave_size(planner, wave);
     size_t before = result->shard_count;
+    if (wave->kind == PLANNER_WAVE_COVERAGE)
+        place_covering(planner, wave);
     for (size_t i = 0; i < planner->item_count && result->shard_count - before < size; i++) {
         Item *item = &planner->items[i];
-        if (item->placed || (wave->kind == PLANNER_WAVE_LABELS &&
-                             !has_labels(&item->candidate->shard, &wave->labels)))
-            continue;
-        item->placed = true;
-        PlanShard *shard = &result->shards[result->shard_count];
-        *shard = item->candidate->shard;
-        shard->index = (uint32_t)result->shard_count++;
-        shard->wave = (uint32_t)result->wave_count;
+        if (!item->placed && (wave->kind != PLANNER_WAVE_LABELS ||
+                              has_labels(&item->candidate->shard, &wave->labels)))
+            place_item(result, item);
     }
     size_t count = result->shard_count - before;
     if (count == 0)
@@ -181,6 +197,7 @@ static ErrCode check_wave(const PlannerWave *wave, size_t number, Error *err)
             return err_set(err, ERR_CONFIG, "wave %zu has no labels", number);
         return ERR_OK;
     case PLANNER_WAVE_COUNT:
+    case PLANNER_WAVE_COVERAGE:
         if (wave->amount == 0)
             return err_set(err, ERR_CONFIG, "wave %zu has no shards", number);
         return ERR_OK;

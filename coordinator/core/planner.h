@@ -11,15 +11,17 @@
 typedef struct ShardCandidate {
     PlanShard shard; /* uuid, names, rows and steps filled in; index and wave are set here */
     uint64_t size_bytes;
+    uint32_t server_version; /* major; 0 = not known */
     bool quarantined;
     bool reachable;
 } ShardCandidate;
 
 typedef enum PlannerWaveKind {
     PLANNER_WAVE_UNSPECIFIED,
-    PLANNER_WAVE_LABELS,  /* every shard with all these labels that no earlier wave has */
-    PLANNER_WAVE_COUNT,   /* that many */
-    PLANNER_WAVE_PERCENT, /* of all the plan's shards, rounded down, at least 1 */
+    PLANNER_WAVE_LABELS,   /* every shard with all these labels that no earlier wave has */
+    PLANNER_WAVE_COUNT,    /* that many */
+    PLANNER_WAVE_PERCENT,  /* of all the plan's shards, rounded down, at least 1 */
+    PLANNER_WAVE_COVERAGE, /* that many, chosen so that they show what the others are like */
     PLANNER_WAVE_REST
 } PlannerWaveKind;
 
@@ -27,7 +29,7 @@ typedef struct PlannerWave {
     const char *name; /* NULL: "wave-N", counted from 1 */
     PlannerWaveKind kind;
     LabelList labels; /* kind LABELS */
-    uint32_t amount;  /* kinds COUNT and PERCENT */
+    uint32_t amount;  /* kinds COUNT, PERCENT and COVERAGE */
     uint32_t bake_ms;
 } PlannerWave;
 
@@ -49,7 +51,7 @@ typedef struct PlannerRequest {
     const PlannerWave *waves; /* none: one wave, "rest" */
     size_t wave_count;
     PlannerOrder order;
-    uint64_t seed;
+    uint64_t seed;              /* of order RANDOM and waves of kind COVERAGE */
     PlannerBudget budget_wave;  /* percent: of the wave's shards */
     PlannerBudget budget_fleet; /* percent: of the plan's shards */
     Concurrency concurrency;

@@ -23,6 +23,7 @@ typedef struct Planning {
     Digest bundle_blob;
     PlanHeader header; /* all but what follows from the shards */
     PlannerResult result;
+    uint64_t seed; /* 0: chance has no part in it */
     uint32_t left_out;
 } Planning;
 
@@ -143,6 +144,17 @@ static PlanShard plan_shard_of(const FleetShard *shard)
     };
 }
 
+static uint32_t server_version(const Coordinator *coordinator, const FleetShard *shard)
+{
+    for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++) {
+        const FleetCluster *cluster = inventory_cluster_at(coordinator->inventory, i);
+        if (strcmp(cluster->info.name, shard->cluster) == 0 &&
+            strcmp(cluster->agent, shard->agent) == 0)
+            return cluster->info.server_version / 10000;
+    }
+    return 0;
+}
+
 static ErrCode select_candidates(Planning *planning, const char *select_text,
                                  ShardCandidate **ret_candidates, size_t *ret_count, Error *err)
 {
@@ -166,6 +178,7 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
         ShardCandidate *candidate = &candidates[count++];
         *candidate = (ShardCandidate){.shard = plan_shard_of(shard),
                                       .size_bytes = shard->size_bytes,
+                                      .server_version = server_version(coordinator, shard),
                                       .reachable = is_there(coordinator, shard)};
         if (candidate->reachable)
             code = cached_steps(planning, &cache, shard, &candidate->shard, err);
@@ -185,20 +198,22 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
 static ErrCode read_wave(const Pgtide__V1__WaveSpec *in, Arena *arena, PlannerWave *out, Error *err)
 {
     *out = (PlannerWave){.name = in->name[0] != '\0' ? in->name : NULL, .bake_ms = in->bake_ms};
-    int kinds = (in->n_labels > 0) + (in->count > 0) + (in->percent > 0) + (in->rest != 0);
+    int kinds = (in->n_labels > 0) + (in->count > 0) + (in->percent > 0) + (in->rest != 0) +
+                (in->coverage > 0);
     if (kinds != 1)
         return err_set(err, ERR_CONFIG,
-                       "a wave is one of: labels, a count, a percentage, the rest");
+                       "a wave is one of: labels, a count, a percentage, coverage, the rest");
     if (in->n_labels > 0) {
         out->kind = PLANNER_WAVE_LABELS;
         return labels_decode(arena, in->labels, in->n_labels, &out->labels, err);
     }
     if (in->percent > 100)
         return err_set(err, ERR_CONFIG, "a wave of %u percent", in->percent);
-    out->kind = in->rest        ? PLANNER_WAVE_REST
-                : in->count > 0 ? PLANNER_WAVE_COUNT
-                                : PLANNER_WAVE_PERCENT;
-    out->amount = in->count > 0 ? in->count : in->percent;
+    out->kind = in->rest           ? PLANNER_WAVE_REST
+                : in->coverage > 0 ? PLANNER_WAVE_COVERAGE
+                : in->count > 0    ? PLANNER_WAVE_COUNT
+                                   : PLANNER_WAVE_PERCENT;
+    out->amount = in->coverage > 0 ? in->coverage : in->count > 0 ? in->count : in->percent;
     return ERR_OK;
 }
 
@@ -292,9 +307,30 @@ static ErrCode read_order(const Pgtide__V1__MakePlan *request, PlannerOrder *ret
     case PGTIDE__V1__ORDER__ORDER_SMALLEST_FIRST:
         *ret_order = PLANNER_ORDER_SMALLEST_FIRST;
         return ERR_OK;
+    case PGTIDE__V1__ORDER__ORDER_RANDOM:
+        *ret_order = PLANNER_ORDER_RANDOM;
+        return ERR_OK;
     default:
         return err_set(err, ERR_PROTOCOL, "a plan needs an order");
     }
+}
+
+/* Small enough to be typed again. */
+static uint64_t draw_seed(const Pgtide__V1__MakePlan *request)
+{
+    Uuid random = uuid_random();
+    uint32_t seed = 0;
+    memcpy(&seed, random.bytes, sizeof seed);
+    return request->seed != 0 ? request->seed : seed % 1000000 + 1;
+}
+
+/* Whether chance has had a part in the plan. */
+static bool uses_seed(const PlannerRequest *planner)
+{
+    bool used = planner->order == PLANNER_ORDER_RANDOM;
+    for (size_t i = 0; i < planner->wave_count; i++)
+        used = used || planner->waves[i].kind == PLANNER_WAVE_COVERAGE;
+    return used;
 }
 
 static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
@@ -319,9 +355,12 @@ static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *reque
         if (code != ERR_OK)
             return code;
     }
+    planner.seed = planning->seed = draw_seed(request);
     planner.candidates = candidates;
     planner.waves = waves;
     planner.wave_count = request->n_waves;
+    if (!uses_seed(&planner))
+        planning->seed = 0;
     return planner_plan(&planner, planning->arena, &planning->result, err);
 }
 
@@ -409,6 +448,7 @@ static ErrCode finish(Planning *planning, PlanSummary *ret_summary, Error *err)
     summary.shards = planning->result.shards;
     summary.bundle_blob = planning->bundle_blob;
     summary.already_there = planning->result.already_there;
+    summary.seed = planning->seed;
     summary.left_out = planning->result.left_out + planning->left_out;
     summary.worst_case_wave = planning->result.worst_case_wave;
     summary.worst_case_fleet = planning->result.worst_case_fleet;

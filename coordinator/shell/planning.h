@@ -18,6 +18,7 @@ typedef struct PlanSummary {
     Digest plan_digest;
     Digest bundle_blob;
     uint32_t already_there;
+    uint64_t seed; /* of what was drawn; 0 = nothing was */
     uint32_t left_out;
     const uint32_t *worst_case_wave;
     uint32_t worst_case_fleet;

@@ -99,6 +99,10 @@ void view_plan_summary(const PlanSummary *summary, JsonWriter *json)
     json_field_uint(json, "already_there", summary->already_there);
     json_field_uint(json, "left_out", summary->left_out);
     view_scope_budgets(header, json);
+    if (summary->seed != 0)
+        json_field_uint(json, "seed", summary->seed);
+    else
+        json_field_null(json, "seed");
     json_field_uint(json, "budget_fleet", header->policy.budget_fleet);
     json_field_uint(json, "worst_case", summary->worst_case_fleet);
     json_field_uint(json, "approvals", header->policy.approvals);

@@ -107,3 +107,18 @@ expect_exit 0 alice fleet brake off --reason 'go'
 expect_error 5 STATE 'not on' alice fleet brake off --reason again
 wait_for 30 'the rollout to be over' is_over back
 check 'taken back but for the quarantined one' same "$(state back) $(all_rows)" 'succeeded      002_ready'
+
+# --- what chance has a part in can be done again
+plan_order() { alice rollout status "$1" --shards --json | json "[s['name'] for s in d['result']['shards']]"; }
+for name in once again; do
+    rollout_yaml "$T/$name.yaml" "$name" "$T/small.bundle" 'order: random(7)' 'waves: [{canary: {coverage: 2}}, rest]' \
+        'select: database != tenant_0006'
+    expect_exit 0 alice rollout plan "$T/$name.yaml" -o "$T/$name.plan"
+    check 'the seed is told' contains "$(cat "$T/out")" 'seed 7: '
+done
+check 'the same seed gives the same plan' same "$(plan_order again)" "$(plan_order once)"
+rollout_yaml "$T/drawn.yaml" drawn "$T/small.bundle" 'order: random' 'select: database != tenant_0006'
+expect_exit 0 alice rollout plan "$T/drawn.yaml" -o "$T/drawn.plan"
+check 'one that was drawn is told too' grep -qE '^seed [0-9]+: ' "$T/out"
+rollout_yaml "$T/odd.yaml" odd "$T/small.bundle" 'order: random(x)'
+expect_exit 2 alice rollout plan "$T/odd.yaml" -o "$T/odd.plan"
