@@ -127,11 +127,12 @@ static void say_history(Run *run, const DatabaseReading *reading)
         const HistoryEntry *entry = &reading->history[i];
         char when[TIME_TEXT_SIZE];
         time_format_rfc3339(entry->finished_unix_ms, when);
-        bool repeatable = str_starts_with(entry->revision, "R:");
-        run_say(run, "%s %s %s %s%s%s -> %s by %s%s%s", when, entry->outcome, entry->direction,
-                repeatable ? entry->revision : "", repeatable ? " at " : "",
-                run_rows_text(run->arena, &entry->rows_before),
-                run_rows_text(run->arena, &entry->rows_after), entry->who,
+        bool moved = !strlist_equal(&entry->rows_before, &entry->rows_after);
+        bool named = !moved && entry->revision[0] != '\0'; /* a repeatable, or a step that failed */
+        run_say(run, "%s %s %s %s%s%s%s%s by %s%s%s", when, entry->outcome, entry->direction,
+                named ? entry->revision : "", named ? " at " : "",
+                run_rows_text(run->arena, &entry->rows_before), moved ? " -> " : "",
+                moved ? run_rows_text(run->arena, &entry->rows_after) : "", entry->who,
                 entry->message[0] == '\0' ? "" : ": ", entry->message);
     }
 }

@@ -2,10 +2,9 @@
  * `edit` opens a revision's file in the user's editor, and reads it again afterwards: an error is
  * told while it is fresh.
  */
-#include "project.h"
-
-#include "command.h"
 #include "file.h"
+#include "listing.h"
+#include "run.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,49 +51,65 @@ static ErrCode editor_run(Arena *arena, const char *file, Error *err)
     return ERR_IO;
 }
 
-/* The revision's file. One that can't be read is found by its name: it is what needs editing. */
-static ErrCode file_find(CommandContext *context, const char **ret_file, Error *err)
+/* The revisions' files. One that can't be read is found by its name: it is what needs editing. */
+static ErrCode files_find(CommandContext *context, StrList *ret_files, Error *err)
 {
     Project project;
     RevisionMap *map;
+    const Script **scripts;
+    const StrList *rows;
+    size_t count;
     const char *wanted = context_argument(context, 0);
     ErrCode code = project_open(context->arena, context->config, &project, &map, err);
     if (code == ERR_SCRIPT && str_starts_with(path_basename(err->file), wanted)) {
-        *ret_file = arena_strdup(context->arena, err->file);
+        strlist_add(context->arena, ret_files, err->file);
         return ERR_OK;
     }
-    const char *id;
     if (code == ERR_OK)
-        code = graph_resolve_one(context->arena, map, wanted, &id, err);
-    if (code == ERR_OK)
-        *ret_file = graph_find(map, id)->file;
-    return code;
+        code = listing_find(context, map, wanted, &scripts, &count, &rows, err);
+    if (code != ERR_OK)
+        return code;
+    if (count == 0) {
+        err_set(err, ERR_REVISION_UNKNOWN, "'%.160s' is no revision file%s", wanted,
+                rows != NULL ? ": the database is at base" : "");
+        return ERR_REVISION_UNKNOWN;
+    }
+    for (size_t i = 0; i < count; i++)
+        strlist_add(context->arena, ret_files, scripts[i]->file);
+    return ERR_OK;
 }
 
 static ErrCode run(CommandContext *context, Error *err)
 {
     Project project;
     RevisionMap *map;
-    const char *file;
-    ErrCode code = file_find(context, &file, err);
-    if (code == ERR_OK)
-        code = editor_run(context->arena, file, err);
+    StrList files = {0};
+    ErrCode code = files_find(context, &files, err);
+    for (size_t i = 0; code == ERR_OK && i < files.count; i++)
+        code = editor_run(context->arena, files.items[i], err);
     if (code == ERR_OK)
         code = project_open(context->arena, context->config, &project, &map, err);
     if (code != ERR_OK)
         return code;
     JsonWriter json = context_json(context);
     json_object_begin(&json);
-    json_field_string(&json, "file", file);
+    json_field_strings(&json, "files", &files);
     json_object_end(&json);
     return ERR_OK;
 }
 
+static const CommandOption options[] = {
+    RUN_ONE_OPTIONS,
+    {0},
+};
+
 const CliCommand cmd_edit = {
     .words = "edit",
-    .arguments = "REVISION",
+    .arguments = "REVISION|heads|current",
     .arguments_min = 1,
     .arguments_max = 1,
-    .summary = "open a revision's file in VISUAL or EDITOR, and check it afterwards",
+    .summary = "open revisions' files in VISUAL or EDITOR, and check them afterwards",
+    .details = "`current` is what the database's version rows name; only for that it is asked.",
+    .options = options,
     .run = run,
 };

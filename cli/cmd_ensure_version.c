@@ -1,7 +1,8 @@
 #include "offline.h"
 #include "run.h"
 
-static const CommandOption options[] = {RUN_WRITE_OPTIONS, OFFLINE_OPTION, {0}};
+static const CommandOption options[] = {
+    RUN_WRITE_OPTIONS, {"sql", 0, NULL, "print the SQL instead of running it"}, {0}};
 
 /* What is said at the end: the claim lives until then, but JSON may ask without one. */
 typedef struct Ensured {

@@ -1,49 +1,25 @@
 #include "listing.h"
 #include "run.h"
 
-#include <string.h>
-
 static const CommandOption options[] = {
     RUN_ONE_OPTIONS,
     {0},
 };
 
-static ErrCode current_find(CommandContext *context, const RevisionMap *map, const StrList *rows,
-                            const Script ***ret_scripts, size_t *ret_count, Error *err)
-{
-    const Script **scripts = ARENA_ARRAY(context->arena, const Script *, rows->count + 1);
-    for (size_t i = 0; i < rows->count; i++) {
-        scripts[i] = graph_find(map, rows->items[i]);
-        if (scripts[i] == NULL) {
-            err_set(err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'",
-                    rows->items[i]);
-            err_detail(err, "it is a version row, and no revision file has that id");
-            return ERR_REVISION_UNKNOWN;
-        }
-    }
-    *ret_scripts = scripts;
-    *ret_count = rows->count;
-    return ERR_OK;
-}
-
 static ErrCode run(CommandContext *context, Error *err)
 {
-    const char *wanted = context_argument(context, 0);
-    bool current = strcmp(wanted, "current") == 0;
     Project project;
     RevisionMap *map;
-    StrList rows;
+    const StrList *rows;
     const Script **scripts;
     size_t count;
     ErrCode code = project_open(context->arena, context->config, &project, &map, err);
-    if (code == ERR_OK && current)
-        code = listing_rows(context, &rows, err);
     if (code == ERR_OK)
-        code = current ? current_find(context, map, &rows, &scripts, &count, err)
-                       : graph_resolve(context->arena, map, wanted, &scripts, &count, err);
+        code =
+            listing_find(context, map, context_argument(context, 0), &scripts, &count, &rows, err);
     if (code != ERR_OK)
         return code;
-    const ListingForm form = {.verbose = true, .rows = current ? &rows : NULL};
+    const ListingForm form = {.verbose = true, .rows = rows};
     JsonWriter json = context_json(context);
     json_array_begin(&json);
     for (size_t i = 0; i < count; i++) {

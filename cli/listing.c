@@ -165,3 +165,43 @@ ErrCode listing_rows(CommandContext *context, StrList *ret_rows, Error *err)
         *ret_rows = rows;
     return code;
 }
+
+static ErrCode current_find(CommandContext *context, const RevisionMap *map, const StrList *rows,
+                            const Script ***ret_scripts, Error *err)
+{
+    const Script **scripts = ARENA_ARRAY(context->arena, const Script *, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        scripts[i] = graph_find(map, rows->items[i]);
+        if (scripts[i] == NULL) {
+            err_set(err, ERR_REVISION_UNKNOWN, "can't locate revision identified by '%.160s'",
+                    rows->items[i]);
+            err_detail(err, "it is a version row, and no revision file has that id");
+            err_hint(err,
+                     "Use the revision files it came from; `pgtide stamp --purge` forgets it.");
+            return ERR_REVISION_UNKNOWN;
+        }
+    }
+    *ret_scripts = scripts;
+    return ERR_OK;
+}
+
+ErrCode listing_find(CommandContext *context, const RevisionMap *map, const char *wanted,
+                     const Script ***ret_scripts, size_t *ret_count, const StrList **ret_rows,
+                     Error *err)
+{
+    if (strcmp(wanted, "current") != 0) {
+        ErrCode code = graph_resolve(context->arena, map, wanted, ret_scripts, ret_count, err);
+        if (code == ERR_OK)
+            *ret_rows = NULL;
+        return code;
+    }
+    StrList *rows = ARENA_NEW(context->arena, StrList);
+    ErrCode code = listing_rows(context, rows, err);
+    if (code == ERR_OK)
+        code = current_find(context, map, rows, ret_scripts, err);
+    if (code != ERR_OK)
+        return code;
+    *ret_count = rows->count;
+    *ret_rows = rows;
+    return ERR_OK;
+}

@@ -26,3 +26,8 @@ void listing_all(CommandContext *context, const RevisionMap *map, const Script *
                  size_t count, const ListingForm *form);
 /* The version rows of the database that --url names: what `current` means. */
 ErrCode listing_rows(CommandContext *context, StrList *ret_rows, Error *err) MUST_CHECK;
+/* The revisions that an argument of `show` or `edit` means. For `current` the database is asked:
+ * they are those of its version rows, which `ret_rows` is set to; otherwise it is set to NULL. */
+ErrCode listing_find(CommandContext *context, const RevisionMap *map, const char *wanted,
+                     const Script ***ret_scripts, size_t *ret_count, const StrList **ret_rows,
+                     Error *err) MUST_CHECK;

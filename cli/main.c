@@ -246,12 +246,27 @@ static bool wants_json(int argc, char **argv)
     return false;
 }
 
-/* How many of argv's words before the command are options that every command has. */
+static bool takes_value(const CommandOption *options, const char *given)
+{
+    for (size_t i = 0; i < options_count(options); i++) {
+        const CommandOption *row = &options[i];
+        bool same = given[1] == '-' ? strcmp(given + 2, row->name) == 0
+                                    : given[1] == row->letter && given[2] == '\0';
+        if (same && row->argument != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* How many of argv's words before the command are options, of every command or, as with Alembic's
+ * `-x NAME=VALUE`, of the one that follows. */
 static int leading_options(int argc, char **argv)
 {
     int at = 1;
     while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
-        bool takes_next = strcmp(argv[at], "-c") == 0 || strcmp(argv[at], "--config") == 0;
+        bool takes_next = takes_value(global_options, argv[at]);
+        for (const CliCommand *const *command = commands_all(); *command != NULL; command++)
+            takes_next = takes_next || takes_value((*command)->options, argv[at]);
         at += takes_next && at + 1 < argc ? 2 : 1;
     }
     return at - 1;

@@ -2,8 +2,10 @@
 
 #include "clock.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *context_option(const CommandContext *context, const char *name)
 {
@@ -203,6 +205,13 @@ void show_error(const Error *err)
     print_safely("  hint: ", err->hint);
 }
 
+/* `| head` has seen enough: no failure of ours. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int output_finish(CommandContext *context, ErrCode code, const Error *err, bool json)
 {
     if (code != ERR_OK) {
@@ -216,6 +225,8 @@ int output_finish(CommandContext *context, ErrCode code, const Error *err, bool 
     if (json && context->json && context->json_result.length > 0)
         print_result(context);
     if (fflush(stdout) != 0 || ferror(stdout)) {
+        if (reader_is_gone())
+            return context->exit_status;
         fputs("pgtide: error: can't write to standard output\n", stderr);
         return 1;
     }

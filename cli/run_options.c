@@ -108,6 +108,11 @@ static ErrCode read_one(RunFrame *frame, Error *err)
     CommandContext *context = frame->context;
     UrlEntry *entry = ARENA_NEW(context->arena, UrlEntry);
     const char *url = context_option(context, "url");
+    if (url != NULL && *url == '\0') { /* a shell's unset variable must not mean another database */
+        err_set(err, ERR_USAGE, "--url is empty");
+        err_hint(err, "Leave it out to have PGTIDE_URL or libpq's environment say the database.");
+        return ERR_USAGE;
+    }
     if (url == NULL)
         url = getenv("PGTIDE_URL");
     if (url != NULL && *url != '\0') {

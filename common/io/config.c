@@ -116,17 +116,23 @@ const char *config_problem_text(const Config *config, size_t index)
                         problem->text);
 }
 
+void config_error_at(const Config *config, int line, int column, Error *err)
+{
+    if (err == NULL)
+        return;
+    err_at(err, config->path, line);
+    err->column = column;
+}
+
 ErrCode config_finish(const Config *config, Error *err)
 {
     if (config->problem_count == 0)
         return ERR_OK;
     const ConfigProblem *first = &config->problems[0];
     err_set(err, ERR_CONFIG, "%s", first->text);
-    err_at(err, config->path, first->line);
-    if (config->problem_count == 1) {
-        err_detail(err, "%s:%d:%d", config->path, first->line, first->column);
+    config_error_at(config, first->line, first->column, err);
+    if (config->problem_count == 1)
         return ERR_CONFIG;
-    }
     AUTO_STR Str all = {0};
     size_t told = 0;
     for (; told < config->problem_count; told++) {

@@ -47,6 +47,8 @@ struct Config {
 
 enum { CONFIG_PROBLEMS_MAX = 100, CONFIG_QUOTE_BYTES = 60 };
 
+/* Where `err` was found. The line itself is not shown: somebody may have put a password into it. */
+void config_error_at(const Config *config, int line, int column, Error *err);
 /* The text lives in the arena. */
 void config_problem_at(Config *config, int line, int column, const char *text);
 /* The text as it may stand in a message: shortened, control characters replaced. */

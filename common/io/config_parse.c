@@ -23,9 +23,8 @@ typedef struct Builder {
 static ErrCode refuse(Builder *builder, const yaml_event_t *event, const char *text)
 {
     err_set(builder->err, ERR_CONFIG, "%s", text);
-    err_at(builder->err, builder->config->path, (int)event->start_mark.line + 1);
-    err_detail(builder->err, "%s:%zu:%zu", builder->config->path, event->start_mark.line + 1,
-               event->start_mark.column + 1);
+    config_error_at(builder->config, (int)event->start_mark.line + 1,
+                    (int)event->start_mark.column + 1, builder->err);
     return ERR_CONFIG;
 }
 
@@ -186,7 +185,7 @@ static ErrCode take_event(Builder *builder, const yaml_event_t *event)
     }
 }
 
-static ErrCode syntax_error(const yaml_parser_t *parser, const char *path, Error *err)
+static ErrCode syntax_error(const yaml_parser_t *parser, const Config *config, Error *err)
 {
     if (parser->error == YAML_MEMORY_ERROR)
         die_out_of_memory();
@@ -197,12 +196,9 @@ static ErrCode syntax_error(const yaml_parser_t *parser, const char *path, Error
         err_set(err, ERR_CONFIG, "not valid YAML: %s, %s", problem, parser->context);
     else
         err_set(err, ERR_CONFIG, "not valid YAML: %s", problem);
-    err_at(err, path, (int)line);
+    config_error_at(config, (int)line, (int)column, err);
     if (parser->context != NULL && parser->context_mark.line + 1 != line)
-        err_detail(err, "%s:%zu:%zu, in what begins on line %zu", path, line, column,
-                   parser->context_mark.line + 1);
-    else
-        err_detail(err, "%s:%zu:%zu", path, line, column);
+        err_detail(err, "in what begins on line %zu", parser->context_mark.line + 1);
     return ERR_CONFIG;
 }
 
@@ -211,7 +207,7 @@ static ErrCode build(yaml_parser_t *parser, Builder *builder)
     for (;;) {
         yaml_event_t event;
         if (!yaml_parser_parse(parser, &event))
-            return syntax_error(parser, builder->config->path, builder->err);
+            return syntax_error(parser, builder->config, builder->err);
         ErrCode code = take_event(builder, &event);
         bool end = event.type == YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);

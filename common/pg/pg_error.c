@@ -72,6 +72,16 @@ static ErrCode statement_code(const char *sqlstate)
     return ERR_SQL;
 }
 
+/* Where the server says what is wrong and not what to do. */
+static const char *statement_hint(const char *sqlstate)
+{
+    if (strcmp(sqlstate, "25006") == 0)
+        return "Connect to the primary; if it is one, default_transaction_read_only is on.";
+    if (strcmp(sqlstate, "42501") == 0)
+        return "Connect as a role that may do this, or grant it.";
+    return NULL;
+}
+
 ErrCode pg_error_result(const PGresult *result, Error *err)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -85,6 +95,8 @@ ErrCode pg_error_result(const PGresult *result, Error *err)
     err_sqlstate(err, sqlstate);
     if (detail != NULL)
         err_detail(err, "%s", detail);
+    if (hint == NULL && sqlstate != NULL)
+        hint = statement_hint(sqlstate);
     if (hint != NULL)
         err_hint(err, "%s", hint);
     return code;

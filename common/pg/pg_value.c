@@ -179,7 +179,11 @@ ErrCode pg_parse_conninfo(Arena *arena, const char *text, const PgKeyword **ret_
     if (options == NULL) {
         PQfreemem(why); /* it may quote the password */
         err_set(err, ERR_CONFIG, "not a valid connection url or keyword string");
-        err_hint(err, "Write postgresql://user@host:port/database or \"host=... dbname=...\".");
+        size_t scheme = strcspn(text, "+:/");
+        if (text[scheme] == '+' && strstr(text, "://") != NULL)
+            err_hint(err, "That is SQLAlchemy's form: leave out the +DRIVER before ://.");
+        else
+            err_hint(err, "Write postgresql://user@host:port/database or \"host=... dbname=...\".");
         return ERR_CONFIG;
     }
     size_t given = 0;

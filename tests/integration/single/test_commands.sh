@@ -154,3 +154,33 @@ expect_exit 6 pgtide current --url 'postgresql://postgres@127.0.0.1:1/x'
 expect_exit 2 pgtide current --url 'postgresql://postgres:s3cret@[/x'
 check 'no password in the message' same "$(grep -c s3cret "$T/err" || true)" 0
 expect_exit 2 pgtide current --schema no_such_schema --url "$(cluster_url one small)"
+expect_exit 2 pgtide current --url ''
+check 'an empty url is not the default database' contains "$(cat "$T/err")" '--url is empty'
+expect_exit 2 pgtide current --url 'postgresql+asyncpg://forge:s3cret@localhost/forge'
+check "SQLAlchemy's form is known" contains "$(cat "$T/err")" 'leave out the +DRIVER'
+check 'and hidden' same "$(grep -c s3cret "$T/err" || true)" 0
+
+# --- as Alembic's users type it: options in front, the command's own too
+project fronted
+revision 002_wait 001_first 'CREATE TABLE second (id int);' 'DROP TABLE second;'
+sed -i '1a-- placeholders: size' "$PROJECT/versions/001_first.sql"
+database one fronted
+expect_exit 0 pgtide -x size=1 -q upgrade head
+expect_exit 0 pgtide -u "$PGTIDE_URL" -v current
+check 'the option in front counted' contains "$(cat "$T/out")" 'upgrade base -> 001_first'
+
+# --- what the history says of a failure, and of a database that can't be written
+revision 004_wrong 003_last 'CREATE TABLE fourth (id nonsense);' 'DROP TABLE fourth;'
+expect_exit 1 pgtide upgrade
+check 'which revision failed, and where it stands' contains "$("$BIN/pgtide" current -v)" 'failed upgrade 004_wrong at 003_last by'
+sql "ALTER DATABASE fronted SET default_transaction_read_only = on"
+expect_exit 1 pgtide downgrade -1
+check 'what to do about a standby' contains "$(cat "$T/err")" 'Connect to the primary'
+expect_exit 0 pgtide current
+
+# --- a reader that has seen enough
+mkfifo "$T/read"
+exec 7<>"$T/read" 8>"$T/read" 7<&-
+check 'is no failure' same "$("$BIN/pgtide" current -v 2>&1 >&8 && echo done)" 'done'
+exec 8>&-
+check 'a full disk is one' same "$("$BIN/pgtide" current >/dev/full 2>/dev/null || echo $?)" 1

@@ -80,6 +80,14 @@ for range in current: :current current:+1 a001:current; do
 done
 both 'history -i' history -i
 check 'show current' contains "$(pgtide show current)" 'Rev: c002 (current)'
+EDITOR="echo >>$T/edited" expect_exit 0 pgtide edit current
+EDITOR="echo >>$T/edited" expect_exit 0 pgtide edit heads
+check 'edit opens what the rows name, and every head' same "$(sed 's|.*/||' "$T/edited")" 'c002.sql
+y001.sql'
+database one edit_nothing
+EDITOR=true expect_exit 2 pgtide edit current
+check 'at base there is nothing to edit' grep -q 'the database is at base' "$T/err"
+PGTIDE_URL=$(cluster_url one listings)
 check 'as JSON' same "$(pgtide history -i --json | python3 -c 'import json,sys; print([r["revision"] for r in json.load(sys.stdin)["result"] if r["current"]])')" \
     "['c002']"
 check 'not asked, not known' same "$(pgtide history --json | python3 -c 'import json,sys; print({r["current"] for r in json.load(sys.stdin)["result"]})')" '{None}'

@@ -266,6 +266,7 @@ static void test_all_problems_in_one_run_in_order(void **state)
     assert_string_equal(err.message, "'verify' must be true or false, not \"maybe\"");
     assert_string_equal(err.file, "dir/r.yaml");
     assert_int_equal(err.line, 1);
+    assert_int_equal(err.column, 9);
     assert_non_null(strstr(err.detail, "r.yaml:2:1: unknown key 'nonsense'"));
     for (int line = 1; line <= 4; line++) {
         const char *place = arena_printf(arena, "dir/r.yaml:%d:", line);
