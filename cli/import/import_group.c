@@ -257,8 +257,10 @@ static void enums_cut(SqlParts *parts)
                        "`transaction: none`");
         }
         const char *quoted = value_added(arena, part->statement);
-        if (quoted != NULL && !type_is_new(parts, i))
+        if (quoted != NULL && !type_is_new(parts, i)) {
             values[count++] = (NewValue){.quoted = quoted, .block = part->block};
+            parts->adds_value = true;
+        }
     }
 }
 

@@ -39,6 +39,7 @@ typedef struct SqlParts {
     Part *items;
     size_t count;
     int block_count;     /* numbers given so far */
+    bool adds_value;     /* to an enum that is there already */
     bool uses_new_value; /* an enum's, which it adds: takes two transactions */
     TextEdit *edits;
     size_t edit_count;

@@ -48,6 +48,11 @@ bool import_tidy(Import *import, ImportedRevision *item)
                                    item->down_no_transaction, &down))
         return false;
     bool units = parts_need_units(&up) || (has_down && parts_need_units(&down));
+    if (!units && item->verify != NULL && up.adds_value) {
+        import_note(import, item->file, 0,
+                    "adds an enum's value, which its verify script may need: `transaction: none`");
+        units = true;
+    }
     item->no_transaction = units;
     item->up = parts_render(&up, units);
     if (has_down)

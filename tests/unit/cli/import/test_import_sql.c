@@ -190,6 +190,24 @@ static void test_verify_only_looks(void **state)
     assert_false(note_with(&import, "verify script")->problem);
 }
 
+/* What it looks at must be committed first, when it is a new value of an enum. */
+static void test_verify_of_an_enum(void **state)
+{
+    Folder *folder = *state;
+    Import import = importing(folder, "");
+    ImportedRevision *item = import_add(&import);
+    item->up = "BEGIN;\nALTER TYPE mood ADD VALUE 'glad';\nCOMMIT;\n";
+    item->verify = "SELECT 'glad'::mood;";
+    assert_true(import_tidy(&import, item));
+    assert_true(item->no_transaction);
+    assert_string_equal(item->verify, "SELECT 'glad'::mood;");
+    assert_non_null(note_with(&import, "which its verify script may need"));
+    item->no_transaction = false;
+    item->up = "CREATE TYPE mood AS ENUM ();\nALTER TYPE mood ADD VALUE 'glad';\n";
+    assert_true(import_tidy(&import, item));
+    assert_false(item->no_transaction);
+}
+
 static void test_lines_are_those_of_the_file(void **state)
 {
     Folder *folder = *state;
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows_of_copy_are_in_a_block, folder_make,
                                         folder_remove),
         cmocka_unit_test_setup_teardown(test_verify_only_looks, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_verify_of_an_enum, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_lines_are_those_of_the_file, folder_make,
                                         folder_remove),
     };
