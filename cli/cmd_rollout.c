@@ -63,6 +63,7 @@ static const char *const control_words[] = {
     [PGTIDE__V1__CONTROL__CONTROL_RETRY] = "trying again what failed",
     [PGTIDE__V1__CONTROL__CONTROL_SKIP] = "left out",
     [PGTIDE__V1__CONTROL__CONTROL_SET] = "set",
+    [PGTIDE__V1__CONTROL__CONTROL_CHECK] = "could be started now; nothing was done",
 };
 
 /* "concurrency.fleet=10" */
@@ -135,7 +136,10 @@ static ErrCode control_send(CommandContext *context, Pgtide__V1__Control control
 
 static ErrCode run_start(CommandContext *context, Error *err)
 {
-    return control_send(context, PGTIDE__V1__CONTROL__CONTROL_START, err);
+    return control_send(context,
+                        context_has(context, "dry-run") ? PGTIDE__V1__CONTROL__CONTROL_CHECK
+                                                        : PGTIDE__V1__CONTROL__CONTROL_START,
+                        err);
 }
 
 static ErrCode run_pause(CommandContext *context, Error *err)
@@ -426,6 +430,12 @@ static const CommandOption reason_options[] = {
     CLIENT_OPTIONS,
     {0},
 };
+static const CommandOption start_options[] = {
+    {"reason", 0, "TEXT", "kept in the journal"},
+    {"dry-run", 0, NULL, "tell whether it could be started now: approvals, shards, bundle"},
+    CLIENT_OPTIONS,
+    {0},
+};
 static const CommandOption status_options[] = {
     {"shards", 0, NULL, "every shard, not only those with an error"},
     CLIENT_OPTIONS,
@@ -444,7 +454,7 @@ static const CommandOption status_options[] = {
         .run = function,                                                                           \
     }
 
-ROLLOUT_COMMAND(cmd_rollout_start, "start", "start an approved plan", reason_options, run_start,
+ROLLOUT_COMMAND(cmd_rollout_start, "start", "start an approved plan", start_options, run_start,
                 NULL);
 ROLLOUT_COMMAND(cmd_rollout_status, "status", "show one rollout", status_options, run_status, NULL);
 ROLLOUT_COMMAND(cmd_rollout_watch, "watch", "follow a rollout until it is over", options, run_watch,

@@ -215,7 +215,7 @@ ErrCode asked_check_name(const Asked *asked, const char *name, Error *err)
     return ERR_OK;
 }
 
-static ErrCode answer_summary(Asked *asked, const RolloutEntry *entry)
+ErrCode asked_answer_summary(Asked *asked, const RolloutEntry *entry)
 {
     JsonWriter json = json_writer(&asked->json);
     view_rollout_summary(asked->coordinator, entry, &json);
@@ -241,7 +241,7 @@ static ErrCode handle_submit_plan(Asked *asked, Error *err)
         return code;
     coordinator_append(coordinator, JOURNAL_PLAN_SUBMITTED,
                        plan_submitted_encode(asked->arena, &submitted));
-    return answer_summary(asked, entry);
+    return asked_answer_summary(asked, entry);
 }
 
 static ErrCode handle_submit_approval(Asked *asked, Error *err)
@@ -273,7 +273,7 @@ static ErrCode handle_submit_approval(Asked *asked, Error *err)
     rollouts_add_approval(coordinator->rollouts, entry, envelope, keyid, &approval);
     coordinator_append(coordinator, JOURNAL_APPROVAL_RECORDED,
                        journal_envelope_encode(asked->arena, JOURNAL_APPROVAL_RECORDED, envelope));
-    return answer_summary(asked, entry);
+    return asked_answer_summary(asked, entry);
 }
 
 /* --- who may ask what ------------------------------------------------------------------------- */
@@ -524,7 +524,7 @@ void requests_tell_rollout(Coordinator *coordinator, const ToldRollout *told, Ar
 {
     Asked asked = {.coordinator = coordinator, .arena = arena, .id = told->request_id};
     *ret_result = (RequestResult){0};
-    answer_summary(&asked, rollouts_find_id(coordinator->rollouts, &told->rollout_id));
+    asked_answer_summary(&asked, rollouts_find_id(coordinator->rollouts, &told->rollout_id));
     seal_result(&asked, ERR_OK, NULL, ret_result);
     request_memory_set_answer(coordinator->requests, &asked.id, ret_result->bytes,
                               ret_result->length);

@@ -29,6 +29,8 @@ ErrCode asked_mark_done(Asked *asked, Error *err) MUST_CHECK;
 /* Whether a rollout of this name may be added or started. */
 ErrCode asked_check_name(const Asked *asked, const char *name, Error *err) MUST_CHECK;
 
+ErrCode asked_answer_summary(Asked *asked, const RolloutEntry *entry);
+
 /* requests_control.c */
 ErrCode handle_control(Asked *asked, Error *err) MUST_CHECK;
 ErrCode handle_control_fleet(Asked *asked, Error *err) MUST_CHECK;

@@ -64,6 +64,20 @@ static ErrCode read_command(Asked *asked, const RolloutEntry *entry, RolloutComm
     return ERR_USAGE;
 }
 
+/* What START would check, without it. */
+static ErrCode check_start(Asked *asked, Error *err)
+{
+    RolloutEntry *entry;
+    ErrCode code = find_controlled(asked, &entry, err);
+    if (code == ERR_OK && entry->started)
+        code = err_set(err, ERR_STATE, "rollout %s was started already", entry->header.name);
+    if (code == ERR_OK)
+        code = asked_check_name(asked, entry->header.name, err);
+    if (code == ERR_OK)
+        code = rollout_start_check(asked->coordinator, entry, err);
+    return code == ERR_OK ? asked_answer_summary(asked, entry) : code;
+}
+
 ErrCode handle_control(Asked *asked, Error *err)
 {
     static const RolloutEventKind events[] = {
@@ -78,6 +92,8 @@ ErrCode handle_control(Asked *asked, Error *err)
     const Pgtide__V1__ControlRollout *in = asked->request->control;
     RolloutEntry *entry;
     RolloutCommand command = {0};
+    if (in->control == PGTIDE__V1__CONTROL__CONTROL_CHECK)
+        return check_start(asked, err);
     ErrCode code =
         proto_enum((int)in->control, (int)(sizeof events / sizeof *events), "control", err);
     if (code == ERR_OK)

@@ -24,6 +24,7 @@ single() { PGTIDE_URL="postgresql://$FLEET_ROLE@/$1?host=$T/one/socket" "$BIN/pg
 rollout_yaml "$T/first.yaml" first "$T/small.bundle" "${one_each[@]}"
 plan first
 expect_error 5 APPROVAL '0 of 1' alice rollout start "$T/first.plan"
+expect_error 5 APPROVAL '0 of 1' alice rollout start "$T/first.plan" --dry-run
 expect_error 5 STATE 'not been started' alice rollout pause first
 expect_exit 0 bob rollout approve "$T/first.plan"
 expect_error 5 APPROVAL 'already' bob rollout approve "$T/first.plan"
@@ -41,7 +42,10 @@ check 'approved' same "$(state two)" approved
 
 # --- pause in the middle of a step: the step ends, nothing else begins
 hold_lock one tenant_0001
+expect_exit 0 alice rollout start "$T/first.plan" --dry-run
+check 'it could be started, and was not' same "$(state first)" approved
 expect_exit 0 alice rollout start "$T/first.plan"
+expect_error 5 STATE 'started already' alice rollout start "$T/first.plan" --dry-run
 expect_error 5 STATE 'started already' alice rollout start "$T/first.plan"
 expect_error 5 STATE 'running' alice rollout resume first
 wait_for 20 'the step to reach its lock' waits_for_lock one tenant_0001
