@@ -12,7 +12,6 @@ static ErrCode plan(CommandContext *context, Arena *arena, const RevisionMap *ma
 
 static const RunWork work = {
     .project = RUN_PROJECT_NEEDED,
-    .writes = true,
     .begin = run_migrate_begin,
     .plan = plan,
     .say = run_migrate_say,

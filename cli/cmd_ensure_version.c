@@ -50,7 +50,6 @@ static void put(Run *run, JsonWriter *json)
 }
 
 static const RunWork work = {
-    .writes = true,
     .begin = begin,
     .say = tell,
     .json = put,

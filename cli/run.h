@@ -50,7 +50,6 @@ typedef ErrCode RunPlanFn(CommandContext *context, Arena *arena, const RevisionM
 
 typedef struct RunWork {
     RunProject project;
-    bool writes;     /* has the options of RUN_WRITE_OPTIONS */
     RunNext *begin;  /* the database is connected */
     RunPlanFn *plan; /* of works that migrate: see run_migrate.h */
     bool stamps;     /* the plan's rows are written, no step is run */

@@ -20,7 +20,6 @@ typedef struct Migration {
     size_t done;
     size_t trial; /* of a dry run: how many steps can be tried */
     uint64_t duration_ms;
-    bool acted;  /* before-run hooks or steps have begun */
     Error error; /* why it failed, while after-run hooks run */
 } Migration;
 
@@ -275,12 +274,6 @@ static void on_before_run(Run *run)
         next_step(run);
 }
 
-static void on_stamped(Run *run)
-{
-    migration_of(run)->acted = true;
-    run_end(run);
-}
-
 static void act(Run *run)
 {
     Migration *migration = migration_of(run);
@@ -288,12 +281,11 @@ static void act(Run *run)
     if (steps->warning != NULL)
         run_note(run, "%s", steps->warning);
     if (work_of(run)->stamps && !strlist_equal(&migration->before, &steps->rows_after)) {
-        run_stamp(run, &migration->before, &steps->rows_after, on_stamped);
+        run_stamp(run, &migration->before, &steps->rows_after, run_end);
     } else if (steps->count == 0) {
         run->outcome = RUN_NOTHING_TO_DO;
         run_end(run);
     } else {
-        migration->acted = true;
         run->failed = on_failed;
         HookFacts facts = facts_of(run, NULL, "");
         run_hooks(run, HOOK_BEFORE_RUN, &facts, on_before_run);

@@ -293,7 +293,6 @@ ErrCode stamp_from_tool(CommandContext *context, Error *err)
 {
     static const RunWork work = {
         .project = RUN_PROJECT_NEEDED,
-        .writes = true,
         .begin = begin,
         .stamps = true,
         .say = say_result,

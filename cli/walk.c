@@ -39,7 +39,8 @@ const char *walk_phase_name(WalkPhase phase)
     return names[phase];
 }
 
-bool walk_error_depends_on_rows(const Error *err)
+/* Whether a statement may have failed only because of rows that were generated. */
+static bool depends_on_rows(const Error *err)
 {
     static const char *const states[] = {"23503", "23505", "23514", "23P01", "P0001", "44000"};
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
@@ -191,8 +192,8 @@ static ErrCode turn_run(Turn *turn, SchemaText *text, Error *err)
 {
     uint64_t started_ms = clock_monotonic_ms();
     ErrCode code = try_revision(turn, text, err);
-    bool rows_at_fault = turn->failed && turn->result->error.code != ERR_OK &&
-                         walk_error_depends_on_rows(&turn->result->error);
+    bool rows_at_fault =
+        turn->failed && turn->result->error.code != ERR_OK && depends_on_rows(&turn->result->error);
     if (code == ERR_OK && rows_at_fault)
         code = try_again_without_rows(turn, text, err);
     bool stuck = turn->failed && turn->result->phase == WALK_UPGRADE;

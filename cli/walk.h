@@ -46,5 +46,3 @@ typedef struct Walk {
 ErrCode walk_run(Walk *walk, Error *err) MUST_CHECK;
 const char *walk_verdict_name(WalkVerdict verdict); /* "passed" */
 const char *walk_phase_name(WalkPhase phase);       /* "second upgrade" */
-/* Whether a statement may have failed only because of rows that were generated. */
-bool walk_error_depends_on_rows(const Error *err);

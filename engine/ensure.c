@@ -23,7 +23,6 @@ struct Ensure {
     EnsureState *states;
     size_t at; /* the statement in hand */
     uint32_t attempt;
-    bool cancelled;
     EnsureResult result;
     Error error;
 };
@@ -54,12 +53,9 @@ static void fail_statement(Ensure *ensure)
     fail(ensure);
 }
 
-static bool is_cancelled(Ensure *ensure)
+static bool is_stopped(const Ensure *ensure)
 {
-    bool stopped = ensure->cancelled || (ensure->args.stop != NULL && *ensure->args.stop != 0);
-    if (stopped)
-        err_set(&ensure->error, ERR_INTERRUPTED, "interrupted; nothing more was started");
-    return stopped;
+    return ensure->args.stop != NULL && *ensure->args.stop != 0;
 }
 
 /* --- running what is missing ------------------------------------------------------------------ */
@@ -133,7 +129,7 @@ static void on_ran(ShardSession *session, const ShardSqlResult *result, const Er
     bool locked = err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY;
     bool raced = is_lost_race(err) && ensure->answer.states[ensure->at] == SAFE_MISSING;
     bool again = ensure->attempt < ensure->args.attempts && (locked || raced);
-    if (again && !ensure->cancelled && shard_is_alive(ensure->session)) {
+    if (again && !is_stopped(ensure) && shard_is_alive(ensure->session)) {
         uint64_t pause = (uint64_t)ENSURE_PAUSE_MS << (ensure->attempt - 1);
         ensure->result.retries++;
         uv_timer_start(ensure->pause, on_pause_over, raced ? 0 : pause, 0);
@@ -141,7 +137,7 @@ static void on_ran(ShardSession *session, const ShardSqlResult *result, const Er
     }
     if (ensure->error.line == 0)
         err_at(&ensure->error, in_hand(ensure)->file, in_hand(ensure)->statement->line);
-    if (err->code == ERR_LOCK_TIMEOUT && !ensure->cancelled)
+    if (err->code == ERR_LOCK_TIMEOUT && !is_stopped(ensure))
         ask_who_blocks(ensure);
     else
         fail_statement(ensure);
@@ -149,7 +145,8 @@ static void on_ran(ShardSession *session, const ShardSqlResult *result, const Er
 
 static void run_statement(Ensure *ensure)
 {
-    if (is_cancelled(ensure)) {
+    if (is_stopped(ensure)) {
+        err_set(&ensure->error, ERR_INTERRUPTED, "interrupted; nothing more was started");
         fail(ensure);
         return;
     }
@@ -269,15 +266,6 @@ Ensure *ensure_start(uv_loop_t *loop, ShardSession *session, const EnsureArgs *a
                              .deadline_ms = ENSURE_QUESTION_DEADLINE_MS};
     shard_run_sql(session, &question, on_answer, ensure);
     return ensure;
-}
-
-void ensure_cancel(Ensure *ensure)
-{
-    ensure->cancelled = true;
-    if (uv_is_active((uv_handle_t *)ensure->pause))
-        uv_timer_start(ensure->pause, on_pause_over, 0, 0);
-    else
-        shard_cancel(ensure->session);
 }
 
 static void on_pause_closed(uv_handle_t *handle)

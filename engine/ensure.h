@@ -22,7 +22,7 @@ typedef struct EnsureArgs {
     uint32_t lock_timeout_ms;          /* of one attempt; 0 = 500 */
     uint32_t attempts;                 /* at one statement; 0 = 5 */
     const char *schema;                /* the session's tenant; '' or NULL = none; borrows */
-    const volatile sig_atomic_t *stop; /* not 0: start nothing more; NULL = ensure_cancel() only */
+    const volatile sig_atomic_t *stop; /* not 0: start nothing more; NULL = none */
 } EnsureArgs;
 
 typedef enum EnsureState {
@@ -54,8 +54,6 @@ typedef void EnsureCb(Ensure *ensure, const EnsureResult *result, const Error *e
  * ensure_free(). */
 Ensure *ensure_start(uv_loop_t *loop, ShardSession *session, const EnsureArgs *args, EnsureCb *cb,
                      void *data);
-/* Ends it soon, with ERR_INTERRUPTED if it was still at work. */
-void ensure_cancel(Ensure *ensure);
 /* Before its end only together with the session, which must be closed first. The loop must run
  * once more. NULL-safe. */
 void ensure_free(Ensure *ensure);

@@ -66,7 +66,6 @@ typedef enum Edges {
     EDGES_CHILDREN, /* up over `revises` */
     EDGES_ABOVE,    /* up over both kinds */
 } Edges;
-const NodeList *node_edges(const Node *node, Edges edges);
 /* Adds `from` and all that can be reached from it. */
 void graph_reach(Arena *arena, const RevisionMap *map, const NodeList *from, Edges edges,
                  NodeSet set);

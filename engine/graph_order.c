@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-const NodeList *node_edges(const Node *node, Edges edges)
+static const NodeList *node_edges(const Node *node, Edges edges)
 {
     switch (edges) {
     case EDGES_PARENTS:

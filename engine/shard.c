@@ -231,7 +231,7 @@ const char *shard_text_or_null(const char *text)
     return text == NULL || *text == '\0' ? NULL : text;
 }
 
-void shard_set_version_schema(ShardSession *session, const char *schema)
+static void set_version_schema(ShardSession *session, const char *schema)
 {
     if (session->version_schema != NULL && strcmp(session->version_schema, schema) == 0)
         return;
@@ -396,7 +396,7 @@ void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *
     read_relations(session, &results[2], look);
     for (size_t i = 0; i < look->relation_count; i++)
         look->suspect = look->suspect || shard_relation_is_suspect(&look->relations[i]);
-    shard_set_version_schema(session, look->version != NULL ? look->version->schema : look->home);
+    set_version_schema(session, look->version != NULL ? look->version->schema : look->home);
 }
 
 ErrCode shard_look_check_relation(ShardSession *session, const ShardRelation *relation)

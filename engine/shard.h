@@ -94,8 +94,6 @@ typedef struct ClaimResult {
     uint32_t widened_from;         /* version_num was this wide before this claim; 0 = as it was */
     const HistoryEntry *history;   /* of this rollout (or the last ones without), oldest first */
     size_t history_count;
-    bool has_last_operation;
-    OperationId last_operation;
     uint64_t system_identifier;
     uint32_t database_oid;
     uint32_t schema_oid; /* 0 for a whole database */
@@ -140,9 +138,10 @@ void shard_claim(ShardSession *session, const ClaimArgs *args, ShardClaimCb *cb,
 typedef struct UnitProgress {
     uint32_t unit; /* from 1 */
     uint32_t count;
-    const char *what;  /* "CREATE INDEX CONCURRENTLY messages_channel" */
-    bool done_before;  /* the catalog or the progress rows show its effect: not run again */
-    const char *state; /* started, done, already-done, rebuilt */
+    const char *what; /* "CREATE INDEX CONCURRENTLY messages_channel" */
+    /* started, done, rebuilt; already-done: the catalog or the progress rows show its effect, and
+     * it is not run again. */
+    const char *state;
 } UnitProgress;
 /* Must not close the session. */
 typedef void ShardUnitCb(ShardSession *session, const UnitProgress *progress, void *data);
@@ -249,9 +248,8 @@ void shard_stamp(ShardSession *session, const StampArgs *args, ShardStepCb *cb, 
 
 /* What a shard says of itself. Nothing here was written by reading it. */
 typedef struct ShardReading {
-    const char *schema; /* '' = the whole database */
-    StrList rows;       /* sorted; empty also when there is no version table */
-    bool has_version_table;
+    const char *schema;     /* '' = the whole database */
+    StrList rows;           /* sorted; empty also when there is no version table */
     bool adopted;           /* has a row in pgtide.shard */
     bool trusted;           /* the ledger's relations are ones we may write; see message */
     const char *message;    /* why not */
@@ -260,8 +258,6 @@ typedef struct ShardReading {
     Uuid fleet_id;
     uint64_t fence;
     uint64_t epoch;
-    bool has_last_operation;
-    OperationId last_operation;
     uint32_t schema_oid;
 } ShardReading;
 

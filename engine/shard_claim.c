@@ -34,8 +34,7 @@ typedef struct ClaimOp {
     void *data;
     ShardLook look;
     ClaimResult result;
-    bool creating; /* the bookkeeping is being made: a lost race is read again, once */
-    bool retried;
+    bool retried;      /* a lost race for the bookkeeping is read again, once */
     bool made_version; /* the version table was made */
     uint32_t deadline_ms;
     size_t at_lock; /* where in the first batch the run lock's answer is; 0 = not asked */
@@ -143,8 +142,6 @@ static void take_row(ClaimOp *op, const PgReply *reply)
         result->fleet_id = (Uuid){0};
     if (!uuid_parse(pg_text(row, 0, 1), &result->shard_uuid))
         result->shard_uuid = (Uuid){0};
-    result->has_last_operation = hex_decode(pg_text(row, 0, 8), result->last_operation.bytes,
-                                            sizeof result->last_operation.bytes);
     result->adopted_now = pg_bool(&reply->results[op->at_claim], 0, 1);
 }
 

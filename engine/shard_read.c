@@ -80,8 +80,6 @@ static void fill_from_row(const ReadOp *op, ShardReading *shard, const PgResult 
         shard->fleet_id = (Uuid){0};
     shard->fence = pg_u64(rows, row, 3);
     shard->epoch = pg_u64(rows, row, 4);
-    shard->has_last_operation = hex_decode(pg_text(rows, row, 8), shard->last_operation.bytes,
-                                           sizeof shard->last_operation.bytes);
     shard->identity_mismatch = pg_u64(rows, row, 5) != op->look.system_identifier ||
                                pg_u64(rows, row, 6) != op->look.database_oid ||
                                pg_u64(rows, row, 7) != shard->schema_oid;
@@ -196,7 +194,6 @@ static void judge(ReadOp *op, size_t shard, bool trusted, const char *why)
 {
     ShardReading *reading = &op->result.shards[shard];
     const ShardRelation *version = op->versions[shard];
-    reading->has_version_table = version != NULL;
     reading->message = why;
     reading->trusted = trusted && (version == NULL || version->verdict[0] == '\0');
     if (trusted && !reading->trusted)

@@ -102,5 +102,3 @@ ShardRelation shard_relation_read(ShardSession *session, const PgResult *result,
 /* Refuses relations that may not be trusted; fills the session's error. */
 ErrCode shard_look_check_ledger(ShardSession *session, const ShardLook *look);
 ErrCode shard_look_check_relation(ShardSession *session, const ShardRelation *relation);
-/* Sets version_schema and version_table. */
-void shard_set_version_schema(ShardSession *session, const char *schema);

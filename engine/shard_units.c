@@ -39,7 +39,6 @@ void units_report(StepOp *op, const char *state)
         .unit = unit_number(units),
         .count = (uint32_t)units->list.count,
         .what = run->unit.what,
-        .done_before = strcmp(state, "already-done") == 0,
         .state = state,
     };
     if (args->unit_cb != NULL && !run->orphan)

@@ -39,7 +39,6 @@ struct Backup {
     uint64_t started_unix_ms;
     BackupInfo info;
     Error error;
-    bool working;
 };
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -189,7 +188,6 @@ static void place(uv_work_t *work)
 static void on_placed(uv_work_t *work, int status)
 {
     Backup *backup = work->data;
-    backup->working = false;
     if (backup->cb == NULL) {
         destroy(backup); /* abandoned, yet whole: it stays */
         return;
@@ -204,7 +202,6 @@ static void on_placed(uv_work_t *work, int status)
 static void start_placing(Backup *backup)
 {
     backup->work.data = backup;
-    backup->working = true;
     uv_queue_work(backup->loop, &backup->work, place, on_placed);
 }
 

@@ -56,7 +56,7 @@ struct Bus {
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-uint64_t bus_uptime_ms(const Bus *bus)
+static uint64_t bus_uptime_ms(const Bus *bus)
 {
     return clock_monotonic_ms() - bus->started_ms;
 }
@@ -150,7 +150,7 @@ void bus_report_job(Bus *bus, const JobReport *report)
     copy_report(bus->jobs_arena, report, &bus->jobs[bus->job_count++]);
 }
 
-void bus_flush(Bus *bus)
+static void bus_flush(Bus *bus)
 {
     for (size_t first = 0; first < bus->job_count; first += BUS_JOBS_PER_REPORT) {
         size_t left = bus->job_count - first;

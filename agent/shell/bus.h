@@ -40,12 +40,10 @@ bool bus_is_welcome(const Bus *bus);
 uint64_t bus_silent_ms(const Bus *bus);
 /* The coordinator's word from its Welcome; 0 before. */
 uint64_t bus_silence_deadline_ms(const Bus *bus);
-uint64_t bus_uptime_ms(const Bus *bus);
 void bus_set_trust(Bus *bus, const Trust *trust);
 
 /* Sent with others of the same turn; copied. A later report on the same job replaces one that has
  * not been sent. Lost when there is no line: the coordinator asks again. */
 void bus_report_job(Bus *bus, const JobReport *report);
-void bus_flush(Bus *bus);
 /* The fields that every report has are filled in. ERR_BUSY and ERR_CONNECT: not sent. */
 ErrCode bus_send(Bus *bus, Report *report, Error *err) MUST_CHECK;

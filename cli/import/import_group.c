@@ -10,8 +10,7 @@
 
 typedef struct Grouping {
     SqlParts *parts;
-    int block;     /* that the next statement runs in; 0 = none */
-    bool explicit; /* begun by the author's BEGIN */
+    int block; /* that the next statement runs in; 0 = none */
     bool failed;
 } Grouping;
 
@@ -40,7 +39,6 @@ static void block_begin(Grouping *grouping, const Part *part)
                    "modes of BEGIN are left out: a step runs in READ COMMITTED, read and write");
     if (grouping->block == 0)
         grouping->block = ++parts->block_count;
-    grouping->explicit = true;
 }
 
 static void block_end(Grouping *grouping, const Part *part)
@@ -53,7 +51,6 @@ static void block_end(Grouping *grouping, const Part *part)
     bool chain = !statement_ends_block(statement) && words_have(statement->text, "CHAIN") &&
                  !words_have(statement->text, "NO");
     grouping->block = chain ? ++grouping->parts->block_count : 0;
-    grouping->explicit = chain;
 }
 
 static void control(Grouping *grouping, Part *part)

@@ -33,7 +33,8 @@ RunOutcome run_outcome_of(ErrCode code)
     return err_exit_status(code) == 6 ? RUN_UNAVAILABLE : RUN_FAILED;
 }
 
-bool run_outcome_is_failure(RunOutcome outcome)
+/* Counts against --on-failure. */
+static bool is_failure(RunOutcome outcome)
 {
     return outcome == RUN_FAILED || outcome == RUN_UNAVAILABLE || outcome == RUN_UNKNOWN;
 }
@@ -55,7 +56,7 @@ size_t run_tally_failures(const RunTally *tally)
 {
     size_t failures = 0;
     for (RunOutcome outcome = RUN_NOT_STARTED; outcome < RUN_OUTCOME_COUNT; outcome++)
-        failures += run_outcome_is_failure(outcome) ? tally->counts[outcome] : 0;
+        failures += is_failure(outcome) ? tally->counts[outcome] : 0;
     return failures;
 }
 

@@ -20,7 +20,6 @@ typedef enum RunOutcome {
 
 const char *run_outcome_name(RunOutcome outcome); /* "nothing to do" */
 RunOutcome run_outcome_of(ErrCode code);          /* of a run that ended so; RUN_DONE for ERR_OK */
-bool run_outcome_is_failure(RunOutcome outcome);  /* counts against --on-failure */
 
 typedef struct RunTally {
     size_t total;

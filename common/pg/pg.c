@@ -62,7 +62,7 @@ void pg_poll_stop(PgConn *conn)
         uv_poll_stop(conn->poll);
 }
 
-void pg_poll_close(PgConn *conn)
+static void poll_close(PgConn *conn)
 {
     if (conn->poll == NULL)
         return;
@@ -76,7 +76,7 @@ void pg_poll_start(PgConn *conn, int events, uv_poll_cb cb)
 {
     int fd = PQsocket(conn->pg);
     if (fd != conn->poll_fd) {
-        pg_poll_close(conn);
+        poll_close(conn);
         conn->poll = xcalloc(1, sizeof *conn->poll);
         conn->poll->data = conn;
         uv_poll_init(conn->loop, conn->poll, fd);
@@ -104,7 +104,7 @@ static void drop_results(PgConn *conn)
 
 static void drop_connection(PgConn *conn)
 {
-    pg_poll_close(conn);
+    poll_close(conn);
     PQfinish(conn->pg);
     conn->pg = NULL;
     conn->state = PG_STATE_LOST;
@@ -190,7 +190,6 @@ static void deliver(PgConn *conn)
         views[i].handle = conn->results[i];
     Error error = conn->error;
     const char *position = PQresultErrorField(conn->failure, PG_DIAG_STATEMENT_POSITION);
-    const char *constraint = PQresultErrorField(conn->failure, PG_DIAG_CONSTRAINT_NAME);
     PgReply reply = {
         .error = conn->has_error ? &error : NULL,
         .results = views,
@@ -198,7 +197,6 @@ static void deliver(PgConn *conn)
         .failed = conn->failed,
         .position = position == NULL ? 0 : atoi(position),
         .copy_line = pg_error_copy_line(conn->failure),
-        .constraint = constraint == NULL ? "" : constraint,
         .lost = conn->lost,
         .timed_out = conn->timed_out,
     };

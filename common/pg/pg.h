@@ -58,7 +58,6 @@ typedef struct PgReply {
     uint32_t copy_line; /* or in which line of a COPY's rows, from 1; 0 likewise */
     bool lost;      /* the connection is gone; what was in flight may or may not have happened */
     bool timed_out; /* the deadline passed; error is what the cancelled statement said */
-    const char *constraint; /* name of the violated constraint; '' when none */
 } PgReply;
 
 typedef void PgConnectCb(PgConn *conn, const Error *err, void *data); /* err NULL: connected */

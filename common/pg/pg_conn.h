@@ -62,7 +62,6 @@ struct PgConn {
 /* Replaces the poll handle when libpq's socket changed, and waits for `events`. */
 void pg_poll_start(PgConn *conn, int events, uv_poll_cb cb);
 void pg_poll_stop(PgConn *conn);
-void pg_poll_close(PgConn *conn);
 void pg_release(PgConn *conn); /* one handle or job less */
 void pg_notice(void *conn, const PGresult *result);
 /* The connection is up: `conn->pg` is set. */

@@ -309,12 +309,6 @@ const TrustOperator *trust_find_operator(const Trust *trust, const char *keyid)
     return entry == NULL ? NULL : entry->who;
 }
 
-const PublicKeyInfo *trust_find_coordinator(const Trust *trust, const char *keyid)
-{
-    const Entry *entry = find(trust, keyid, ROLE_COORDINATOR);
-    return entry == NULL ? NULL : entry->key;
-}
-
 const PublicKeyInfo *trust_find_release(const Trust *trust, const char *keyid)
 {
     const Entry *entry = find(trust, keyid, ROLE_RELEASE);
@@ -323,7 +317,7 @@ const PublicKeyInfo *trust_find_release(const Trust *trust, const char *keyid)
 
 bool trust_is_coordinator(const Trust *trust, const char *keyid)
 {
-    return trust_find_coordinator(trust, keyid) != NULL;
+    return find(trust, keyid, ROLE_COORDINATOR) != NULL;
 }
 
 bool trust_has_key(const Trust *trust, const PublicKeyInfo *key)

@@ -18,7 +18,8 @@ size_t trust_key_count(const TrustParts *parts)
            parts->coordinator_count;
 }
 
-void trust_collect_keys(const TrustParts *parts, const PublicKeyInfo **out)
+/* `out` holds trust_key_count(). */
+static void collect_keys(const TrustParts *parts, const PublicKeyInfo **out)
 {
     for (size_t i = 0; i < parts->root.key_count; i++) {
         *out++ = &parts->root.keys[i];
@@ -80,7 +81,7 @@ static ErrCode check_duplicates(const TrustParts *parts, Error *err)
 {
     size_t count = trust_key_count(parts);
     const PublicKeyInfo **keys = xcalloc(count + 1, sizeof *keys);
-    trust_collect_keys(parts, keys);
+    collect_keys(parts, keys);
     ErrCode code = check_none_twice(keys, count, by_ed25519, "key", err);
     if (code == ERR_OK) {
         code = check_none_twice(keys, count, by_name, "name", err);

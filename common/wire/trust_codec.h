@@ -10,6 +10,5 @@ ErrCode trust_parts_check(const TrustParts *parts, Error *err) MUST_CHECK;
 /* Decodes and checks. Lives in `arena`. */
 ErrCode trust_parts_decode(Arena *arena, const void *bytes, size_t length, TrustParts *out,
                            Error *err) MUST_CHECK;
-/* Every key of every role; `out` holds trust_key_count(). */
+/* Of every role. */
 size_t trust_key_count(const TrustParts *parts);
-void trust_collect_keys(const TrustParts *parts, const PublicKeyInfo **out);

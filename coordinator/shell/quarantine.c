@@ -62,7 +62,6 @@ void quarantine_apply(Quarantine *quarantine, const PlanHeader *header, const Pl
                             .state = diverged ? SHARD_DIVERGED : SHARD_ROLLBACK_FAILED,
                             .reason = xstrdup(str_text(&reason)),
                             .rollout_id = header->rollout_id,
-                            .since_unix_ms = record->at_unix_ms,
                         });
     }
 }
@@ -89,7 +88,6 @@ void quarantine_word(Quarantine *quarantine, const FleetWord *word)
                             .shard = word->shard,
                             .state = SHARD_QUARANTINED,
                             .reason = xstrdup(str_text(&reason)),
-                            .since_unix_ms = word->at_unix_ms,
                         });
     }
 }

@@ -12,7 +12,6 @@ typedef struct Quarantined {
     ShardState state; /* DIVERGED, ROLLBACK_FAILED; QUARANTINED by an operator */
     char *reason;     /* owned */
     Uuid rollout_id;  /* that left it so; nil for an operator */
-    uint64_t since_unix_ms;
 } Quarantined;
 
 typedef struct Quarantine Quarantine;

@@ -8,12 +8,13 @@ cluster_start one
 
 dump() { as_pg "$PG_BIN/pg_dump" -h "$T/one/socket" -p "$(cluster_port one)" -U postgres "$@" 2>/dev/null; }
 
-# Everything in a database but times, ids and what names the database.
+# Everything in a database but times, ids, what names the database, and the fence: a script takes it also where a run
+# reads that there is nothing to do.
 content() {
     dump --schema-only "$1" | grep -vE '^(--|.(un)?restrict )'
     dump --data-only --exclude-table-data='pgtide.*' "$1" | grep -vE '^(--|.(un)?restrict )'
     cluster_psql one "$1" -c "SELECT seq, schema_name, rollout, generation, attempt, revision, direction, rows_before, rows_after, encode(source_sha256, 'hex'), token_digest, who, outcome, sqlstate, message FROM pgtide.history ORDER BY seq" \
-        -c "SELECT schema_name, uuid, fleet_id, fence, epoch, last_operation IS NULL FROM pgtide.shard ORDER BY 1" \
+        -c "SELECT schema_name, uuid, fleet_id, epoch, last_operation IS NULL FROM pgtide.shard ORDER BY 1" \
         -c "SELECT format FROM pgtide.meta" -c "SELECT * FROM pgtide.progress"
 }
 
