@@ -7,6 +7,7 @@
 #include "log.h"
 #include "named_limits.h"
 #include "orders.h"
+#include "safe_shards.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct Agent {
     ExecWorld world;
     Jobs *jobs;
     Orders *orders;
+    SafeShards *safe;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -81,6 +83,8 @@ static void on_listed(void *context)
     agent->listed = true;
     send_inventory(agent);
     orders_listed(agent->orders);
+    if (agent->stop_signal == 0)
+        safe_shards_listed(agent->safe);
 }
 
 static void on_inventory_due(uv_timer_t *timer)
@@ -266,6 +270,7 @@ static void reload_trust(Agent *agent)
     agent->trust = trust;
     bus_set_trust(agent->bus, trust);
     orders_set_trust(agent->orders, trust);
+    safe_shards_set_trust(agent->safe, trust);
     log_event(LOG_INFO, "trust.reloaded", "version", LOG_UINT(trust_version(trust)), NULL);
 }
 
@@ -385,6 +390,8 @@ static void open_parts(Agent *agent)
                              .jobs = agent->jobs,
                              .approvals_min = (size_t)agent->settings->approvals_min};
     agent->orders = orders_new(&orders);
+    agent->safe =
+        safe_shards_new(&agent->loop, agent->settings, fleet, agent->shards, agent->trust);
 }
 
 static void start_handles(Agent *agent)
@@ -456,6 +463,7 @@ void agent_free(Agent *agent)
     bus_close(agent->bus);
     jobs_free(agent->jobs);
     orders_free(agent->orders);
+    safe_shards_free(agent->safe);
     fetch_free(agent->fetch);
     shards_free(agent->shards);
     ledger_close(agent->ledger);

@@ -49,6 +49,7 @@ typedef struct AgentSettings {
     int64_t approvals_min;        /* a plan with fewer is refused, whatever it asks for */
     uint64_t silence_deadline_ms; /* 0 = the coordinator's word */
     uint64_t inventory_ms;        /* between two full listings */
+    const char *safe_bundle;      /* whose safe statements are ensured; NULL = none */
     ConfigList clusters;
     LogFormat log_format;
     LogLevel log_level;
