@@ -512,7 +512,7 @@ def load(config):
 
 def run(settings, emit):
     try:
-        import alembic
+        import alembic.command  # a directory of that name would pass for alembic alone
     except ImportError as error:
         raise Failed("%s has no Alembic: %s" % (sys.executable, error), HINT_PYTHON) from error
     config = configuration(settings)

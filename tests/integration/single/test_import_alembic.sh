@@ -41,6 +41,15 @@ check 'no version table in it' same "$(grep -l alembic_version "$PROJECT"/versio
 expect_exit 0 import
 check 'again: nothing new' contains "$(cat "$T/out")" 'imported 0 revisions'
 
+# --- an interpreter without Alembic, in a project whose own directory is named alembic
+mkdir -p "$T/named/alembic/versions"
+printf '[alembic]\nscript_location = alembic\n' >"$T/named/alembic.ini"
+touch "$T/named/alembic/env.py"
+printf '#!/bin/sh\nexec %s -S "$@"\n' "$PYTHON" >"$T/bare-python"
+chmod 755 "$T/bare-python"
+expect_exit 2 pgtide import --from alembic "$T/named" -o "python=$T/bare-python"
+check 'it is told what is missing' contains "$(cat "$T/err")" 'has no Alembic'
+
 # --- the same database, revision by revision
 database one theirs
 real_alembic upgrade heads >"$T/alembic.out" 2>&1
