@@ -1,18 +1,9 @@
 #include "run_hooks.h"
+
+#include "child.h"
 #include "run_frame.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/* A program at work; it may outlive the run's arena until its handle is closed. */
-typedef struct HookProcess {
-    uv_process_t handle;
-    Run *run;
-    int64_t exit_status;
-    int term_signal;
-} HookProcess;
 
 /* The hooks of a moment; in the run's arena. */
 struct HookSeries {
@@ -21,8 +12,8 @@ struct HookSeries {
     size_t at;
     HookFacts facts;
     RunNext *next;
-    RunNext *failed;      /* the run's own */
-    HookProcess *process; /* NULL = none at work */
+    RunNext *failed; /* the run's own */
+    Child *child;    /* NULL = none at work */
 };
 
 static void run_one(Run *run);
@@ -87,121 +78,71 @@ static void start_sql(Run *run, const Hook *hook)
 
 /* --- programs --------------------------------------------------------------------------------- */
 
-static void on_process_closed(uv_handle_t *handle)
+static void on_program_ended(const ChildResult *result, void *data)
 {
-    HookProcess *process = handle->data;
-    Run *run = process->run;
+    Run *run = data;
     const char *program = hook_now(run)->command.items[0];
     Error err;
     run->phase = RUN_IDLE;
-    run->hooks->process = NULL;
-    if (process->term_signal != 0)
-        err_set(&err, run->frame->signals > 0 ? ERR_INTERRUPTED : ERR_HOOK,
-                "%.120s was ended by signal %d", program, process->term_signal);
-    else if (process->exit_status != 0)
-        err_set(&err, ERR_HOOK, "%.120s ended with exit status %d", program,
-                (int)process->exit_status);
-    bool failed = process->term_signal != 0 || process->exit_status != 0;
-    free(process);
-    if (failed)
-        fail(run, &err);
-    else
+    run->hooks->child = NULL;
+    if (result->term_signal == 0 && result->exit_status == 0) {
         one_done(run);
-}
-
-static void on_process_exit(uv_process_t *handle, int64_t exit_status, int term_signal)
-{
-    HookProcess *process = handle->data;
-    process->exit_status = exit_status;
-    process->term_signal = term_signal;
-    uv_close((uv_handle_t *)handle, on_process_closed);
-}
-
-static void on_start_failed(uv_handle_t *handle)
-{
-    HookProcess *process = handle->data;
-    Run *run = process->run;
-    Error err;
-    err_set(&err, ERR_HOOK, "%.120s can't be started: %s", hook_now(run)->command.items[0],
-            uv_strerror((int)process->exit_status));
-    free(process);
-    run->phase = RUN_IDLE;
-    run->hooks->process = NULL;
+        return;
+    }
+    if (result->term_signal != 0)
+        err_set(&err, run->frame->signals > 0 ? ERR_INTERRUPTED : ERR_HOOK,
+                "%.120s was ended by signal %d", program, result->term_signal);
+    else
+        err_set(&err, ERR_HOOK, "%.120s ended with exit status %d", program,
+                (int)result->exit_status);
     fail(run, &err);
 }
 
 /* Our own environment, but for the url, which may hold a password; and the facts. */
-static char **environment(Run *run)
+static const char *const *environment(Run *run)
 {
+    Arena *arena = run->arena;
     const HookFacts *facts = &run->hooks->facts;
-    const struct {
-        const char *name;
-        const char *value;
-    } own[] = {
-        {"PGTIDE_DIRECTION", facts->direction},
-        {"PGTIDE_REVISION", facts->revision},
-        {"PGTIDE_ROWS", strlist_join(run->arena, facts->rows, " ")},
-        {"PGTIDE_DATABASE", facts->database},
-        {"PGTIDE_SCHEMA", run->entry->schema == NULL ? "" : run->entry->schema},
-        {"PGTIDE_OUTCOME", facts->outcome},
-        {"PGTIDE_NAME", run->entry->name},
+    const char *const added[] = {
+        "PGTIDE_URL",
+        arena_printf(arena, "PGTIDE_DIRECTION=%s", facts->direction),
+        arena_printf(arena, "PGTIDE_REVISION=%s", facts->revision),
+        arena_printf(arena, "PGTIDE_ROWS=%s", strlist_join(arena, facts->rows, " ")),
+        arena_printf(arena, "PGTIDE_DATABASE=%s", facts->database),
+        arena_printf(arena, "PGTIDE_SCHEMA=%s",
+                     run->entry->schema == NULL ? "" : run->entry->schema),
+        arena_printf(arena, "PGTIDE_OUTCOME=%s", facts->outcome),
+        arena_printf(arena, "PGTIDE_NAME=%s", run->entry->name),
+        NULL,
     };
-    enum { OWN_COUNT = sizeof own / sizeof own[0] };
-    size_t inherited = 0;
-    while (environ[inherited] != NULL)
-        inherited++;
-    char **out = ARENA_ARRAY(run->arena, char *, inherited + OWN_COUNT + 1);
-    size_t count = 0;
-    for (size_t i = 0; i < inherited; i++) {
-        bool hidden = str_starts_with(environ[i], "PGTIDE_URL=");
-        for (size_t j = 0; j < OWN_COUNT && !hidden; j++) {
-            size_t length = strlen(own[j].name);
-            hidden = strncmp(environ[i], own[j].name, length) == 0 && environ[i][length] == '=';
-        }
-        if (!hidden)
-            out[count++] = environ[i];
-    }
-    for (size_t j = 0; j < OWN_COUNT; j++)
-        out[count++] = arena_printf(run->arena, "%s=%s", own[j].name, own[j].value);
-    return out;
+    return child_environment(arena, added);
 }
 
-static void start_process(Run *run, const Hook *hook)
+static void start_program(Run *run, const Hook *hook)
 {
-    char **argv = ARENA_ARRAY(run->arena, char *, hook->command.count + 1);
+    const char **argv = ARENA_ARRAY(run->arena, const char *, hook->command.count + 1);
     for (size_t i = 0; i < hook->command.count; i++)
-        argv[i] = arena_strdup(run->arena, hook->command.items[i]);
-    uv_stdio_container_t stdio[] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO}, /* stdout is the command's own */
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-    };
-    const uv_process_options_t options = {
-        .file = argv[0],
-        .args = argv,
+        argv[i] = hook->command.items[i];
+    const ChildArgs args = {
+        .program = argv[0],
+        .argv = argv,
         .env = environment(run),
-        .cwd = run_project(run)->directory,
-        .stdio = stdio,
-        .stdio_count = 3,
-        .exit_cb = on_process_exit,
+        .directory = run_project(run)->directory,
+        .foreground = true, /* stdout is the command's own */
     };
-    HookProcess *process = xcalloc(1, sizeof *process);
-    process->run = run;
-    process->handle.data = process;
+    Error err;
     run->phase = RUN_COMMANDING;
-    run->hooks->process = process;
-    int status = uv_spawn(&run->frame->loop, &process->handle, &options);
-    if (status == 0)
+    if (child_start(&run->frame->loop, &args, on_program_ended, run, &run->hooks->child, &err) ==
+        ERR_OK)
         return;
-    process->exit_status = status;
-    uv_close((uv_handle_t *)&process->handle, on_start_failed);
+    run->phase = RUN_IDLE;
+    fail(run, &err);
 }
 
 void run_hooks_interrupt(Run *run)
 {
-    HookProcess *process = run->hooks->process;
-    if (process != NULL && !uv_is_closing((uv_handle_t *)&process->handle))
-        (void)uv_process_kill(&process->handle, run->frame->signals > 1 ? SIGKILL : SIGTERM);
+    if (run->hooks->child != NULL)
+        child_signal(run->hooks->child, run->frame->signals > 1 ? SIGKILL : SIGTERM);
 }
 
 /* --- the series ------------------------------------------------------------------------------- */
@@ -218,7 +159,7 @@ static void run_one(Run *run)
     const Hook *hook = hook_now(run);
     run->doing = arena_printf(run->arena, "%s hook", hook_moment_name(series->moment));
     if (hook->command.count > 0)
-        start_process(run, hook);
+        start_program(run, hook);
     else
         start_sql(run, hook);
 }

@@ -1,10 +1,11 @@
 #include "child.h"
 
-#include "arena.h"
+#include "str.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct Child {
     uv_process_t process;
@@ -15,8 +16,10 @@ struct Child {
     char errors[CHILD_STDERR_BYTES];
     size_t errors_length;
     char buffer[CHILD_OUTPUT_BYTES];
+    ChildOutput *take_output;
     ChildCb *cb; /* NULL: killed */
     void *data;
+    bool foreground;
     bool exited;
     int64_t exit_status;
     int term_signal;
@@ -94,10 +97,12 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     Child *child = stream->data;
     if (count > 0) {
-        if (stream == (uv_stream_t *)&child->out)
-            keep_first(child, buffer->base, (size_t)count);
-        else
+        if (stream == (uv_stream_t *)&child->err)
             keep_last(child, buffer->base, (size_t)count);
+        else if (child->take_output == NULL)
+            keep_first(child, buffer->base, (size_t)count);
+        else if (child->cb != NULL)
+            child->take_output(buffer->base, (size_t)count, child->data);
     } else if (count < 0) {
         uv_close((uv_handle_t *)stream, on_handle_closed);
         child->open_pipes--;
@@ -105,12 +110,16 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
 }
 
-static void open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *pipe)
+static uv_stdio_container_t open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *pipe)
 {
+    if (child->foreground)
+        return (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO};
     uv_pipe_init(loop, pipe, 0);
     pipe->data = child;
     child->open_handles++;
     child->open_pipes++;
+    return (uv_stdio_container_t){.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+                                  .data.stream = (uv_stream_t *)pipe};
 }
 
 ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *data,
@@ -119,40 +128,80 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     Child *child = xcalloc(1, sizeof(*child));
     child->cb = cb;
     child->data = data;
-    open_pipe(loop, child, &child->out);
-    open_pipe(loop, child, &child->err);
-    child->process.data = child;
-    child->open_handles++;
+    child->take_output = args->output;
+    child->foreground = args->foreground;
     uv_stdio_container_t stdio[3] = {
         {.flags = UV_IGNORE},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->out},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->err},
+        open_pipe(loop, child, &child->out),
+        open_pipe(loop, child, &child->err),
     };
+    child->process.data = child;
+    child->open_handles++;
     uv_process_options_t options = {
         .exit_cb = on_exit_seen,
         .file = args->program,
         .args = (char **)args->argv,
         .env = (char **)args->env,
-        .flags = UV_PROCESS_DETACHED, /* a group of its own, so that all of it can be ended */
+        .cwd = args->directory,
+        /* A group of its own, so that all of it can be ended. */
+        .flags = child->foreground ? 0 : UV_PROCESS_DETACHED,
         .stdio = stdio,
         .stdio_count = 3,
     };
     int result = uv_spawn(loop, &child->process, &options);
     if (result != 0) {
         uv_close((uv_handle_t *)&child->process, on_handle_closed);
-        uv_close((uv_handle_t *)&child->out, on_handle_closed);
-        uv_close((uv_handle_t *)&child->err, on_handle_closed);
+        if (!child->foreground) {
+            uv_close((uv_handle_t *)&child->out, on_handle_closed);
+            uv_close((uv_handle_t *)&child->err, on_handle_closed);
+        }
         return err_set(err, ERR_IO, "can't start %s: %s", args->program, uv_strerror(result));
     }
-    uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
-    uv_read_start((uv_stream_t *)&child->err, on_alloc, on_read);
+    if (!child->foreground) {
+        uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
+        uv_read_start((uv_stream_t *)&child->err, on_alloc, on_read);
+    }
     *ret_child = child;
     return ERR_OK;
+}
+
+void child_signal(Child *child, int signal)
+{
+    if (!child->exited)
+        kill(child->foreground ? child->process.pid : -child->process.pid, signal);
 }
 
 void child_kill(Child *child)
 {
     child->cb = NULL;
-    if (!child->exited)
-        kill(-child->process.pid, SIGTERM);
+    child_signal(child, SIGTERM);
+}
+
+/* Whether an entry "NAME=value" is of this name, which ends at '=' or at its end. */
+static bool has_name(const char *entry, const char *name)
+{
+    size_t length = strcspn(name, "=");
+    return strncmp(entry, name, length) == 0 && entry[length] == '=';
+}
+
+const char *const *child_environment(Arena *arena, const char *const *added)
+{
+    size_t inherited = 0, extra = 0, count = 0;
+    while (environ[inherited] != NULL)
+        inherited++;
+    while (added != NULL && added[extra] != NULL)
+        extra++;
+    const char **env = ARENA_ARRAY(arena, const char *, inherited + extra + 1);
+    for (size_t i = 0; i < inherited; i++) {
+        bool replaced = false;
+        for (size_t j = 0; j < extra; j++)
+            replaced = replaced || has_name(environ[i], added[j]);
+        if (!replaced)
+            env[count++] = environ[i];
+    }
+    for (size_t i = 0; i < extra; i++) {
+        if (strchr(added[i], '=') != NULL)
+            env[count++] = added[i];
+    }
+    return env;
 }

@@ -1,10 +1,10 @@
 /*
- * A child process in the loop: no shell, an environment of our making, the beginning of its output
- * and the end of what it says on stderr kept.
+ * A child process in the loop: no shell, an environment of our making, nothing on its standard
+ * input, the beginning of its output and the end of what it says on stderr kept.
  */
 #pragma once
 
-#include "error.h"
+#include "arena.h"
 
 #include <stddef.h>
 #include <uv.h>
@@ -25,15 +25,28 @@ typedef struct ChildResult {
 
 typedef void ChildCb(const ChildResult *result, void *data);
 
+/* A piece of its output. */
+typedef void ChildOutput(const char *bytes, size_t length, void *data);
+
 typedef struct ChildArgs {
     const char *program; /* looked up in PATH when it has no slash */
     const char *const *argv;
     const char *const *env; /* "NAME=value", ended by NULL */
+    const char *directory;  /* where it runs; NULL = here */
+    ChildOutput *output; /* given all of its output, of which then nothing is kept; may be NULL */
+    /* It belongs to what runs in the foreground: it says all on our stderr, of which nothing is
+     * kept, and Ctrl-C at the terminal is meant for it too. */
+    bool foreground;
 } ChildArgs;
+
+/* Our environment with `added` ("NAME=value"; "NAME" alone takes one away), both ended by NULL. */
+const char *const *child_environment(Arena *arena, const char *const *added);
 
 /* ERR_IO when it can't be started. The callback runs exactly once, never inside this call, unless
  * it is killed first. Returns a handle that is valid until the callback. */
 ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *data,
                     Child **ret_child, Error *err) MUST_CHECK;
+/* Sends it a signal, and to all it started unless it is in the foreground. */
+void child_signal(Child *child, int signal);
 /* Ends the process and all it started; no callback runs. */
 void child_kill(Child *child);

@@ -113,7 +113,7 @@ expect_exit 1 pgtide downgrade base
 check 'SQLSTATE and place' contains "$(tr -d '\n' <"$T/err")" "division by zero  at: $PGTIDE_CONFIG:4"
 config 'command: [./no-such-program]'
 expect_exit 1 pgtide downgrade base
-check 'says that it is not there' contains "$(cat "$T/err")" './no-such-program can'\''t be started: no such file'
+check 'says that it is not there' contains "$(cat "$T/err")" 'can'\''t start ./no-such-program: no such file'
 # shellcheck disable=SC2016 # the hook's own shell
 config 'command: [sh, -c, "kill -9 $$"]'
 expect_exit 1 pgtide downgrade base
