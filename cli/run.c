@@ -424,6 +424,8 @@ static void on_unit(ShardSession *session, const UnitProgress *progress, void *d
 {
     (void)session;
     Run *run = data;
+    if (run->frame->many)
+        return;
     run_say(run, "  %s %u of %u: %s %s", run->in_flight.revision, progress->unit, progress->count,
             progress->what, progress->state);
 }

@@ -302,10 +302,9 @@ static void say_not_tried(Run *run)
     for (size_t i = migration->trial; i < steps->count; i++)
         strlist_add(run->arena, &left, steps->items[i].revision);
     if (left.count > 0)
-        run_note(run,
-                 "not tried: %s: the first of them is `transaction: none`, which can't be rolled "
-                 "back, and the others build on it",
-                 strlist_join(run->arena, &left, ", "));
+        run_note(run, "not tried: %s: `transaction: none` can't be rolled back%s",
+                 strlist_join(run->arena, &left, ", "),
+                 left.count == 1 ? "" : ", and what follows builds on it");
 }
 
 static void on_tried(Run *run)
@@ -492,8 +491,8 @@ void run_migrate_say(Run *run)
     } else if (dry && migration->trial == 0) {
         run_say(run, "dry run: nothing could be tried");
     } else if (dry) {
-        run_say(run, "dry run: %zu steps would succeed and lead to %s; nothing was changed",
-                migration->trial, rows);
+        run_say(run, "dry run: %zu %s would succeed and lead to %s; nothing was changed",
+                migration->trial, migration->trial == 1 ? "step" : "steps", rows);
     } else if (work_of(run)->stamps) {
         run_say(run, "stamped %s", rows);
     } else if (run_is_one_of_many(run) || run_settings(run)->single_transaction) {

@@ -51,7 +51,7 @@ EOT
 expect_exit 0 many upgrade
 check 'a given name' contains "$(cat "$T/out")" 'acme: at 003_last'
 check 'a made one' contains "$(cat "$T/out")" 'crm/globex: at 003_last'
-check 'two shards of one database' same "$(cluster_psql one crm -c "SELECT string_agg(schema_name, ' ' ORDER BY 1) FROM pgtide.shard")" 'acme globex'
+check 'two shards of one database' same "$(cluster_psql one crm -c "SELECT string_agg(schema_name, ' ' ORDER BY schema_name) FROM pgtide.shard")" 'acme globex'
 cat "$T/urls" >"$T/stdin"
 expect_exit 0 pgtide current --urls - <"$T/stdin"
 check 'from standard input' contains "$(cat "$T/out")" 'acme: 003_last (head)'

@@ -53,7 +53,7 @@ DROP INDEX CONCURRENTLY second_id;
 SQL
 revision 004_more 003_last 'CREATE TABLE fourth (id int);' 'DROP TABLE fourth;'
 expect_exit 0 pgtide upgrade --dry-run
-check 'one step was tried' contains "$(cat "$T/out")" '1 steps would succeed and lead to 002_wait'
+check 'one step was tried' contains "$(cat "$T/out")" '1 step would succeed and lead to 002_wait'
 check 'the others are named' contains "$(cat "$T/err")" 'not tried: 003_last, 004_more'
 check 'nothing moved' same "$(everything)" "$before"
 expect_exit 2 pgtide upgrade --single-transaction
