@@ -98,3 +98,24 @@ static inline size_t problems(const Import *import)
         count += import->notes[i].problem;
     return count;
 }
+
+/* Reads the folder as a project of this tool's; it must be one. */
+static inline Import take_as(const char *tool, Folder *folder)
+{
+    Import import = importing(folder, folder->path);
+    Error err = {0};
+    if (import_tool(tool)->read(&import, &err) != ERR_OK)
+        fail_msg("%s", err.message);
+    return import;
+}
+
+/* A folder with nothing of the tool's in it is neither recognised nor read. */
+static inline void check_nothing_there(const char *tool, Folder *folder)
+{
+    put(folder, "readme.txt", "nothing");
+    Import import = importing(folder, folder->path);
+    Error err = {0};
+    assert_int_equal(import_tool(tool)->read(&import, &err), ERR_NOT_FOUND);
+    assert_true(err.hint[0] != '\0');
+    assert_false(import_tool(tool)->recognise(folder->arena, folder->path));
+}

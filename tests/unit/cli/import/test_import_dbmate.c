@@ -2,22 +2,12 @@
 
 static Import take(Folder *folder)
 {
-    Import import = importing(folder, folder->path);
-    Error err = {0};
-    if (import_tool("dbmate")->read(&import, &err) != ERR_OK)
-        fail_msg("%s", err.message);
-    return import;
+    return take_as("dbmate", folder);
 }
 
 static void test_nothing_there(void **state)
 {
-    Folder *folder = *state;
-    put(folder, "readme.txt", "nothing");
-    Import import = importing(folder, folder->path);
-    Error err = {0};
-    assert_int_equal(import_tool("dbmate")->read(&import, &err), ERR_NOT_FOUND);
-    assert_true(err.hint[0] != '\0');
-    assert_false(import_tool("dbmate")->recognise(folder->arena, folder->path));
+    check_nothing_there("dbmate", *state);
 }
 
 static void test_blocks(void **state)
