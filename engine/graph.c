@@ -86,29 +86,28 @@ long graph_label_index(const RevisionMap *map, const char *label)
     return found == NULL ? NO_NODE : (long)found->node;
 }
 
-/* The line of `-- key:` in the file; 0 when it has none. */
-static int header_line(const Script *script, const char *key)
+/* Says where `-- key:` stands in the file; the file alone when it has none. */
+static ErrCode fail_at(const Script *script, const char *key, Error *err)
 {
     const char *at = (const char *)script->bytes;
     const char *end = at + script->length;
     size_t key_length = strlen(key);
+    err_at(err, script->file, 0);
     for (int line = 1; at < end; line++) {
-        const char *next = memchr(at, '\n', (size_t)(end - at));
-        next = next == NULL ? end : next + 1;
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline == NULL ? end : newline;
         const char *word = at;
-        while (word < next && (*word == '-' || *word == ' ' || *word == '\t'))
+        while (word < stop && (*word == '-' || *word == ' ' || *word == '\t'))
             word++;
-        if (word > at && (size_t)(next - word) > key_length &&
-            strncmp(word, key, key_length) == 0 && word[key_length] == ':')
-            return line;
-        at = next;
+        if (word > at && (size_t)(stop - word) > key_length &&
+            strncmp(word, key, key_length) == 0 && word[key_length] == ':') {
+            size_t length = (size_t)(stop - at);
+            err_at(err, script->file, line);
+            err_source(err, at, length - (at[length - 1] == '\r'), (int)(word - at) + 1);
+            break;
+        }
+        at = stop + 1;
     }
-    return 0;
-}
-
-static ErrCode fail_at(const Script *script, const char *key, Error *err)
-{
-    err_at(err, script->file, header_line(script, key));
     return ERR_GRAPH;
 }
 

@@ -420,8 +420,11 @@ static ErrCode walk_from_rows(const Resolver *resolver, const NodeList *rows, co
                               long *ret_place)
 {
     const Identifier *identifier = &resolver->identifier;
-    if (identifier->steps <= 0)
-        return walk_short(resolver);
+    if (identifier->steps <= 0) {
+        walk_short(resolver);
+        err_hint(resolver->err, "An upgrade counts up: +N. `pgtide downgrade -N` goes back.");
+        return ERR_TARGET;
+    }
     NodeList starts = filtered(resolver->arena, rows, within);
     if (starts.count == 0 && within != NULL)
         starts = applied_tips(resolver, rows, *within);

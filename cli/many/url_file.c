@@ -261,6 +261,8 @@ ErrCode url_file_parse(Arena *arena, const char *path, const char *text, size_t 
         err_hint(err, "%s", form_hint);
         return ERR_CONFIG;
     }
+    if (str_starts_with(text, "\xEF\xBB\xBF")) /* a query's output may have it too */
+        text += 3;
     ErrCode code = read_lines(arena, path, text, &lines, err);
     if (code == ERR_OK && lines.count == 0) {
         err_set(err, ERR_CONFIG, "%.200s names no database", path);

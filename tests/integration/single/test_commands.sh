@@ -166,6 +166,8 @@ revision 002_wait 001_first 'CREATE TABLE second (id int);' 'DROP TABLE second;'
 sed -i '1a-- placeholders: size' "$PROJECT/versions/001_first.sql"
 database one fronted
 expect_exit 0 pgtide -x size=1 -q upgrade head
+expect_exit 2 pgtide upgrade -1
+check 'the other direction is named' contains "$(cat "$T/err")" 'goes back'
 expect_exit 0 pgtide -u "$PGTIDE_URL" -v current
 check 'the option in front counted' contains "$(cat "$T/out")" 'upgrade base -> 001_first'
 

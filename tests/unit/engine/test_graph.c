@@ -481,6 +481,10 @@ static void graph_refused(const Row *rows, size_t count, const char *file, int l
         fail_msg("'%s' is not in '%s'", word, err.message);
     assert_string_equal(err.file, file);
     assert_int_equal(err.line, line_number);
+    if (line_number > 0) {
+        assert_int_equal(err.column, 4);
+        assert_true(str_starts_with(err.source, "-- "));
+    }
 }
 
 static void test_graphs_that_are_none(void **state)

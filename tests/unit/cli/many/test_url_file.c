@@ -125,6 +125,11 @@ static void test_wrong_lines(void **state)
 static void test_as_many_as_allowed(void **state)
 {
     Arena *arena = *state;
+    assert_string_equal(good(arena, "\xEF\xBB\xBF"
+                                    "one host=x\r\n")
+                            .items[0]
+                            .name,
+                        "one");
     AUTO_STR Str text = {0};
     for (int i = 0; i < LIMIT_URLS; i++)
         str_printf(&text, "n%d host=x dbname=d%d\n", i, i);
