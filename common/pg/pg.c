@@ -394,7 +394,9 @@ static bool wait_more(PgConn *conn)
     int left = PQflush(conn->pg);
     if (left < 0)
         return false;
-    pg_poll_start(conn, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_batch_event);
+    /* Rows may be left even where the socket has just taken all that was put so far. */
+    bool writes = left > 0 || conn->copying;
+    pg_poll_start(conn, writes ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_batch_event);
     return true;
 }
 
