@@ -28,6 +28,9 @@ TERMINATOR = "\n;"
 TYPE = re.compile(r"^CREATE TYPE (.+?) AS ENUM", re.S)
 CREATES = re.compile(r"^CREATE (TABLE|SEQUENCE|(?:UNIQUE )?INDEX|SCHEMA) (?!IF )")
 DROPS = re.compile(r"^DROP (TYPE|TABLE|SEQUENCE|INDEX|SCHEMA) (?!IF )")
+COUNT = re.compile(r"^SELECT\s+count\s*\((?!.*\bGROUP BY\b)", re.I)
+EXISTS = re.compile(r"^SELECT\s+EXISTS\s*\(", re.I)
+CATALOG = re.compile(r"\b(information_schema|pg_[a-z_]+|to_reg[a-z]+|current_setting)\b", re.I)
 HEADER = re.compile(r"^(Revision ID|Revises|Create Date|Branch Labels|Depends On)\s*:\s*(.*)$", re.I)
 # Another's module that is missing is no defect of a revision's.
 HINT_PYTHON = "Say --option python=PATH for the interpreter that the project runs its migrations with."
@@ -76,32 +79,49 @@ class Answer:
 
 
 class NoRows:
-    """What a statement returns from tables without rows, for reads=empty."""
+    """What a statement returns from tables without rows, for reads=empty: nothing, but a count is 0."""
 
     rowcount = 0
 
-    def __init__(self, output):
+    def __init__(self, output, text):
         self._output = output
+        self._one = (0,) if COUNT.match(text) else (False,) if EXISTS.match(text) else None
+        self._in_columns = True
 
     def close(self):
         pass
 
-    def _none(self, *arguments):
+    def _row(self, *arguments):
         self._output.reads = True
+        return self._one if self._in_columns or self._one is None else self._one[0]
 
-    def _empty(self, *arguments):
+    def _value(self, *arguments):
         self._output.reads = True
-        return []
+        return None if self._one is None else self._one[0]
+
+    def _rows(self, *arguments):
+        return [] if self._row() is None else [self._row()]
 
     def _itself(self, *arguments):
         return self
 
-    fetchone = first = scalar = scalar_one_or_none = one_or_none = _none
-    fetchall = fetchmany = all = keys = _empty
-    scalars = mappings = unique = tuples = _itself
+    def scalars(self):
+        self._in_columns = False
+        return self
+
+    fetchone = first = one_or_none = _row
+    scalar = scalar_one_or_none = _value
+    fetchall = fetchmany = all = _rows
+    mappings = unique = tuples = _itself
+
+    def one(self):
+        return self._row() if self._one is not None else needs_database("one row of none")
+
+    def scalar_one(self):
+        return self._value() if self._one is not None else needs_database("one row of none")
 
     def __iter__(self):
-        return iter(self._empty())
+        return iter(self._rows())
 
     def __getattr__(self, name):
         needs_database("%s of a result without rows" % name)
@@ -137,7 +157,10 @@ class Connection:
     exec_driver_sql = execute
 
     def _answer(self, statement):
-        return NoRows(self._output) if self._empty else Answer("'%s'" % " ".join(str(statement).split())[:60])
+        text = " ".join(str(statement).split())
+        if self._empty and not CATALOG.search(text):  # the catalog of a new database is not empty
+            return NoRows(self._output, text)
+        return Answer("'%s'" % text[:60])
 
     def scalar(self, *arguments, **named):
         return self.execute(*arguments, **named).scalar()
@@ -175,12 +198,17 @@ class Connection:
 
     _run_visitor = _run_ddl_visitor
 
+    def in_nested_transaction(self):
+        needs_database("an ORM session")
+
+    begin_nested = in_nested_transaction
+
     def __getattr__(self, name):
         needs_database("%s of the connection" % name)
 
 
 def with_values(statement, row):
-    """The statement with the values of its parameters; those that it does not have are passed over, as a driver does."""
+    """The statement with the values of its parameters. Those that it does not have are passed over, as drivers do."""
     from sqlalchemy import bindparam, text
 
     if row is None:
@@ -379,7 +407,7 @@ def with_tabs(sql):
     return sql
 
 
-def capture(context, function, arguments, file, empty):
+def capture(context, module, name, arguments, file, empty):
     output = Output()
     impl = context.impl
     mock = impl.connection if not isinstance(impl.connection, Connection) else impl.connection._mock
@@ -390,17 +418,22 @@ def capture(context, function, arguments, file, empty):
     impl.execute = lambda sql, *rest, **named: execute(impl, with_tabs(sql), *rest, **named)
     error = None
     try:
-        function(**arguments)
+        if not hasattr(module, name):
+            raise NotImplementedError("it has no %s()" % name)
+        getattr(module, name)(**arguments)
     except (Exception, SystemExit) as caught:
         line, own = place(caught, file)
         text = str(caught).strip() or type(caught).__name__
-        if not isinstance(caught, NeedsDatabase):
+        if type(caught).__name__ == "NoInspectionAvailable":
+            text = "it needs a database to read from: inspect()"
+        elif not isinstance(caught, NeedsDatabase):
             text = "%s: %s" % (type(caught).__name__, text)
         error = {
             "message": " ".join(text.split())[:400],
             "line": line,
             "database": isinstance(caught, NeedsDatabase) or type(caught).__name__ == "NoInspectionAvailable",
-            "on_purpose": own and type(caught) in (NotImplementedError, RuntimeError, Exception),
+            "on_purpose": (own or not hasattr(module, name))
+            and type(caught) in (NotImplementedError, RuntimeError, Exception),
         }
     sql, commits = join(output.pieces)
     return {"sql": sql, "commits": commits, "reads": output.reads, "error": error}
@@ -446,8 +479,8 @@ def render_all(script, root, empty, emit):
                         "remarks": remarks,
                         "created": created,
                         "asks_offline": "is_offline_mode" in source,
-                        "up": capture(context, revision.module.upgrade, arguments, revision.path, empty),
-                        "down": capture(context, revision.module.downgrade, arguments, revision.path, empty),
+                        "up": capture(context, revision.module, "upgrade", arguments, revision.path, empty),
+                        "down": capture(context, revision.module, "downgrade", arguments, revision.path, empty),
                     }
                 }
             )
@@ -513,6 +546,7 @@ def load(config):
 def run(settings, emit):
     try:
         import alembic.command  # a directory of that name would pass for alembic alone
+        import sqlalchemy.orm  # noqa: F401, because some revisions count on somebody else's having done so
     except ImportError as error:
         raise Failed("%s has no Alembic: %s" % (sys.executable, error), HINT_PYTHON) from error
     config = configuration(settings)
