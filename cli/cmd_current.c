@@ -95,6 +95,14 @@ static void list_revisions(Run *run, Current *current)
 
 static void on_read(Run *run)
 {
+    Error err;
+    const ShardReading *shard = &run->reading->shards[0];
+    if (shard->rows_unread && shard->trusted) {
+        err_set(&err, ERR_STATE, "this role may not read alembic_version");
+        err_hint(&err, "Connect as its owner, or have SELECT on it granted.");
+        run_fail(run, &err);
+        return;
+    }
     Current *current = ARENA_NEW(run->arena, Current);
     run->data = current;
     current->reading = run->reading;
@@ -181,6 +189,8 @@ static void tell(Run *run)
     const Current *current = run->data;
     CommandContext *context = run_context(run);
     say_revisions(run, current);
+    if (current->shard->rows_unread)
+        run_note(run, "the version rows were not read: which revisions are applied is not known");
     if (!current->shard->trusted)
         run_note(run, "pgtide will not write here: %s", current->shard->message);
     if (current->shard->identity_mismatch)

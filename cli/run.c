@@ -202,7 +202,7 @@ static void on_read(ShardSession *session, const DatabaseReading *reading, const
     run->reading = reading;
     if (reading != NULL) {
         run->rows = strlist_copy(run->arena, &reading->shards[0].rows);
-        run->rows_known = true;
+        run->rows_known = !reading->shards[0].rows_unread;
     }
     settle(run, err);
 }

@@ -89,12 +89,11 @@ static void on_program_ended(const ChildResult *result, void *data)
         one_done(run);
         return;
     }
+    ErrCode code = run->frame->signals > 0 ? ERR_INTERRUPTED : ERR_HOOK;
     if (result->term_signal != 0)
-        err_set(&err, run->frame->signals > 0 ? ERR_INTERRUPTED : ERR_HOOK,
-                "%.120s was ended by signal %d", program, result->term_signal);
+        err_set(&err, code, "%.120s was ended by signal %d", program, result->term_signal);
     else
-        err_set(&err, ERR_HOOK, "%.120s ended with exit status %d", program,
-                (int)result->exit_status);
+        err_set(&err, code, "%.120s ended with exit status %d", program, (int)result->exit_status);
     fail(run, &err);
 }
 

@@ -30,5 +30,6 @@ void run_migrate_json(Run *run, JsonWriter *json);
     "Everything is planned and checked before the first statement is sent. Two runs on one shard " \
     "do not mix: the second waits (--wait), then looks again. Ctrl-C rolls the step in hand back " \
     "and says where the shard stands; a second one stops waiting for the server.\n\n"              \
-    "--dry-run runs all steps in one transaction and rolls it back; steps that are "               \
+    "--dry-run runs all steps in one transaction and rolls it back (numbers that sequences gave "  \
+    "out stay used); steps that are "                                                              \
     "`transaction: none`, and those behind them, can't be tried. Hooks are left out."

@@ -56,7 +56,8 @@ static ErrCode read_schemas(CommandContext *context, RunSettings *settings, Erro
         strlist_add(context->arena, &settings->shared_schemas, "public");
     for (size_t i = 0; i <= settings->shared_schemas.count; i++) {
         const char *name = i == 0 ? settings->schema : settings->shared_schemas.items[i - 1];
-        if (name != NULL && (strlen(name) > LIMIT_NAME_BYTES || !str_is_utf8(name, strlen(name))))
+        if (name != NULL &&
+            (*name == '\0' || strlen(name) > LIMIT_NAME_BYTES || !str_is_utf8(name, strlen(name))))
             return err_set(err, ERR_USAGE, "--%s: a UTF-8 name of at most %d bytes",
                            i == 0 ? "schema" : "shared-schema", LIMIT_NAME_BYTES);
     }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCK_TIMEOUT_DEFAULT_MS = 500 };
+enum { LOCK_TIMEOUT_DEFAULT_MS = 500, VERSION_WITH_IDLE_SESSION_TIMEOUT = 140000 };
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -160,11 +160,27 @@ void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb,
     uv_timer_start(session->timer, cb, session->cancelled ? 0 : pause_ms, 0);
 }
 
+void shard_stay_add(ShardSession *session, PgBatch *batch)
+{
+    if (pg_server_version(session->conn) >= VERSION_WITH_IDLE_SESSION_TIMEOUT)
+        pg_batch_add(batch, shard_sql_stay);
+    if (pg_is_remote(session->conn))
+        pg_batch_add(batch, shard_sql_keepalive);
+}
+
+void shard_discard_add(ShardSession *session, PgBatch *batch)
+{
+    static const char *const statements[] = {"CLOSE ALL", "UNLISTEN *", "DEALLOCATE ALL",
+                                             "DISCARD TEMP", "DISCARD SEQUENCES"};
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
+        pg_batch_add(batch, statements[i]);
+    session->used = false;
+}
+
 void shard_reset_add(ShardSession *session, PgBatch *batch)
 {
     pg_batch_add(batch, "RESET ALL");
-    if (pg_is_remote(session->conn))
-        pg_batch_add(batch, shard_sql_keepalive);
+    shard_stay_add(session, batch);
 }
 
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply)

@@ -250,6 +250,7 @@ void shard_stamp(ShardSession *session, const StampArgs *args, ShardStepCb *cb, 
 typedef struct ShardReading {
     const char *schema;     /* '' = the whole database */
     StrList rows;           /* sorted; empty also when there is no version table */
+    bool rows_unread;       /* there is one, but not one that this role may read or should */
     bool adopted;           /* has a row in pgtide.shard */
     bool trusted;           /* the ledger's relations are ones we may write; see message */
     const char *message;    /* why not */

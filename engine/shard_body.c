@@ -50,6 +50,7 @@ void step_add_statements(PgBatch *batch, const StatementList *statements)
 /* What an item that is not the first has instead of a preamble. */
 static void add_succession(StepOp *op, PgBatch *batch)
 {
+    shard_discard_add(op->session, batch);
     shard_reset_add(op->session, batch);
     step_add_enter(op, batch);
     step_add_client_check(op, batch);

@@ -310,6 +310,14 @@ static void create_ledger(ClaimOp *op)
 
 /* --- 1: looking ------------------------------------------------------------------------------- */
 
+/* `$user` is read in search_path as the current user's schema, even quoted: steps would run
+ * elsewhere. The others are PostgreSQL's and ours. */
+static bool may_be_shard(const char *schema)
+{
+    return strcmp(schema, "$user") != 0 && strcmp(schema, "pgtide") != 0 &&
+           strcmp(schema, "information_schema") != 0 && strncmp(schema, "pg_", 3) != 0;
+}
+
 static ErrCode check_identity(ClaimOp *op)
 {
     ShardSession *session = op->session;
@@ -326,6 +334,8 @@ static ErrCode check_identity(ClaimOp *op)
     if ((target->system_identifier != 0 && target->system_identifier != look->system_identifier) ||
         (target->database_oid != 0 && target->database_oid != look->database_oid))
         return err_set(err, ERR_CLONE, "this is not the server and database that was meant");
+    if (!may_be_shard(target->schema))
+        return err_set(err, ERR_USAGE, "schema \"%s\" can't be a shard", target->schema);
     if (!look->has_schema)
         return err_set(err, ERR_NOT_FOUND, "there is no schema \"%s\"", target->schema);
     if (look->version == NULL && look->home[0] == '\0') {
@@ -455,8 +465,7 @@ static void start(ClaimOp *op)
         shard_lock_add(session, &batch);
     op->at_look = batch.count;
     shard_look_add(session, &batch, NULL, false, op->args.lock_timeout_ms);
-    if (pg_is_remote(session->conn))
-        pg_batch_add(&batch, shard_sql_keepalive);
+    shard_stay_add(session, &batch);
     shard_send(session, &batch, on_looked, op);
 }
 

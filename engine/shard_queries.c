@@ -181,6 +181,8 @@ const char shard_sql_may_alter[] =
     " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
 const char shard_sql_widen[] = "ALTER TABLE %s ALTER COLUMN version_num TYPE varchar(255)";
 
+const char shard_sql_stay[] = "SELECT pg_catalog.set_config('idle_session_timeout', '0', false)";
+
 /* Whoever set less is left alone. 0 is a unix socket. */
 const char shard_sql_keepalive[] =
     "SELECT pg_catalog.set_config('tcp_keepalives_idle', '30', false),"

@@ -194,6 +194,7 @@ static void judge(ReadOp *op, size_t shard, bool trusted, const char *why)
 {
     ShardReading *reading = &op->result.shards[shard];
     const ShardRelation *version = op->versions[shard];
+    reading->rows_unread = version != NULL && !version->readable;
     reading->message = why;
     reading->trusted = trusted && (version == NULL || version->verdict[0] == '\0');
     if (trusted && !reading->trusted)

@@ -137,6 +137,11 @@ static void on_begun(PgConn *conn, const PgReply *reply, void *data)
         end(op);
         return;
     }
+    if (session->cancelled) {
+        err_set(&session->error, ERR_INTERRUPTED, "interrupted; nothing changed");
+        end(op);
+        return;
+    }
     const char *path =
         op->at_path == 0 ? session->path : pg_text(&reply->results[op->at_path], 0, 0);
     PgBatch batch = pg_batch(arena);
@@ -170,6 +175,7 @@ void shard_run_sql(ShardSession *session, const ShardSqlArgs *args, ShardSqlCb *
         op->args.lock_timeout_ms = SQL_LOCK_TIMEOUT_DEFAULT_MS;
     op->cb = cb;
     op->data = data;
+    session->used = true;
     arena_free(old);
     PgBatch batch = pg_batch(session->arena);
     Error err;

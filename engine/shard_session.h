@@ -28,6 +28,7 @@ struct ShardSession {
     void *notice_data;
     uv_timer_t *timer; /* of a pause within an operation; NULL until one is made */
     bool has_run_lock;
+    bool used; /* author statements ran since shard_discard_add() */
 
     /* Learnt by a claim or a read. */
     const char *version_schema; /* in `own`; NULL before */
@@ -74,6 +75,12 @@ void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb,
 /* Settings that authors made at session level end here; ours that must outlive it are made again.
  */
 void shard_reset_add(ShardSession *session, PgBatch *batch);
+/* What a revision left in the session is not there for the next: temporary tables, prepared
+ * statements, cursors, channels. Its advisory locks stay, as one of them is ours. */
+void shard_discard_add(ShardSession *session, PgBatch *batch);
+/* Settings of the session itself: how long it may be idle, and how soon a lost client is noticed.
+ */
+void shard_stay_add(ShardSession *session, PgBatch *batch);
 
 /* Copies a reply's error into the session's, with interruption and deadline told apart. */
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply);

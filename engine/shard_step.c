@@ -46,6 +46,7 @@ static void finish(StepOp *op)
     op->result.duration_ms = uv_now(session->loop) - op->started_ms;
     op->result.needs_claim = err != NULL && !pg_is_connected(session->conn);
     shard_end(session);
+    session->used = true;
     if (op->steps_cb != NULL)
         op->steps_cb(session, &op->result, op->done, err, op->data);
     else
@@ -257,7 +258,7 @@ static void check_preamble(StepOp *op, const PgReply *reply)
 {
     ShardSession *session = op->session;
     Error *err = &session->error;
-    const PgResult *results = reply->results;
+    const PgResult *results = reply->results + op->at_preamble;
     const StrList *rows_before = &step_item(op)->args.rows_before;
     if (pg_rows(&results[PRE_RELATION]) != 1) {
         err_set(err, ERR_STATE, "the version table is gone");
@@ -313,7 +314,8 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
         return;
     }
     op->ours = true;
-    op->xid = arena_strdup(session->arena, pg_text(&reply->results[PRE_XID], 0, 0));
+    op->xid =
+        arena_strdup(session->arena, pg_text(&reply->results[op->at_preamble + PRE_XID], 0, 0));
     if (!shard_relation_is_suspect(&op->relation)) {
         op->next(op);
         return;
@@ -352,6 +354,9 @@ void step_open(StepOp *op, StepNext *next)
     PgBatch batch = pg_batch(session->arena);
     /* A rehearsal goes on in the transaction of its claim. */
     bool is_open = op->rehearse && pg_in_transaction(session->conn);
+    if (session->used)
+        shard_discard_add(session, &batch);
+    op->at_preamble = batch.count;
     pg_batch_add(&batch, is_open ? "SELECT" : "BEGIN ISOLATION LEVEL READ COMMITTED");
     step_add_enter(op, &batch);
     pg_batch_add(&batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",

@@ -50,8 +50,9 @@ struct StepOp {
     void *data;
     StepResult result;
     uint64_t started_ms;
-    bool ours;      /* the preamble held: a failure may be recorded */
-    bool committed; /* some transaction of this op is: its failure leaves something */
+    size_t at_preamble; /* where in the first batch its answers begin */
+    bool ours;          /* the preamble held: a failure may be recorded */
+    bool committed;     /* some transaction of this op is: its failure leaves something */
     const char *fleet;
     const char *xid;        /* of the transaction in hand */
     const char *deferred;   /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */

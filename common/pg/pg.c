@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANCEL_GRACE_MS = 5000, COPY_CHUNK_BYTES = 64 * 1024 };
+enum { CANCEL_GRACE_MS = 5000, CANCEL_AGAIN_MS = 500, COPY_CHUNK_BYTES = 64 * 1024 };
 
 typedef struct CancelJob {
     uv_work_t work;
@@ -218,6 +218,7 @@ static void deliver(PgConn *conn)
 static void finish(PgConn *conn)
 {
     uv_timer_stop(&conn->timer);
+    uv_timer_stop(&conn->defer);
     pg_poll_stop(conn);
     conn->finished = true;
     if (conn->lost)
@@ -427,6 +428,11 @@ static void run_cancel(uv_work_t *work)
     (void)PQcancel(job->cancel, ignored, sizeof ignored);
 }
 
+static void on_cancel_again(uv_timer_t *timer)
+{
+    pg_cancel(timer->data);
+}
+
 static void cancel_done(uv_work_t *work, int ignored)
 {
     (void)ignored;
@@ -437,6 +443,9 @@ static void cancel_done(uv_work_t *work, int ignored)
     conn->cancel_jobs--;
     if (!conn->closing && conn->finished && conn->cancel_jobs == 0 && conn->batch_cb != NULL)
         deliver(conn);
+    else if (!conn->closing && !conn->finished && conn->cancel_jobs == 0)
+        /* A server that is between two statements when it hears of it forgets it. */
+        uv_timer_start(&conn->defer, on_cancel_again, CANCEL_AGAIN_MS, 0);
     pg_release(conn);
 }
 
