@@ -426,7 +426,7 @@ def capture(context, module, name, arguments, file, empty):
         text = str(caught).strip() or type(caught).__name__
         if type(caught).__name__ == "NoInspectionAvailable":
             text = "it needs a database to read from: inspect()"
-        elif not isinstance(caught, NeedsDatabase):
+        elif not isinstance(caught, NeedsDatabase) and hasattr(module, name):
             text = "%s: %s" % (type(caught).__name__, text)
         error = {
             "message": " ".join(text.split())[:400],

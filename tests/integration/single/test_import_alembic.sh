@@ -93,6 +93,67 @@ check 'it can not be passed over' contains "$(answer)" '006_reads.py:8 could not
 check 'what it had said is kept' contains "$(cat "$PROJECT"/versions/006_reads*.sql)" '-- SELECT 1;'
 rm "$THEIRS/app/versions/006_reads.py"
 
+# --- the same for tables without rows; a count is 0 there, and the catalog is never empty
+cat >"$THEIRS/app/versions/006_reads.py" <<'PY'
+"""reads"""
+from alembic import op
+from sqlalchemy import text
+revision = "006_reads"
+down_revision = "005_last"
+
+def upgrade():
+    bind = op.get_bind()
+    if bind.execute(text("SELECT count(*) FROM people WHERE id > :id"), {"id": 7}).scalar() == 0:
+        op.execute("CREATE TABLE empty (id int)")
+    for row in bind.execute(text("SELECT id FROM people WHERE id IN :ids"), {"ids": (1, 2)}):
+        op.execute("DELETE FROM people WHERE id = %d" % row[0])
+
+def downgrade():
+    bind = op.get_bind()
+    if bind.execute(text("SELECT to_regclass('empty')")).scalar() is not None:
+        op.execute("DROP TABLE empty")
+PY
+ours empty
+expect_exit 3 import -o reads=empty
+check 'what it took for granted is told' contains "$(answer)" 'reads rows: rendered for tables without any'
+check 'the catalog is not guessed' contains "$(answer)" "006_reads.py:16: downgrade() was not rendered: it needs a database to read from: scalar of 'SELECT to_regclass"
+check 'parameters are in' contains "$(cat "$PROJECT"/versions/006_reads*.sql)" 'SELECT id FROM people WHERE id IN (1, 2)'
+check 'what follows is there' contains "$(cat "$PROJECT"/versions/006_reads*.sql)" 'CREATE TABLE empty'
+expect_exit 2 import -o reads=maybe
+rm "$THEIRS/app/versions/006_reads.py"
+
+# --- what commits on its way: units, once each, the same schema
+cat >"$THEIRS/app/versions/006_units.py" <<'PY'
+"""units"""
+from alembic import op
+revision = "006_units"
+down_revision = "005_last"
+
+def upgrade():
+    op.execute("CREATE TABLE before (id int)")
+    op.execute("CREATE TABLE beside (id int)")
+    with op.get_context().autocommit_block():
+        op.execute("ALTER TYPE mood ADD VALUE 'glad'")
+        op.create_index("people_name", "people", ["full_name"], postgresql_concurrently=True)
+    op.execute("UPDATE people SET mood = 'glad' WHERE id = 1")
+PY
+ours units
+expect_exit 0 import
+UNITS=$(cat "$PROJECT"/versions/006_units*.sql)
+check 'it is told to have no transaction' contains "$UNITS" '-- transaction: none'
+check 'what stood together stays together' contains "$UNITS" 'BEGIN;
+CREATE TABLE before (id int);
+
+CREATE TABLE beside (id int);
+COMMIT;'
+check 'no way down was written' contains "$UNITS" '-- irreversible: it has no downgrade()'
+database one theirs3
+real_alembic upgrade 006_units >"$T/alembic.out" 2>&1
+database one mine3
+expect_exit 0 pgtide upgrade 006_units
+check 'the same schema and rows' same_schema theirs3 mine3
+rm "$THEIRS/app/versions/006_units.py"
+
 # --- what can't be read at all
 ours broken
 expect_exit 2 pgtide import --from alembic "$THEIRS" -o python=/no/such/python
