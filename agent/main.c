@@ -89,7 +89,7 @@ static int run(const Options *options)
     AgentSettings settings;
     if (agent_settings_load(arena, options->config, &settings, &err) != ERR_OK)
         return fail(&err);
-    log_setup(settings.log_format, settings.log_level);
+    log_setup(settings.log.format, settings.log.level);
     if (options->check) {
         if (agent_check(&settings, &err) != ERR_OK)
             return fail(&err);

@@ -122,7 +122,7 @@ static ErrCode run(const Arguments *arguments, Arena *arena, Error *err)
         return code;
     if (arguments->check)
         return coordinator_check(&settings, err);
-    log_setup(settings.log_format, settings.log_level);
+    log_setup(settings.log.format, settings.log.level);
     raise_descriptor_limit();
     code = coordinator_open(&settings, arguments->epoch_min, &coordinator, err);
     if (code != ERR_OK)

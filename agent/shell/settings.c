@@ -11,34 +11,6 @@ enum {
     HOUR_MS = 3600000,
 };
 
-typedef struct LogSettings {
-    LogFormat format;
-    LogLevel level;
-} LogSettings;
-
-typedef struct SettingsFile {
-    AgentSettings settings;
-    LogSettings log;
-} SettingsFile;
-
-static const ConfigWord formats[] = {{"logfmt", LOG_LOGFMT}, {"json", LOG_JSON}, {NULL, 0}};
-static const ConfigWord levels[] = {
-    {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}, {NULL, 0}};
-
-static const ConfigField log_fields[] = {
-    {.key = "format",
-     .kind = CONFIG_ENUM,
-     .offset = offsetof(LogSettings, format),
-     .words = formats,
-     .help = "logfmt (default) or json"},
-    {.key = "level",
-     .kind = CONFIG_ENUM,
-     .offset = offsetof(LogSettings, level),
-     .words = levels,
-     .help = "debug, info (default), warn or error"},
-};
-static const ConfigTable log_table = CONFIG_TABLE_OF(LogSettings, log_fields);
-
 static const ConfigField shard_fields[] = {
     {.key = "database",
      .kind = CONFIG_STRING,
@@ -154,7 +126,7 @@ static const ConfigField coordinator_fields[] = {
 static const ConfigTable coordinator_table =
     CONFIG_TABLE_OF(CoordinatorSettings, coordinator_fields);
 
-#define AT(field) offsetof(SettingsFile, settings.field)
+#define AT(field) offsetof(AgentSettings, field)
 static const ConfigField fields[] = {
     {.key = "name",
      .kind = CONFIG_NAME,
@@ -227,11 +199,11 @@ static const ConfigField fields[] = {
      .help = "the PostgreSQL servers it looks after"},
     {.key = "log",
      .kind = CONFIG_TABLE,
-     .offset = offsetof(SettingsFile, log),
-     .table = &log_table,
+     .offset = AT(log),
+     .table = &log_settings_table,
      .help = "log lines on stderr"},
 };
-static const ConfigTable table = CONFIG_TABLE_OF(SettingsFile, fields);
+static const ConfigTable table = CONFIG_TABLE_OF(AgentSettings, fields);
 
 size_t agent_settings_cluster_count(const AgentSettings *settings)
 {
@@ -284,29 +256,27 @@ static void check_clusters(Config *config, AgentSettings *settings)
 
 ErrCode agent_settings_load(Arena *arena, const char *path, AgentSettings *ret_settings, Error *err)
 {
-    SettingsFile file = {
-        .settings = {.concurrency = CONCURRENCY_DEFAULT,
-                     .approvals_min = 1,
-                     .inventory_ms = INVENTORY_DEFAULT_MS},
-        .log = {LOG_LOGFMT, LOG_INFO},
+    AgentSettings settings = {
+        .concurrency = CONCURRENCY_DEFAULT,
+        .approvals_min = 1,
+        .inventory_ms = INVENTORY_DEFAULT_MS,
+        .log = log_settings_default,
     };
     Config *config;
     ErrCode code = config_open(arena, path, &config, err);
     if (code != ERR_OK)
         return code;
-    if (config_read(config, config_root(config), &table, &file))
-        check_clusters(config, &file.settings);
+    if (config_read(config, config_root(config), &table, &settings))
+        check_clusters(config, &settings);
     code = config_finish(config, err);
     if (code != ERR_OK)
         return code;
-    ClusterSettings *clusters = file.settings.clusters.items;
-    for (size_t i = 0; i < file.settings.clusters.count; i++)
+    ClusterSettings *clusters = settings.clusters.items;
+    for (size_t i = 0; i < settings.clusters.count; i++)
         make_conninfo(arena, &clusters[i]);
-    if (file.settings.host == NULL)
-        file.settings.host = file.settings.name;
-    file.settings.log_format = file.log.format;
-    file.settings.log_level = file.log.level;
-    *ret_settings = file.settings;
+    if (settings.host == NULL)
+        settings.host = settings.name;
+    *ret_settings = settings;
     return ERR_OK;
 }
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "config.h"
-#include "log.h"
+#include "log_settings.h"
 #include "pg.h"
 
 /* A shard named in the file: a database, or one schema of it. */
@@ -51,8 +51,7 @@ typedef struct AgentSettings {
     uint64_t inventory_ms;        /* between two full listings */
     const char *safe_bundle;      /* whose safe statements are ensured; NULL = none */
     ConfigList clusters;
-    LogFormat log_format;
-    LogLevel log_level;
+    LogSettings log;
 } AgentSettings;
 
 /* Reads and checks the file. Texts live in `arena`. ERR_CONFIG tells every problem. */

@@ -2,39 +2,11 @@
 
 #include "named_limits.h"
 
-typedef struct LogSettings {
-    LogFormat format;
-    LogLevel level;
-} LogSettings;
-
-typedef struct SettingsFile {
-    Settings settings;
-    LogSettings log;
-} SettingsFile;
-
 enum {
     SECOND_MS = 1000,
     HOUR_MS = 3600 * SECOND_MS,
     DAY_MS = 24 * HOUR_MS,
 };
-
-static const ConfigWord formats[] = {{"logfmt", LOG_LOGFMT}, {"json", LOG_JSON}, {NULL, 0}};
-static const ConfigWord levels[] = {
-    {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}, {NULL, 0}};
-
-static const ConfigField log_fields[] = {
-    {.key = "format",
-     .kind = CONFIG_ENUM,
-     .offset = offsetof(LogSettings, format),
-     .words = formats,
-     .help = "logfmt (default) or json"},
-    {.key = "level",
-     .kind = CONFIG_ENUM,
-     .offset = offsetof(LogSettings, level),
-     .words = levels,
-     .help = "debug, info (default), warn or error"},
-};
-static const ConfigTable log_table = CONFIG_TABLE_OF(LogSettings, log_fields);
 
 static const ConfigField command_fields[] = {
     {.key = "name",
@@ -53,7 +25,7 @@ static const ConfigField command_fields[] = {
 };
 static const ConfigTable command_table = CONFIG_TABLE_OF(GateCommand, command_fields);
 
-#define AT(field) offsetof(SettingsFile, settings.field)
+#define AT(field) offsetof(Settings, field)
 static const ConfigField fields[] = {
     {.key = "name",
      .kind = CONFIG_NAME,
@@ -118,11 +90,11 @@ static const ConfigField fields[] = {
      .help = "what gates may run on this host"},
     {.key = "log",
      .kind = CONFIG_TABLE,
-     .offset = offsetof(SettingsFile, log),
-     .table = &log_table,
+     .offset = AT(log),
+     .table = &log_settings_table,
      .help = "log lines on stderr"},
 };
-static const ConfigTable table = CONFIG_TABLE_OF(SettingsFile, fields);
+static const ConfigTable table = CONFIG_TABLE_OF(Settings, fields);
 
 static void check_times(Config *config, const Settings *settings)
 {
@@ -137,27 +109,25 @@ static void check_times(Config *config, const Settings *settings)
 
 ErrCode settings_load(Arena *arena, const char *path, Settings *ret_settings, Error *err)
 {
-    SettingsFile file = {
-        .settings = {.listen = "tcp://0.0.0.0:7433",
-                     .heartbeat_ms = 5 * SECOND_MS,
-                     .silence_deadline_ms = 30 * SECOND_MS,
-                     .agent_deadline_ms = 20 * SECOND_MS,
-                     .plan_ttl_ms = INT64_C(7) * DAY_MS,
-                     .approvals_min = 1},
-        .log = {LOG_LOGFMT, LOG_INFO},
+    Settings settings = {
+        .listen = "tcp://0.0.0.0:7433",
+        .heartbeat_ms = 5 * SECOND_MS,
+        .silence_deadline_ms = 30 * SECOND_MS,
+        .agent_deadline_ms = 20 * SECOND_MS,
+        .plan_ttl_ms = INT64_C(7) * DAY_MS,
+        .approvals_min = 1,
+        .log = log_settings_default,
     };
     Config *config;
     ErrCode code = config_open(arena, path, &config, err);
     if (code != ERR_OK)
         return code;
-    if (config_read(config, config_root(config), &table, &file))
-        check_times(config, &file.settings);
+    if (config_read(config, config_root(config), &table, &settings))
+        check_times(config, &settings);
     code = config_finish(config, err);
     if (code != ERR_OK)
         return code;
-    file.settings.log_format = file.log.format;
-    file.settings.log_level = file.log.level;
-    *ret_settings = file.settings;
+    *ret_settings = settings;
     return ERR_OK;
 }
 

@@ -5,7 +5,7 @@
 
 #include "arena.h"
 #include "config.h"
-#include "log.h"
+#include "log_settings.h"
 
 /* What a gate may run on this host; a plan only names it. */
 typedef struct GateCommand {
@@ -25,8 +25,7 @@ typedef struct Settings {
     uint64_t plan_ttl_ms;         /* until an approved plan may be started */
     int64_t approvals_min;        /* no plan may ask for fewer */
     ConfigList gate_commands;     /* of GateCommand */
-    LogFormat log_format;
-    LogLevel log_level;
+    LogSettings log;
 } Settings;
 
 /* Reads and checks the file. Texts live in `arena`. ERR_CONFIG tells every problem. */
