@@ -65,7 +65,7 @@ void run_progress_stop(RunFrame *frame)
 /* --- lines ------------------------------------------------------------------------------------ */
 
 /* With the database's name in front, when there are several; nothing in it steers a terminal. */
-static const char *line_text(const Run *run, const char *fmt, va_list args)
+static PRINTF_LIKE(2, 0) const char *line_text(const Run *run, const char *fmt, va_list args)
 {
     char text[2048];
     vsnprintf(text, sizeof text, fmt, args);

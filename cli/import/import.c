@@ -53,8 +53,8 @@ ImportedRevision *import_add(Import *import)
     return item;
 }
 
-static void note_add(Import *import, const char *file, int line, bool problem, const char *fmt,
-                     va_list args)
+static PRINTF_LIKE(5, 0) void note_add(Import *import, const char *file, int line, bool problem,
+                                       const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);

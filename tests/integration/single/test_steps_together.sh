@@ -70,7 +70,7 @@ sql "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int, CONST
     CREATE TABLE seen (what text)"
 revision 001_first '' "SET search_path = nowhere;
 SET my.setting = 'left behind';
-SET statement_timeout = '1ms';
+SET statement_timeout = '1h';
 INSERT INTO public.child VALUES (1);
 INSERT INTO public.parent VALUES (1);" 'SELECT 1;'
 revision 002_wait 001_first "INSERT INTO child VALUES (2);
