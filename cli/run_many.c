@@ -5,6 +5,7 @@
 #include "run_frame.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,6 @@ void run_frame_ended(Run *run)
             break;
         }
     }
-    start_more(frame);
 }
 
 static void close_handle(uv_handle_t *handle, void *data)
@@ -82,8 +82,19 @@ static void close_handle(uv_handle_t *handle, void *data)
         uv_close(handle, NULL);
 }
 
+/* Connections over TCP are made in libuv's threads: each database at work has one, so that servers
+ * which do not answer hold up nobody else. */
+static void size_thread_pool(const RunFrame *frame)
+{
+    char size[16];
+    snprintf(size, sizeof size, "%zu", frame->jobs_max);
+    if (frame->jobs_max > 4)
+        setenv("UV_THREADPOOL_SIZE", size, 0);
+}
+
 static void run_loop(RunFrame *frame)
 {
+    size_thread_pool(frame);
     uv_loop_init(&frame->loop);
     listen_to(frame, &frame->interrupt, SIGINT);
     listen_to(frame, &frame->terminate, SIGTERM);
@@ -94,8 +105,10 @@ static void run_loop(RunFrame *frame)
         frame->last_signal = interrupted_by;
     }
     start_more(frame);
-    while (frame->active_count > 0)
+    while (frame->active_count > 0) {
         uv_run(&frame->loop, UV_RUN_ONCE);
+        start_more(frame); /* here, so that what has ended is freed first */
+    }
     run_progress_stop(frame);
     run_report_summary(frame);
     frame->context->given_up = frame->given_up;

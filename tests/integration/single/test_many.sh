@@ -166,6 +166,27 @@ let_go
 expect_exit 0 many upgrade --wait 60s
 check 'each applied once' same "$(in_each "SELECT count(*) FROM pgtide.history WHERE revision = '004_wait' AND outcome = 'succeeded'")" '5 1'
 
+# --- servers that take connections and never answer hold up nobody else
+/usr/bin/python3 -c 'import signal, socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen(100)
+print(s.getsockname()[1], flush=True)
+signal.pause()' >"$T/dead.port" &
+PIDS+=("$!")
+wait_for 10 'the silent server' test -s "$T/dead.port"
+dead=$(cat "$T/dead.port")
+cluster_port() { if [ "$1" = two ]; then echo $((dead < 65000 ? dead + 1 : dead - 1)); else echo 5432; fi; }
+cluster_start two listen_addresses=127.0.0.1 "port=$(cluster_port two)"
+for ((i = 1; i <= 9; i++)); do echo "host=127.0.0.1 port=$dead dbname=silent$i user=postgres"; done >"$T/urls"
+echo "host=127.0.0.1 port=$(cluster_port two) dbname=postgres user=postgres" >>"$T/urls"
+start upgrade -j 10 --on-failure continue
+wait_for 9 'the one that answers to be done' grep -q '^postgres: at ' "$T/many.out"
+kill -INT "$MANY_PID"
+check 'ended by the signal' ends_with 130
+check 'the others were interrupted while connecting' contains "$(cat "$T/many.out")" '1 done, 9 interrupted'
+cluster_stop two
+
 # --- a thousand, though no more than forty descriptors may be open
 sql 'CREATE DATABASE thousand'
 for ((i = 1; i <= 1000; i++)); do echo "CREATE SCHEMA s$i;"; done | cluster_psql one thousand
