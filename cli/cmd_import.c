@@ -318,8 +318,11 @@ const CliCommand cmd_import = {
         "a file, for example) is told. A file that can't be read is a problem: it is left out,\n"
         "the others are imported, and the exit status is 3.\n"
         "\n"
-        "Tools: golang-migrate, goose, dbmate, diesel, prisma, alembic, flyway, sqitch, numbered\n"
-        "(plain SQL files). docs/import.md tells about each.",
+        "Tools: golang-migrate, goose, dbmate, diesel, prisma, alembic, flyway, sqitch, dag "
+        "(directories\n"
+        "with metadata.yaml), numbered (plain SQL files). docs/import.md tells about each, and "
+        "about\n"
+        "their --option KEY=VALUE.",
     .options = options,
     .run = run,
 };
