@@ -430,6 +430,44 @@ static void on_claimed(Run *run)
         run_fail(run, &err);
 }
 
+static void claim(Run *run)
+{
+    run_claim(run, run_plan_id_width(&migration_of(run)->plan), on_claimed);
+}
+
+static void on_looked_elsewhere(Run *run)
+{
+    const char *schemas = run->sql->row_count == 1 ? run->sql->values[0] : NULL;
+    if (schemas == NULL) {
+        claim(run);
+        return;
+    }
+    Error err;
+    err_set(&err, ERR_STATE,
+            "alembic_version is in schema %.150s, which the search path leaves out", schemas);
+    err_hint(&err, "Say `--schema`, or put the schema on the role's search_path. `pgtide "
+                   "ensure-version` makes a version table of its own all the same.");
+    run_fail(run, &err);
+}
+
+/* Before a version table is made: one in a schema that is not searched means a tenant was not
+ * named, or Alembic's version_table_schema. */
+static void look_elsewhere(Run *run)
+{
+    static Statement question = {
+        .text = "SELECT string_agg(name, ', ') FROM (SELECT quote_ident(n.nspname) AS name"
+                " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                " ON n.oid = c.relnamespace WHERE c.relname = 'alembic_version'"
+                " AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' ORDER BY 1 LIMIT 3) AS found"
+                " WHERE pg_catalog.to_regclass('alembic_version') IS NULL",
+        .first_keyword = "SELECT",
+        .second_keyword = "",
+    };
+    static const StatementList statements = {&question, 1};
+    const ShardSqlArgs args = {.statements = &statements, .file = "", .read_only = true};
+    run_sql(run, &args, on_looked_elsewhere);
+}
+
 static void on_first_read(Run *run)
 {
     Migration *migration = migration_of(run);
@@ -444,7 +482,11 @@ static void on_first_read(Run *run)
     if (dry && !migration->adopted)
         run_note(run, "the shard is not adopted yet: its version table and schema pgtide would be "
                       "made");
-    run_claim(run, run_plan_id_width(&migration->plan), on_claimed);
+    const ShardReading *shard = &run->reading->shards[0];
+    if (!shard->adopted && shard->rows.count == 0 && shard->schema[0] == '\0')
+        look_elsewhere(run);
+    else
+        claim(run);
 }
 
 /* A hook of each revision would have to run between steps that are one transaction. */

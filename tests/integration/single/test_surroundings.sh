@@ -111,3 +111,16 @@ status=0
 wait "$STEP_PID" || status=$?
 exec 8<&-
 check 'it was an interruption' same "$status" 143
+
+# --- a version table in a schema that is not searched: nobody begins at base beside it
+project plain
+rm "$PROJECT/versions/002_wait.sql" "$PROJECT/versions/003_last.sql"
+database one elsewhere
+cluster_psql one elsewhere -c 'CREATE SCHEMA "App 5"; CREATE TABLE "App 5".alembic_version (version_num varchar(32) PRIMARY KEY)' >/dev/null
+expect_exit 5 pgtide upgrade
+check 'it says where' contains "$(cat "$T/err")" 'alembic_version is in schema "App 5"'
+check 'nothing was made' same "$(cluster_psql one elsewhere -c "SELECT to_regclass('alembic_version') IS NULL AND to_regnamespace('pgtide') IS NULL")" t
+expect_exit 0 pgtide upgrade --schema 'App 5'
+expect_exit 5 pgtide stamp head
+expect_exit 0 pgtide ensure-version
+expect_exit 0 pgtide upgrade
