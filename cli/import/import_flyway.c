@@ -383,6 +383,9 @@ static bool script_read(Reader *reader, const char *file, const char **ret_text,
         if (!import_read(import, settings_file, &settings))
             return false;
         flyway_script_config(arena, settings, &transaction, &placeholders);
+        if (strstr(settings, "shouldExecute") != NULL)
+            import_problem(import, settings_file, 0,
+                           "shouldExecute decides whether it runs: here it always does");
     }
     remarks_read(arena, text, &transaction, &placeholders);
     if (placeholders && !placeholders_replace(reader, file, &text))

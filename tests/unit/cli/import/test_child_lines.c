@@ -9,6 +9,7 @@
 
 #include "str.h"
 
+#include <signal.h>
 #include <string.h>
 
 /* Runs a shell text; each line ends with '|' in `out`. */
@@ -100,6 +101,25 @@ static void test_limits(void **state)
     assert_int_equal(run_limited("exec sleep 1000", silent, &out, &end, &err), ERR_TIMEOUT);
 }
 
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static void test_signal_ends_it(void **state)
+{
+    (void)state;
+    AUTO_STR Str out = {0};
+    ChildEnd end;
+    Error err;
+    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction before;
+    sigaction(SIGUSR1, &action, &before);
+    assert_int_equal(run("while kill -USR1 $PPID; do :; done", &out, &end, &err), ERR_INTERRUPTED);
+    assert_int_equal(end.exit_status, 128 + SIGKILL);
+    sigaction(SIGUSR1, &before, NULL);
+}
+
 static void test_what_cannot_start(void **state)
 {
     (void)state;
@@ -123,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_end_of_errors_is_kept),
         cmocka_unit_test(test_reader_stops_it),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_signal_ends_it),
         cmocka_unit_test(test_what_cannot_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ static void test_placeholders(void **state)
     put(folder, "db/V3__three.sql.conf", "placeholderReplacement=false\n");
     put(folder, "db/V4__four.sql", "-- flyway:executeInTransaction=false\nVACUUM;");
     put(folder, "db/V5__five.sql", "VACUUM;");
-    put(folder, "db/V5__five.sql.conf", "executeInTransaction=false\n");
+    put(folder, "db/V5__five.sql.conf", "executeInTransaction=false\nshouldExecute=${x}==1\n");
     Import import = importing(folder, folder->path);
     assert_int_equal(take(&import, &err), ERR_OK);
     assert_int_equal(import.count, 4);
@@ -125,7 +125,9 @@ static void test_placeholders(void **state)
     assert_int_equal(import.count, 5);
     assert_string_equal(item_at(&import, 0)->up, "ALTER TABLE a OWNER TO me;\nSELECT 'me';");
     assert_string_equal(item_at(&import, 1)->up, "SELECT 1;\nSELECT 'a=b';");
-    assert_int_equal(problems(&import), 0);
+    assert_int_equal(problems(&import), 1);
+    assert_string_equal(note_with(&import, "shouldExecute")->file,
+                        in(folder, "db/V5__five.sql.conf"));
 }
 
 static void test_toml_and_other_names(void **state)
