@@ -286,7 +286,8 @@ static ErrCode walk(const Resolver *resolver, long place, const NodeSet *within,
             err_set(resolver->err, ERR_TARGET, "ambiguous walk: '%.80s' could go several ways",
                     resolver->identifier.text);
             err_detail(resolver->err, "%s", names_of(resolver->arena, map, &next));
-            err_hint(resolver->err, "Name the revision, or a branch as in `BRANCH@+1`.");
+            err_hint(resolver->err, "Name the revision, or a branch as in `BRANCH@%c1`.",
+                     steps < 0 ? '-' : '+');
             return ERR_TARGET;
         }
         if (next.count == 0 && (steps > 0 || place == NO_NODE)) {
@@ -494,8 +495,11 @@ static ErrCode downgrade_start(const Resolver *resolver, const NodeList *rows, N
             return ERR_TARGET;
         }
     }
-    if (starts.count == 0)
-        return walk_short(resolver);
+    if (starts.count == 0) {
+        walk_short(resolver);
+        err_hint(resolver->err, "The shard is at base: nothing is left to take back.");
+        return ERR_TARGET;
+    }
     *ret_place = (long)starts.items[0];
     if (target->branch == NO_NODE)
         target->branch = *ret_place;

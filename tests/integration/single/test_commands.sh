@@ -15,6 +15,8 @@ for wrong in 'upgrade nosuch' 'upgrade +9' 'downgrade -1' 'stamp nosuch'; do
     expect_exit 2 pgtide $wrong
     check "'$wrong' wrote nothing" same "$(sql "SELECT count(*) FROM pg_class WHERE relname = 'alembic_version'")" 0
 done
+expect_exit 2 pgtide downgrade -1
+check 'there is nothing to take back at base' contains "$(cat "$T/err")" 'The shard is at base'
 expect_exit 0 pgtide upgrade
 head=$(rows)
 check 'current says head' contains "$("$BIN/pgtide" current)" "$head (head)"
