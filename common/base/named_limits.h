@@ -76,6 +76,13 @@ enum {
     LIMIT_JOURNAL_QUEUE_RECORDS = 65536,
     LIMIT_JOURNAL_QUEUE_BYTES = 64 * 1024 * 1024,
 
+    /* HTTP, asked by us. */
+    LIMIT_HTTP_URL_BYTES = 2048,
+    LIMIT_HTTP_BODY_BYTES = 4 * 1024 * 1024, /* of a request or an answer */
+    LIMIT_HTTP_TIMEOUT_MS = 10 * 60 * 1000,
+    LIMIT_HTTP_CALLS = 256, /* under way */
+    LIMIT_HTTP_CONNECTIONS_KEPT = 16,
+
     /* Times. */
     LIMIT_CLOCK_SKEW_MS = 5 * 60 * 1000,
     LIMIT_COMMAND_TTL_MS = 60 * 1000,
