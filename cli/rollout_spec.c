@@ -332,6 +332,21 @@ static void wave_labels(Arena *arena, const LabelList *labels, Pgtide__V1__WaveS
     }
 }
 
+/* One way to say which shards; labels may be cut short by a count. */
+static void wave_check(Config *config, const ConfigNode *node, const char *name,
+                       const Pgtide__V1__WaveSpec *wave)
+{
+    bool sized = wave->count > 0 || wave->percent > 0 || wave->rest;
+    if (wave->n_labels == 0 && !sized && wave->coverage == 0)
+        config_problem(config, node, "wave '%s' needs labels, a size or coverage", name);
+    else if (wave->coverage > 0 && (sized || wave->n_labels > 0))
+        config_problem(config, node, "wave '%s' is chosen by coverage, without labels or a size",
+                       name);
+    else if (wave->n_labels > 0 && sized && wave->count == 0)
+        config_problem(config, node,
+                       "wave '%s' takes all shards with its labels, or a number of them", name);
+}
+
 /* `5%`, `rest`, `canary: {labels: {...}, size: 1, bake: 30m}` or `quarter: 25%`. */
 static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
                       Pgtide__V1__WaveSpec *wave)
@@ -364,16 +379,17 @@ static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
     wave_labels(arena, &part.labels, wave);
     wave->bake_ms = (uint32_t)part.bake_ms;
     wave->coverage = (uint32_t)part.coverage;
-    if (part.labels.count == 0 && part.size == NULL && !named_by_size && part.coverage == 0)
-        config_problem(config, value, "wave '%s' needs labels, a size or coverage", name);
+    wave_check(config, value, name, wave);
 }
 
 static void waves_read(Arena *arena, Config *config, const ConfigNode *node,
                        Pgtide__V1__MakePlan *plan)
 {
-    size_t count = node == NULL ? 1 : config_node_count(node);
-    if (node != NULL && (config_node_kind(node) != CONFIG_NODE_SEQUENCE || count == 0 ||
-                         count > LIMIT_PLAN_WAVES)) {
+    bool scalar = node != NULL && config_node_kind(node) == CONFIG_NODE_SCALAR;
+    size_t count = node == NULL || scalar ? 1 : config_node_count(node);
+    if (node != NULL && !scalar &&
+        (config_node_kind(node) != CONFIG_NODE_SEQUENCE || count == 0 ||
+         count > LIMIT_PLAN_WAVES)) {
         config_problem_type(config, node, "a list of waves");
         return;
     }
@@ -383,7 +399,10 @@ static void waves_read(Arena *arena, Config *config, const ConfigNode *node,
         plan->waves[i] = ARENA_NEW(arena, Pgtide__V1__WaveSpec);
         pgtide__v1__wave_spec__init(plan->waves[i]);
         if (node != NULL) {
-            wave_read(arena, config, config_node_item(node, i), plan->waves[i]);
+            wave_read(arena, config, scalar ? node : config_node_item(node, i), plan->waves[i]);
+            if (plan->waves[i]->rest && i + 1 < count)
+                config_problem(config, config_node_item(node, i + 1),
+                               "no shard is left after `rest`");
             continue;
         }
         plan->waves[i]->name = proto_from_text("all");

@@ -18,9 +18,10 @@ typedef struct ShardCandidate {
 
 typedef enum PlannerWaveKind {
     PLANNER_WAVE_UNSPECIFIED,
-    PLANNER_WAVE_LABELS,   /* every shard with all these labels that no earlier wave has */
-    PLANNER_WAVE_COUNT,    /* that many */
-    PLANNER_WAVE_PERCENT,  /* of all the plan's shards, rounded down, at least 1 */
+    PLANNER_WAVE_LABELS,   /* shards with all these labels that no earlier wave has: `amount` of
+                              them, 0 = all */
+    PLANNER_WAVE_COUNT,    /* that many; the last entry repeats until nothing is left */
+    PLANNER_WAVE_PERCENT,  /* of all the plan's shards, rounded down, at least 1; repeats too */
     PLANNER_WAVE_COVERAGE, /* that many, chosen so that they show what the others are like */
     PLANNER_WAVE_REST
 } PlannerWaveKind;
@@ -29,7 +30,7 @@ typedef struct PlannerWave {
     const char *name; /* NULL: "wave-N", counted from 1 */
     PlannerWaveKind kind;
     LabelList labels; /* kind LABELS */
-    uint32_t amount;  /* kinds COUNT, PERCENT and COVERAGE */
+    uint32_t amount;  /* kinds LABELS, COUNT, PERCENT and COVERAGE */
     uint32_t bake_ms;
 } PlannerWave;
 

@@ -146,6 +146,52 @@ static void test_waves_with_nobody_left_are_left_out(void **state)
     teardown(&fixture);
 }
 
+/* Ansible's serial: [1, 5, "20%"]. */
+static void test_the_last_size_repeats(void **state)
+{
+    (void)state;
+    Fixture fixture;
+    setup(&fixture);
+    fixture.waves[0] = (PlannerWave){.name = "1", .kind = PLANNER_WAVE_COUNT, .amount = 1};
+    fixture.waves[1] = (PlannerWave){.kind = PLANNER_WAVE_COUNT, .amount = 5};
+    fixture.waves[2] =
+        (PlannerWave){.name = "20%", .kind = PLANNER_WAVE_PERCENT, .amount = 20, .bake_ms = 70};
+    fixture.request.wave_count = 3;
+    assert_int_equal(plan(&fixture), ERR_OK);
+    static const uint32_t counts[] = {1, 5, 10, 10, 10, 10, 4};
+    static const char *const names[] = {"1", "wave-2", "20%", "20%-2", "20%-3", "20%-4", "20%-5"};
+    assert_int_equal(fixture.result.wave_count, 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(fixture.result.waves[i].shard_count, counts[i]);
+        assert_string_equal(fixture.result.waves[i].name, names[i]);
+        assert_int_equal(fixture.result.waves[i].bake_ms, i < 2 ? 0 : 70);
+    }
+    assert_int_equal(fixture.result.shards[COUNT - 1].wave, 6);
+
+    fixture.waves[0] = (PlannerWave){.kind = PLANNER_WAVE_PERCENT, .amount = 1};
+    fixture.request.wave_count = 1;
+    assert_int_equal(plan(&fixture), ERR_OK); /* 1% of 50: one in each */
+    assert_int_equal(fixture.result.wave_count, COUNT);
+    assert_string_equal(fixture.result.waves[COUNT - 1].name, "wave-50");
+    teardown(&fixture);
+}
+
+static void test_so_many_with_labels(void **state)
+{
+    (void)state;
+    Fixture fixture;
+    setup(&fixture);
+    fixture.waves[0] =
+        (PlannerWave){.kind = PLANNER_WAVE_LABELS, .labels = {&canary_label, 1}, .amount = 1};
+    fixture.waves[1] = (PlannerWave){.kind = PLANNER_WAVE_REST};
+    fixture.request.wave_count = 2;
+    assert_int_equal(plan(&fixture), ERR_OK);
+    assert_int_equal(fixture.result.waves[0].shard_count, 1);
+    assert_int_equal(number_at(&fixture, 0), 3);
+    assert_int_equal(fixture.result.waves[1].shard_count, COUNT - 1);
+    teardown(&fixture);
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -228,10 +274,16 @@ static void test_what_is_refused(void **state)
     fixture.request.candidate_count = 0;
     assert_int_equal(plan(&fixture), ERR_EMPTY_SELECTION);
     fixture.request.candidate_count = COUNT;
-    fixture.waves[0] = (PlannerWave){.kind = PLANNER_WAVE_PERCENT, .amount = 50};
+    fixture.waves[0] = (PlannerWave){.kind = PLANNER_WAVE_LABELS, .labels = {&canary_label, 1}};
     fixture.request.wave_count = 1;
     assert_int_equal(plan(&fixture), ERR_CONFIG);
-    assert_string_equal(fixture.error.message, "25 of 50 shards are in no wave");
+    assert_string_equal(fixture.error.message, "48 of 50 shards are in no wave");
+    fixture.waves[0] = (PlannerWave){.kind = PLANNER_WAVE_REST};
+    fixture.waves[1] = (PlannerWave){.kind = PLANNER_WAVE_COUNT, .amount = 1};
+    fixture.request.wave_count = 2;
+    assert_int_equal(plan(&fixture), ERR_CONFIG);
+    assert_string_equal(fixture.error.message, "wave 2 comes after `rest`, which leaves nothing");
+    fixture.request.wave_count = 1;
     static Label nobody = {"canary", "no"};
     fixture.waves[0] = (PlannerWave){.kind = PLANNER_WAVE_LABELS, .labels = {&nobody, 1}};
     assert_int_equal(plan(&fixture), ERR_CONFIG);
@@ -261,6 +313,8 @@ int main(void)
         cmocka_unit_test(test_waves),
         cmocka_unit_test(test_a_small_percentage_is_one_shard),
         cmocka_unit_test(test_waves_with_nobody_left_are_left_out),
+        cmocka_unit_test(test_the_last_size_repeats),
+        cmocka_unit_test(test_so_many_with_labels),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_shards_at_the_target_are_counted_and_left_out),
         cmocka_unit_test(test_quarantined_and_unreachable),
