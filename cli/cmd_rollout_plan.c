@@ -1,70 +1,27 @@
 /* Making, approving and rejecting plans: what an operator signs is checked here first. */
 #include "client.h"
+#include "plan_show.h"
 #include "rollout_spec.h"
-#include "table.h"
 
 #include "clock.h"
 #include "digest.h"
 #include "file.h"
 #include "named_limits.h"
 #include "plan_codec.h"
+#include "plan_view.h"
 #include "proto_read.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { APPROVAL_TTL_MS_DEFAULT = 7 * 24 * 3600 * 1000 };
 
-static void plan_tell(CommandContext *context, const json_t *answer)
-{
-    static const char *const header[] = {"WAVE",   "NAME",     "SHARDS", "BAKE",
-                                         "BUDGET", "AT WORST", "FIRST",  NULL};
-    say(context, "plan %s: %s to %s with bundle %s", answer_text(answer, "name"),
-        answer_text(answer, "direction"), answer_text(answer, "target"),
-        answer_text(answer, "bundle"));
-    say(context,
-        "%lld shards in %zu waves; %lld are there already, %lld are left out (quarantined)",
-        (long long)answer_int(answer, "shards"), json_array_size(json_object_get(answer, "waves")),
-        (long long)answer_int(answer, "already_there"), (long long)answer_int(answer, "left_out"));
-    if (answer_int(answer, "seed") != 0)
-        say(context, "seed %lld: the same seed and the same shards give the same plan",
-            (long long)answer_int(answer, "seed"));
-    Table table = table_begin(context, header);
-    const json_t *waves = json_object_get(answer, "waves");
-    for (size_t i = 0; i < json_array_size(waves); i++) {
-        const json_t *wave = json_array_get(waves, i);
-        table_cell_int(&table, answer_int(wave, "number"));
-        table_cell(&table, answer_text(wave, "name"));
-        table_cell_int(&table, answer_int(wave, "shards"));
-        table_cell(&table, arena_printf(context->arena, "%llds",
-                                        (long long)answer_int(wave, "bake_ms") / 1000));
-        table_cell_int(&table, answer_int(wave, "budget"));
-        table_cell(&table, arena_printf(context->arena, "%lld failed",
-                                        (long long)answer_int(wave, "worst_case")));
-        table_cell(&table, answer_text(wave, "first"));
-    }
-    table_print(&table);
-    const json_t *steps = json_object_get(answer, "steps");
-    for (size_t i = 0; i < json_array_size(steps); i++) {
-        const json_t *item = json_array_get(steps, i);
-        const json_t *revisions = json_object_get(item, "revisions");
-        size_t count = json_array_size(revisions);
-        say(context, "%lld shards take %zu step%s: %s%s%s", (long long)answer_int(item, "shards"),
-            count, count == 1 ? "" : "s",
-            count == 0 ? "" : json_string_value(json_array_get(revisions, 0)),
-            count > 1 ? " … " : "",
-            count > 1 ? json_string_value(json_array_get(revisions, count - 1)) : "");
-    }
-    say(context,
-        "failures allowed %lld; at worst %lld shards fail (allowed ones and jobs in flight)",
-        (long long)answer_int(answer, "budget_fleet"), (long long)answer_int(answer, "worst_case"));
-    say(context, "digest %s", answer_text(answer, "plan_digest"));
-}
-
 /* The coordinator's plan: what it sent is what it named, and for this fleet. */
 static ErrCode plan_fetch(Client *client, CommandContext *context, const json_t *answer,
-                          PlanFile *ret_file, PlanHeader *ret_header, Digest *ret_blob, Error *err)
+                          PlanFile *ret_file, ShownPlan *ret_plan, Digest *ret_blob, Error *err)
 {
+    PlanHeader *header = &ret_plan->header;
     Digest blob;
     Digest said;
     uint8_t *bytes;
@@ -82,15 +39,15 @@ static ErrCode plan_fetch(Client *client, CommandContext *context, const json_t 
                                         ret_file->header_envelope.length, MESSAGE_PLAN, &payload,
                                         &length, &signatures, err);
     if (code == ERR_OK)
-        code = plan_header_decode(context->arena, payload, length, ret_header, err);
+        code = plan_header_decode(context->arena, payload, length, header, err);
     if (code == ERR_OK)
-        code = plan_file_check(context->arena, ret_file, ret_header, NULL, err);
+        code = plan_file_check(context->arena, ret_file, header, &ret_plan->shards, err);
     if (code != ERR_OK)
         return code;
-    Digest found = sha256_bytes(payload, length);
-    if (!digest_equal(&found, &said) ||
-        strcmp(ret_header->author, key_public(client_key(client))->keyid) != 0 ||
-        !uuid_equal(&ret_header->fleet_id, trust_fleet_id(client_trust(client))))
+    ret_plan->digest = sha256_bytes(payload, length);
+    if (!digest_equal(&ret_plan->digest, &said) ||
+        strcmp(header->author, key_public(client_key(client))->keyid) != 0 ||
+        !uuid_equal(&header->fleet_id, trust_fleet_id(client_trust(client))))
         return err_set(err, ERR_PROTOCOL,
                        "the coordinator's plan is not the one that was asked for");
     *ret_blob = blob;
@@ -140,15 +97,16 @@ static ErrCode plan_finish(Client *client, CommandContext *context, RequestMessa
     json_t *summary = json_deep_copy(answer.result);
     str_append(&context->json_result, answer.json);
     PlanFile file;
-    PlanHeader header;
+    ShownPlan plan;
     Digest blob;
-    code = plan_fetch(client, context, summary, &file, &header, &blob, err);
+    code = plan_fetch(client, context, summary, &file, &plan, &blob, err);
     if (code == ERR_OK)
         code = plan_submit(client, context, &file, &blob, path, err);
     if (code == ERR_OK) {
-        plan_tell(context, summary);
+        unsigned approvals = plan.header.policy.approvals;
+        plan_show_tell(context, &plan, client_trust(client), context_has(context, "shards"));
         say(context, "written to %s; it needs %u approval%s: pgtide rollout approve %s", path,
-            header.policy.approvals, header.policy.approvals == 1 ? "" : "s", path);
+            approvals, approvals == 1 ? "" : "s", path);
     } else {
         str_clear(&context->json_result);
     }
@@ -169,8 +127,39 @@ static ErrCode output_path(CommandContext *context, const char *fallback, const 
     return ERR_OK;
 }
 
+/* Without a coordinator: a plan file as it is. */
+static ErrCode run_show(CommandContext *context, Error *err)
+{
+    AUTO_TRUST Trust *trust = NULL;
+    ShownPlan plan;
+    const char *trust_path = context_option(context, "trust");
+    ErrCode code = ERR_OK;
+    if (trust_path == NULL)
+        trust_path = getenv("PGTIDE_TRUST");
+    if (trust_path != NULL && trust_path[0] != '\0')
+        code = trust_load(trust_path, clock_unix_ms(), &trust, err);
+    if (code == ERR_OK)
+        code = plan_show_open(context, context_argument(context, 0), trust, &plan, err);
+    if (code != ERR_OK)
+        return code;
+    if (context->json) {
+        JsonWriter json = context_json(context);
+        json_object_begin(&json);
+        json_field_bool(&json, "signature_checked", plan.signature_checked);
+        plan_view_fields(&plan.header, plan.shards, &plan.digest, context_has(context, "shards"),
+                         &json);
+        json_object_end(&json);
+    }
+    if (!plan.signature_checked)
+        note(context, "the author's signature was not checked: say --trust FILE");
+    plan_show_tell(context, &plan, trust, context_has(context, "shards"));
+    return ERR_OK;
+}
+
 static ErrCode run_plan(CommandContext *context, Error *err)
 {
+    if (context_has(context, "show"))
+        return run_show(context, err);
     RolloutSpec spec;
     const char *path;
     uint8_t *bytes;
@@ -214,40 +203,6 @@ static ErrCode run_rollback(CommandContext *context, Error *err)
     return plan_finish(client, context, &request, path, err);
 }
 
-/* What an approver signs: the author's signature holds, and the shards are the header's. */
-static ErrCode plan_read(CommandContext *context, Client *client, Digest *ret_digest,
-                         PlanHeader *ret_header, Error *err)
-{
-    uint8_t *bytes;
-    size_t length;
-    PlanFile file;
-    const uint8_t *payload;
-    Signers signers;
-    const char *path = context_argument(context, 0);
-    ErrCode code = file_read_all(context->arena, path, LIMIT_PLAN_BYTES, &bytes, &length, err);
-    if (code == ERR_OK)
-        code = plan_file_decode(context->arena, bytes, length, &file, err);
-    if (code == ERR_OK)
-        code = envelope_open(context->arena, file.header_envelope.bytes,
-                             file.header_envelope.length, MESSAGE_PLAN, trust_lookup_operator,
-                             (void *)(uintptr_t)client_trust(client), &payload, &length, &signers,
-                             err);
-    if (code == ERR_OK)
-        code = plan_header_decode(context->arena, payload, length, ret_header, err);
-    if (code == ERR_OK)
-        code = plan_file_check(context->arena, &file, ret_header, NULL, err);
-    if (code != ERR_OK)
-        return err_wrap(err, "%s", path);
-    bool by_author = false;
-    for (size_t i = 0; i < signers.count; i++)
-        by_author = by_author || strcmp(signers.items[i].keyid, ret_header->author) == 0;
-    if (!by_author || !uuid_equal(&ret_header->fleet_id, trust_fleet_id(client_trust(client))))
-        return err_set(err, ERR_SIGNATURE_INVALID,
-                       "%.200s: not signed by its author for this fleet", path);
-    *ret_digest = sha256_bytes(payload, length);
-    return ERR_OK;
-}
-
 static ErrCode approval_send(CommandContext *context, Verdict verdict, Error *err)
 {
     const char *reason = context_option(context, "reason");
@@ -256,15 +211,16 @@ static ErrCode approval_send(CommandContext *context, Verdict verdict, Error *er
     if (verdict == VERDICT_REJECTED && (reason == NULL || reason[0] == '\0'))
         return err_set(err, ERR_USAGE, "rejecting a plan needs --reason TEXT");
     AUTO_CLIENT Client *client = NULL;
-    Digest digest;
-    PlanHeader header;
+    ShownPlan plan;
     if (code == ERR_OK)
         code = client_open(context, &client, err);
     if (code == ERR_OK)
-        code = plan_read(context, client, &digest, &header, err);
+        code =
+            plan_show_open(context, context_argument(context, 0), client_trust(client), &plan, err);
     if (code != ERR_OK)
         return code;
-    Approval approval = {.plan_digest = digest,
+    plan_show_tell(context, &plan, client_trust(client), false);
+    Approval approval = {.plan_digest = plan.digest,
                          .verdict = verdict,
                          .created_unix_ms = clock_unix_ms(),
                          .expires_unix_ms = clock_unix_ms() + ttl_ms,
@@ -290,8 +246,9 @@ static ErrCode approval_send(CommandContext *context, Verdict verdict, Error *er
     str_append(&context->json_result, answer.json);
     const json_t *approvals = json_object_get(answer.result, "approvals");
     say(context, "%s %s (%u shards): %lld of %lld approvals, it is %s",
-        verdict == VERDICT_APPROVED ? "approved" : "rejected", header.name, header.shard_count,
-        (long long)answer_int(approvals, "given"), (long long)answer_int(approvals, "needed"),
+        verdict == VERDICT_APPROVED ? "approved" : "rejected", plan.header.name,
+        plan.header.shard_count, (long long)answer_int(approvals, "given"),
+        (long long)answer_int(approvals, "needed"),
         answer_bool(answer.result, "vetoed") ? "vetoed" : answer_text(answer.result, "state"));
     return ERR_OK;
 }
@@ -308,6 +265,14 @@ static ErrCode run_reject(CommandContext *context, Error *err)
 
 static const CommandOption plan_options[] = {
     {"output", 'o', "FILE", "where to write the plan (default NAME.plan)"},
+    {"shards", 0, NULL, "list every shard"},
+    {"show", 0, NULL, "read a plan file instead of making one; needs no coordinator"},
+    CLIENT_OPTIONS,
+    {0},
+};
+static const CommandOption rollback_options[] = {
+    {"output", 'o', "FILE", "where to write the plan (default NAME.plan)"},
+    {"shards", 0, NULL, "list every shard"},
     CLIENT_OPTIONS,
     {0},
 };
@@ -320,13 +285,16 @@ static const CommandOption approve_options[] = {
 
 const CliCommand cmd_rollout_plan = {
     .words = "rollout plan",
-    .arguments = "FILE.yaml",
+    .arguments = "FILE.yaml|FILE.plan",
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "freeze shards and waves into a plan, sign it as its author",
-    .details = "Uploads the bundle, lets the coordinator resolve the selection into shards and "
-               "steps, signs the plan\n"
-               "and hands it in as a draft. The plan file is what the others approve.",
+    .details =
+        "Uploads the bundle, lets the coordinator resolve the selection into shards and "
+        "steps, signs the plan\n"
+        "and hands it in as a draft. The plan file is what the others approve.\n"
+        "With --show it tells what a plan file says, all of it from the file; with the trust "
+        "file it checks\nthe author's signature too.",
     .options = plan_options,
     .run = run_plan,
 };
@@ -337,7 +305,7 @@ const CliCommand cmd_rollout_rollback = {
     .arguments_max = 1,
     .summary = "make a plan that takes back what a rollout changed",
     .details = "The plan needs approvals and a start like any other.",
-    .options = plan_options,
+    .options = rollback_options,
     .run = run_rollback,
 };
 const CliCommand cmd_rollout_approve = {
@@ -346,6 +314,7 @@ const CliCommand cmd_rollout_approve = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "sign a plan's digest as an approver",
+    .details = "Tells what the file says, as `pgtide rollout plan --show` does, and signs that.",
     .options = approve_options,
     .run = run_approve,
 };

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "arena.h"
 #include "ids.h"
 #include "states.h"
 #include "str.h"
@@ -131,6 +132,30 @@ typedef struct GatePlan {
     uint32_t timeout_ms;  /* of one look */
 } GatePlan;
 
+/* A shard that was selected and is not in the plan. */
+typedef struct LeftOut {
+    const char *shard; /* as shown */
+    const char *reason;
+} LeftOut;
+
+/* A revision that has no way back, and why. */
+typedef struct Irreversible {
+    const char *revision;
+    const char *reason;
+} Irreversible;
+
+/* What the coordinator knew when it made the plan: for people, it decides nothing. */
+typedef struct PlanNotes {
+    const char *select; /* '' = every shard */
+    const char *order;
+    uint32_t already_there; /* selected, with nothing to do */
+    uint32_t left_out_count;
+    LeftOut *left_out; /* the first ones: at most LIMIT_PLAN_LEFT_OUT */
+    size_t left_out_named;
+    Irreversible *irreversible; /* of the revisions in the shards' steps */
+    size_t irreversible_count;
+} PlanNotes;
+
 typedef struct PlanHeader {
     Uuid fleet_id;
     Uuid rollout_id;
@@ -154,6 +179,8 @@ typedef struct PlanHeader {
     size_t budget_count;
     GatePlan *gates;
     size_t gate_count;
+    uint64_t seed; /* of what chance has decided; 0 = nothing */
+    PlanNotes notes;
 } PlanHeader;
 
 /* One shard of a plan, frozen. */
@@ -172,6 +199,10 @@ typedef struct PlanShard {
     StrList steps;       /* revision ids in the order they run */
     StrList rows_after;  /* sorted */
     LabelList labels;
+    /* For people; 0 = not known. */
+    uint64_t size_bytes;
+    uint64_t estimated_ms; /* backup and steps */
+    uint64_t backup_bytes; /* what its backup may take */
 } PlanShard;
 
 typedef struct Approval {
@@ -181,3 +212,17 @@ typedef struct Approval {
     uint64_t expires_unix_ms;
     const char *reason;
 } Approval;
+
+/* The words of files, JSON and tables. */
+const char *on_shard_failure_name(OnShardFailure value);
+const char *on_failure_name(OnFailure value);
+const char *backup_method_name(BackupMethod method);
+const char *gate_kind_name(GateKind kind);
+
+/* "cluster/database[/schema]" as shards are shown; lives in `arena`. */
+const char *shard_display_name(Arena *arena, const char *cluster, const char *database,
+                               const char *schema);
+
+/* The most of `count` shards that can fail before it stands still: the failures allowed and the
+ * jobs in flight when they are exceeded. `flying`: the cap on those, 0 = none. */
+uint32_t plan_worst_case(uint64_t budget, uint64_t flying, uint64_t count);

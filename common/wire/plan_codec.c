@@ -165,6 +165,69 @@ static Pgtide__V1__Window **windows_encode(Arena *arena, const PlanHeader *heade
     return items;
 }
 
+static ErrCode notes_decode(Arena *arena, const Pgtide__V1__PlanNotes *in, PlanNotes *out,
+                            Error *err)
+{
+    *out = (PlanNotes){.select = "", .order = ""};
+    if (in == NULL) {
+        return ERR_OK;
+    }
+    CHECK(proto_text(in->select, "selection", &out->select, err));
+    CHECK(proto_text(in->order, "order", &out->order, err));
+    CHECK(proto_count(in->n_left_out, LIMIT_PLAN_LEFT_OUT, "shards left out", err));
+    CHECK(proto_count(in->n_irreversible, LIMIT_STEPS, "irreversible revisions", err));
+    if (in->left_out_count < in->n_left_out) {
+        return err_set(err, ERR_PROTOCOL, "more shards are left out than are counted");
+    }
+    out->already_there = in->already_there;
+    out->left_out_count = in->left_out_count;
+    out->left_out_named = in->n_left_out;
+    out->left_out = ARENA_ARRAY(arena, LeftOut, in->n_left_out + 1);
+    for (size_t i = 0; i < in->n_left_out; i++) {
+        CHECK(proto_text(in->left_out[i]->shard, "shard", &out->left_out[i].shard, err));
+        CHECK(proto_text(in->left_out[i]->reason, "reason", &out->left_out[i].reason, err));
+    }
+    out->irreversible_count = in->n_irreversible;
+    out->irreversible = ARENA_ARRAY(arena, Irreversible, in->n_irreversible + 1);
+    for (size_t i = 0; i < in->n_irreversible; i++) {
+        Irreversible *item = &out->irreversible[i];
+        CHECK(proto_text(in->irreversible[i]->revision, "revision", &item->revision, err));
+        CHECK(proto_text(in->irreversible[i]->reason, "reason", &item->reason, err));
+    }
+    return ERR_OK;
+}
+
+static Pgtide__V1__PlanNotes *notes_encode(Arena *arena, const PlanNotes *notes)
+{
+    if (notes->order == NULL || notes->order[0] == '\0') {
+        return NULL;
+    }
+    Pgtide__V1__PlanNotes *out = ARENA_NEW(arena, Pgtide__V1__PlanNotes);
+    pgtide__v1__plan_notes__init(out);
+    out->select = proto_from_text(notes->select);
+    out->order = proto_from_text(notes->order);
+    out->already_there = notes->already_there;
+    out->left_out_count = notes->left_out_count;
+    out->n_left_out = notes->left_out_named;
+    out->left_out = ARENA_ARRAY(arena, Pgtide__V1__LeftOut *, notes->left_out_named + 1);
+    for (size_t i = 0; i < notes->left_out_named; i++) {
+        out->left_out[i] = ARENA_NEW(arena, Pgtide__V1__LeftOut);
+        pgtide__v1__left_out__init(out->left_out[i]);
+        out->left_out[i]->shard = proto_from_text(notes->left_out[i].shard);
+        out->left_out[i]->reason = proto_from_text(notes->left_out[i].reason);
+    }
+    out->n_irreversible = notes->irreversible_count;
+    out->irreversible =
+        ARENA_ARRAY(arena, Pgtide__V1__Irreversible *, notes->irreversible_count + 1);
+    for (size_t i = 0; i < notes->irreversible_count; i++) {
+        out->irreversible[i] = ARENA_NEW(arena, Pgtide__V1__Irreversible);
+        pgtide__v1__irreversible__init(out->irreversible[i]);
+        out->irreversible[i]->revision = proto_from_text(notes->irreversible[i].revision);
+        out->irreversible[i]->reason = proto_from_text(notes->irreversible[i].reason);
+    }
+    return out;
+}
+
 static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *in, PlanHeader *out,
                                     Error *err)
 {
@@ -196,6 +259,8 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     out->budget_count = in->n_budgets;
     CHECK(gates_decode(arena, in->gates, in->n_gates, &out->gates, err));
     out->gate_count = in->n_gates;
+    out->seed = in->seed;
+    CHECK(notes_decode(arena, in->notes, &out->notes, err));
     return policy_decode(in->policy, &out->policy, err);
 }
 
@@ -248,6 +313,8 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.budgets = budgets_encode(arena, header);
     out.n_gates = header->gate_count;
     out.gates = gates_encode(arena, header);
+    out.seed = header->seed;
+    out.notes = notes_encode(arena, &header->notes);
     *ret_bytes = proto_pack(arena, &out.base, ret_length);
     return ERR_OK;
 }
@@ -274,6 +341,9 @@ static ErrCode shard_fields_decode(Arena *arena, const Pgtide__V1__PlanShard *in
     }
     out->system_identifier = in->system_identifier;
     out->database_oid = in->database_oid;
+    out->size_bytes = in->size_bytes;
+    out->estimated_ms = in->estimated_ms;
+    out->backup_bytes = in->backup_bytes;
     CHECK(proto_revisions(arena, in->rows_before, in->n_rows_before, LIMIT_ROWS, true,
                           "rows before", &out->rows_before, err));
     CHECK(proto_revisions(arena, in->steps, in->n_steps, LIMIT_STEPS, false, "steps", &out->steps,
@@ -319,6 +389,9 @@ ErrCode plan_shard_encode(Arena *arena, const PlanShard *shard, uint8_t **ret_by
     out.rows_after = texts_encode(&shard->rows_after);
     out.n_labels = shard->labels.count;
     out.labels = labels_encode(arena, &shard->labels);
+    out.size_bytes = shard->size_bytes;
+    out.estimated_ms = shard->estimated_ms;
+    out.backup_bytes = shard->backup_bytes;
     *ret_bytes = proto_pack(arena, &out.base, ret_length);
     return ERR_OK;
 }

@@ -123,19 +123,14 @@ static size_t wave_size(const Planner *planner, const PlannerWave *wave)
     switch (wave->kind) {
     case PLANNER_WAVE_COUNT:
         return wave->amount;
+    case PLANNER_WAVE_LABELS:
+        return wave->amount > 0 ? wave->amount : planner->item_count;
     case PLANNER_WAVE_PERCENT:
         size = percent_of(planner->item_count, wave->amount);
         return size > 0 ? size : 1;
     default:
         return planner->item_count;
     }
-}
-
-static uint32_t worst_case(const PlannerRequest *request, uint32_t budget, size_t count)
-{
-    size_t flying = request->concurrency.fleet != 0 ? request->concurrency.fleet : count;
-    size_t worst = (size_t)budget + flying;
-    return (uint32_t)(worst < count ? worst : count);
 }
 
 static void place_item(PlannerResult *result, Item *item)
@@ -164,8 +159,17 @@ static void place_covering(Planner *planner, const PlannerWave *wave)
     }
 }
 
-/* Moves the wave's shards to the end of the plan. */
-static void place_wave(Planner *planner, const PlannerWave *wave, size_t number)
+/* "20%", and "20%-2" when the same entry comes again. */
+static const char *wave_name(const Planner *planner, const PlannerWave *wave, size_t number,
+                             size_t round)
+{
+    if (wave->name == NULL)
+        return arena_printf(planner->arena, "wave-%zu", number + round - 1);
+    return round == 1 ? wave->name : arena_printf(planner->arena, "%s-%zu", wave->name, round);
+}
+
+/* Moves the wave's shards to the end of the plan. `round`: of an entry that repeats, from 1. */
+static void place_wave(Planner *planner, const PlannerWave *wave, size_t number, size_t round)
 {
     PlannerResult *result = &planner->result;
     size_t size = wave->kind == PLANNER_WAVE_COVERAGE ? 0 : wave_size(planner, wave);
@@ -182,11 +186,13 @@ static void place_wave(Planner *planner, const PlannerWave *wave, size_t number)
     if (count == 0)
         return;
     uint32_t budget = resolve_budget(&planner->request->budget_wave, count);
-    const char *name =
-        wave->name != NULL ? wave->name : arena_printf(planner->arena, "wave-%zu", number);
-    result->worst_case_wave[result->wave_count] = worst_case(planner->request, budget, count);
-    result->waves[result->wave_count++] = (WavePlan){
-        .name = name, .shard_count = (uint32_t)count, .bake_ms = wave->bake_ms, .budget = budget};
+    result->worst_case_wave[result->wave_count] =
+        plan_worst_case(budget, planner->request->concurrency.fleet, count);
+    result->waves[result->wave_count++] =
+        (WavePlan){.name = wave_name(planner, wave, number, round),
+                   .shard_count = (uint32_t)count,
+                   .bake_ms = wave->bake_ms,
+                   .budget = budget};
 }
 
 static ErrCode check_wave(const PlannerWave *wave, size_t number, Error *err)
@@ -214,6 +220,40 @@ static ErrCode check_wave(const PlannerWave *wave, size_t number, Error *err)
     return err_set(err, ERR_CONFIG, "wave %zu has no kind", number);
 }
 
+static bool is_repeated(const PlannerWave *wave)
+{
+    return wave->kind == PLANNER_WAVE_COUNT || wave->kind == PLANNER_WAVE_PERCENT;
+}
+
+/* The last entry of a list repeats until nothing is left. */
+static ErrCode place_again(Planner *planner, const PlannerWave *wave, size_t number, Error *err)
+{
+    PlannerResult *result = &planner->result;
+    for (size_t round = 2; result->shard_count < planner->item_count; round++) {
+        if (result->wave_count == LIMIT_PLAN_WAVES) {
+            err_set(err, ERR_LIMIT,
+                    "wave %zu, repeated, makes more than %d waves: %zu of %zu "
+                    "shards are left",
+                    number, LIMIT_PLAN_WAVES, planner->item_count - result->shard_count,
+                    planner->item_count);
+            err_hint(err, "Make the last wave larger, or end the list with `rest`.");
+            return ERR_LIMIT;
+        }
+        place_wave(planner, wave, number, round);
+    }
+    return ERR_OK;
+}
+
+static ErrCode check_order(const PlannerWave *waves, size_t count, Error *err)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        if (waves[i].kind == PLANNER_WAVE_REST)
+            return err_set(err, ERR_CONFIG, "wave %zu comes after `rest`, which leaves nothing",
+                           i + 2);
+    }
+    return ERR_OK;
+}
+
 static ErrCode place_all(Planner *planner, Error *err)
 {
     static const PlannerWave everything = {.name = "rest", .kind = PLANNER_WAVE_REST};
@@ -224,23 +264,26 @@ static ErrCode place_all(Planner *planner, Error *err)
         return err_set(err, ERR_LIMIT, "a plan has at most %d waves", LIMIT_PLAN_WAVES);
     PlannerResult *result = &planner->result;
     result->shards = ARENA_ARRAY(planner->arena, PlanShard, planner->item_count);
-    result->waves = ARENA_ARRAY(planner->arena, WavePlan, wave_count);
-    result->worst_case_wave = ARENA_ARRAY(planner->arena, uint32_t, wave_count);
-    for (size_t i = 0; i < wave_count; i++) {
-        ErrCode code = check_wave(&waves[i], i + 1, err);
+    result->waves = ARENA_ARRAY(planner->arena, WavePlan, LIMIT_PLAN_WAVES);
+    result->worst_case_wave = ARENA_ARRAY(planner->arena, uint32_t, LIMIT_PLAN_WAVES);
+    ErrCode code = check_order(waves, wave_count, err);
+    for (size_t i = 0; i < wave_count && code == ERR_OK; i++) {
+        code = check_wave(&waves[i], i + 1, err);
         if (code != ERR_OK)
             return code;
         size_t before = result->wave_count;
-        place_wave(planner, &waves[i], i + 1);
+        place_wave(planner, &waves[i], i + 1, 1);
         /* A canary that is not there must not pass silently. */
         if (result->wave_count == before && waves[i].kind == PLANNER_WAVE_LABELS)
             return err_set(err, ERR_CONFIG, "no shard left has the labels of wave %zu", i + 1);
     }
-    if (result->shard_count == planner->item_count)
-        return ERR_OK;
+    if (code == ERR_OK && is_repeated(&waves[wave_count - 1]))
+        code = place_again(planner, &waves[wave_count - 1], wave_count, err);
+    if (code != ERR_OK || result->shard_count == planner->item_count)
+        return code;
     err_set(err, ERR_CONFIG, "%zu of %zu shards are in no wave",
             planner->item_count - result->shard_count, planner->item_count);
-    err_hint(err, "End the list of waves with `rest`.");
+    err_hint(err, "End the list of waves with `rest`, or with a size: the last one repeats.");
     return ERR_CONFIG;
 }
 
@@ -269,7 +312,8 @@ ErrCode planner_plan(const PlannerRequest *request, Arena *arena, PlannerResult 
         return code;
     PlannerResult *result = &planner.result;
     result->budget_fleet = resolve_budget(&request->budget_fleet, result->shard_count);
-    result->worst_case_fleet = worst_case(request, result->budget_fleet, result->shard_count);
+    result->worst_case_fleet =
+        plan_worst_case(result->budget_fleet, request->concurrency.fleet, result->shard_count);
     *ret_result = *result;
     return ERR_OK;
 }

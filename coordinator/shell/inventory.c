@@ -115,32 +115,6 @@ static AgentListings *find_or_add_agent(FleetInventory *inventory, const char *a
 
 /* --- copying a part into the listing's own memory --------------------------------------------- */
 
-static void append_encoded(Str *out, const char *text)
-{
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-    for (; *text != '\0'; text++) {
-        if (strchr(plain, *text) != NULL)
-            str_append_char(out, *text);
-        else
-            str_printf(out, "%%%02X", (unsigned)(unsigned char)*text);
-    }
-}
-
-const char *shard_display_name(Arena *arena, const char *cluster, const char *database,
-                               const char *schema)
-{
-    AUTO_STR Str name = {0};
-    append_encoded(&name, cluster);
-    str_append_char(&name, '/');
-    append_encoded(&name, database);
-    if (schema[0] != '\0') {
-        str_append_char(&name, '/');
-        append_encoded(&name, schema);
-    }
-    return arena_strdup(arena, str_text(&name));
-}
-
 /* `base` lies in the arena already: a copy for each shard of a cluster would multiply what an agent
  * sends. */
 static LabelList copy_labels(Arena *arena, const LabelList *base, const LabelList *over)

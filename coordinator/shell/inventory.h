@@ -73,7 +73,3 @@ const FleetShard *inventory_shard_at(FleetInventory *inventory, size_t index);
 const FleetShard *inventory_find(FleetInventory *inventory, const Uuid *uuid);
 size_t inventory_cluster_count(FleetInventory *inventory);
 const FleetCluster *inventory_cluster_at(FleetInventory *inventory, size_t index);
-
-/* "cluster/database[/schema]" as shards are shown; lives in `arena`. */
-const char *shard_display_name(Arena *arena, const char *cluster, const char *database,
-                               const char *schema);

@@ -3,6 +3,7 @@
 #include "bundle.h"
 #include "codec_common.h"
 #include "digest.h"
+#include "estimates.h"
 #include "gates.h"
 #include "named_limits.h"
 #include "select.h"
@@ -23,8 +24,6 @@ typedef struct Planning {
     Digest bundle_blob;
     PlanHeader header; /* all but what follows from the shards */
     PlannerResult result;
-    uint64_t seed; /* 0: chance has no part in it */
-    uint32_t left_out;
 } Planning;
 
 /* Shards with the same rows have the same steps. */
@@ -55,6 +54,58 @@ static ErrCode open_bundle(Planning *planning, const Digest *blob, Error *err)
     planning->header.bundle_digest = planning->bundle.digest;
     planning->header.bundle_name = planning->bundle.name;
     return ERR_OK;
+}
+
+/* --- what is told to people ------------------------------------------------------------------- */
+
+static void leave_out(Planning *planning, const char *shard, const char *reason)
+{
+    PlanNotes *notes = &planning->header.notes;
+    notes->left_out_count++;
+    if (notes->left_out_named == LIMIT_PLAN_LEFT_OUT)
+        return;
+    if (notes->left_out == NULL)
+        notes->left_out = ARENA_ARRAY(planning->arena, LeftOut, LIMIT_PLAN_LEFT_OUT);
+    notes->left_out[notes->left_out_named++] =
+        (LeftOut){arena_strdup(planning->arena, shard), arena_strdup(planning->arena, reason)};
+}
+
+/* The revisions among the shards' steps that have no way back, each once, in order of id. */
+static void note_irreversible(Planning *planning)
+{
+    const PlannerResult *result = &planning->result;
+    StrList found = {0};
+    const char *const *last = NULL; /* shards with the same rows share their list of steps */
+    for (size_t i = 0; i < result->shard_count; i++) {
+        const StrList *steps = &result->shards[i].steps;
+        if ((const char *const *)steps->items == last)
+            continue;
+        last = (const char *const *)steps->items;
+        for (size_t k = 0; k < steps->count; k++) {
+            const Script *script = graph_find(planning->bundle.map, steps->items[k]);
+            if (script != NULL && script->irreversible != NULL &&
+                !strlist_has(&found, steps->items[k]))
+                strlist_add(planning->arena, &found, steps->items[k]);
+        }
+    }
+    strlist_sort(&found);
+    PlanNotes *notes = &planning->header.notes;
+    notes->irreversible = ARENA_ARRAY(planning->arena, Irreversible, found.count + 1);
+    for (size_t i = 0; i < found.count; i++) {
+        const Script *script = graph_find(planning->bundle.map, found.items[i]);
+        notes->irreversible[notes->irreversible_count++] =
+            (Irreversible){found.items[i], script->irreversible};
+    }
+}
+
+static void note_estimates(Planning *planning)
+{
+    PlannerResult *result = &planning->result;
+    Estimates *estimates =
+        estimates_new(planning->coordinator->rollouts, planning->header.direction);
+    for (size_t i = 0; i < result->shard_count; i++)
+        estimates_fill(estimates, &planning->header.policy.backup, &result->shards[i]);
+    estimates_free(estimates);
 }
 
 static ErrCode check_reversible(const Script *script, Error *err)
@@ -122,10 +173,16 @@ static bool is_there(const Coordinator *coordinator, const FleetShard *shard)
     return shard->reachable && agent != NULL && agent->connected;
 }
 
-static bool is_quarantined(const Coordinator *coordinator, const FleetShard *shard)
+/* Why no rollout may touch it; NULL: it may. */
+static const char *quarantine_reason(const Planning *planning, const FleetShard *shard)
 {
-    return shard->fault != SHARD_FAULT_NONE ||
-           quarantine_find(coordinator->quarantine, &shard->uuid) != NULL;
+    if (shard->fault != SHARD_FAULT_NONE)
+        return shard_fault_text(shard->fault);
+    const Quarantined *found = quarantine_find(planning->coordinator->quarantine, &shard->uuid);
+    if (found == NULL)
+        return NULL;
+    return arena_printf(planning->arena, "%s: %s", shard_state_name(found->state),
+                        found->reason == NULL ? "" : found->reason);
 }
 
 static PlanShard plan_shard_of(const FleetShard *shard)
@@ -141,6 +198,7 @@ static PlanShard plan_shard_of(const FleetShard *shard)
         .database_oid = shard->database_oid,
         .rows_before = shard->rows,
         .labels = shard->labels,
+        .size_bytes = shard->size_bytes,
     };
 }
 
@@ -171,8 +229,9 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
                                &shard->labels};
         if (!select_matches(selection, &target))
             continue;
-        if (is_quarantined(coordinator, shard)) {
-            planning->left_out++;
+        const char *reason = quarantine_reason(planning, shard);
+        if (reason != NULL) {
+            leave_out(planning, shard->name, reason);
             continue;
         }
         ShardCandidate *candidate = &candidates[count++];
@@ -185,9 +244,10 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
     }
     if (code != ERR_OK)
         return code;
-    if (count == 0 && planning->left_out > 0)
+    uint32_t left_out = planning->header.notes.left_out_count;
+    if (count == 0 && left_out > 0)
         return err_set(err, ERR_EMPTY_SELECTION, "all %u selected shards are quarantined",
-                       planning->left_out);
+                       left_out);
     *ret_candidates = candidates;
     *ret_count = count;
     return ERR_OK;
@@ -198,13 +258,14 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
 static ErrCode read_wave(const Pgtide__V1__WaveSpec *in, Arena *arena, PlannerWave *out, Error *err)
 {
     *out = (PlannerWave){.name = in->name[0] != '\0' ? in->name : NULL, .bake_ms = in->bake_ms};
-    int kinds = (in->n_labels > 0) + (in->count > 0) + (in->percent > 0) + (in->rest != 0) +
-                (in->coverage > 0);
-    if (kinds != 1)
+    int sizes = (in->count > 0) + (in->percent > 0) + (in->rest != 0) + (in->coverage > 0);
+    bool some_of_labels = in->n_labels > 0 && sizes == 1 && in->count > 0;
+    if ((in->n_labels > 0) + sizes != 1 && !some_of_labels)
         return err_set(err, ERR_CONFIG,
                        "a wave is one of: labels, a count, a percentage, coverage, the rest");
     if (in->n_labels > 0) {
         out->kind = PLANNER_WAVE_LABELS;
+        out->amount = in->count;
         return labels_decode(arena, in->labels, in->n_labels, &out->labels, err);
     }
     if (in->percent > 100)
@@ -315,6 +376,18 @@ static ErrCode read_order(const Pgtide__V1__MakePlan *request, PlannerOrder *ret
     }
 }
 
+static const char *order_name(PlannerOrder order)
+{
+    switch (order) {
+    case PLANNER_ORDER_RANDOM:
+        return "random";
+    case PLANNER_ORDER_SMALLEST_FIRST:
+        return "smallest-first";
+    default:
+        return "inventory";
+    }
+}
+
 /* Small enough to be typed again. */
 static uint64_t draw_seed(const Pgtide__V1__MakePlan *request)
 {
@@ -355,12 +428,13 @@ static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *reque
         if (code != ERR_OK)
             return code;
     }
-    planner.seed = planning->seed = draw_seed(request);
+    planner.seed = draw_seed(request);
     planner.candidates = candidates;
     planner.waves = waves;
     planner.wave_count = request->n_waves;
-    if (!uses_seed(&planner))
-        planning->seed = 0;
+    planning->header.seed = uses_seed(&planner) ? planner.seed : 0;
+    planning->header.notes.select = request->select;
+    planning->header.notes.order = order_name(planner.order);
     return planner_plan(&planner, planning->arena, &planning->result, err);
 }
 
@@ -397,6 +471,9 @@ static void complete_header(Planning *planning)
     header->waves = planning->result.waves;
     header->wave_count = planning->result.wave_count;
     header->policy.budget_fleet = planning->result.budget_fleet;
+    header->notes.already_there = planning->result.already_there;
+    note_irreversible(planning);
+    note_estimates(planning);
 }
 
 /* What was encoded is decoded once more: whoever gets the plan will check it so. */
@@ -447,11 +524,6 @@ static ErrCode finish(Planning *planning, PlanSummary *ret_summary, Error *err)
         return code;
     summary.shards = planning->result.shards;
     summary.bundle_blob = planning->bundle_blob;
-    summary.already_there = planning->result.already_there;
-    summary.seed = planning->seed;
-    summary.left_out = planning->result.left_out + planning->left_out;
-    summary.worst_case_wave = planning->result.worst_case_wave;
-    summary.worst_case_fleet = planning->result.worst_case_fleet;
     *ret_summary = summary;
     return ERR_OK;
 }
@@ -556,11 +628,18 @@ static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint3
     rollout_shard(of->core, index, &view);
     if (view.generation == 0 || view.rolled_back)
         return ERR_OK;
-    if (now == NULL || !is_there(coordinator, now) || is_quarantined(coordinator, now)) {
-        planning->left_out++;
+    const char *name =
+        shard_display_name(planning->arena, shard->cluster, shard->database, shard->schema);
+    const char *reason = now == NULL                   ? "no agent lists it now"
+                         : !is_there(coordinator, now) ? "unreachable"
+                                                       : quarantine_reason(planning, now);
+    if (reason != NULL) {
+        leave_out(planning, name, reason);
         return ERR_OK;
     }
     ErrCode code = steps_to_take_back(planning, of, shard, &now->rows, &steps, err);
+    if (code == ERR_OK && steps == 0 && !strlist_equal(&now->rows, &shard->rows_before))
+        leave_out(planning, name, "moved by something else since");
     if (code != ERR_OK || steps == 0)
         return code;
     *out = plan_shard_of(now);
@@ -591,7 +670,6 @@ static ErrCode take_back_waves(Planning *planning, const RolloutEntry *of, Error
     uint32_t end = of->header.shard_count;
     result->shards = ARENA_ARRAY(planning->arena, PlanShard, end + 1);
     result->waves = ARENA_ARRAY(planning->arena, WavePlan, waves + 1);
-    result->worst_case_wave = ARENA_ARRAY(planning->arena, uint32_t, waves + 1);
     for (size_t w = waves; w > 0; w--) {
         const WavePlan *from = &of->header.waves[w - 1];
         uint32_t first = end - from->shard_count;
@@ -611,9 +689,6 @@ static ErrCode take_back_waves(Planning *planning, const RolloutEntry *of, Error
         end = first;
         if (count == 0)
             continue;
-        uint32_t flying = of->header.policy.concurrency.fleet;
-        uint64_t worst = (uint64_t)from->budget + (flying != 0 ? flying : count);
-        result->worst_case_wave[result->wave_count] = worst < count ? (uint32_t)worst : count;
         result->waves[result->wave_count++] =
             (WavePlan){.name = from->name, .shard_count = count, .budget = from->budget};
     }
@@ -629,6 +704,8 @@ static void rollback_header(Planning *planning, const RolloutEntry *of, const ch
         of->header.direction == DIRECTION_UPGRADE ? DIRECTION_DOWNGRADE : DIRECTION_UPGRADE;
     header->target = arena_printf(planning->arena, "before %s", of->header.name);
     header->rollback_of = of->header.rollout_id;
+    header->notes.select = arena_printf(planning->arena, "what %s has changed", of->header.name);
+    header->notes.order = "reverse";
     header->policy = of->header.policy;
     header->policy.on_shard_failure = ON_SHARD_FAILURE_STAY;
     header->policy.on_failure = ON_FAILURE_PAUSE; /* back and forth helps nobody */
@@ -656,9 +733,5 @@ ErrCode planning_make_rollback(Coordinator *coordinator, const RolloutEntry *of,
                        of->header.name);
     if (code != ERR_OK)
         return code;
-    uint32_t flying = planning.header.policy.concurrency.fleet;
-    uint64_t count = planning.result.shard_count;
-    uint64_t worst = planning.result.budget_fleet + (flying != 0 ? flying : count);
-    planning.result.worst_case_fleet = (uint32_t)(worst < count ? worst : count);
     return finish(&planning, ret_summary, err);
 }

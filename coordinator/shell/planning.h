@@ -17,11 +17,6 @@ typedef struct PlanSummary {
     Digest plan_blob;
     Digest plan_digest;
     Digest bundle_blob;
-    uint32_t already_there;
-    uint64_t seed; /* of what was drawn; 0 = nothing was */
-    uint32_t left_out;
-    const uint32_t *worst_case_wave;
-    uint32_t worst_case_fleet;
 } PlanSummary;
 
 ErrCode planning_make(Coordinator *coordinator, const Pgtide__V1__MakePlan *request,
@@ -35,6 +30,4 @@ ErrCode planning_bundle_of(const Coordinator *coordinator, const Digest *plan_bl
                            Digest *ret_bundle_blob, Error *err) MUST_CHECK;
 
 /* view_plan.c */
-/* The field `budgets`: those of hosts and labels. */
-void view_scope_budgets(const PlanHeader *header, JsonWriter *json);
 void view_plan_summary(const PlanSummary *summary, JsonWriter *json);

@@ -76,14 +76,7 @@
  *   BLOB_PUT         {"offset":262144,"complete":false}     what has arrived; an empty piece asks
  *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
  *   MAKE_PLAN, MAKE_ROLLBACK
- *     {"plan_blob_digest","plan_digest","rollout":UUID,"name","bundle","bundle_digest",
- *      "bundle_blob_digest","direction","target","rollback_of":UUID|null,"shards":24,
- *      "already_there":0,"left_out":0,"budget_fleet":1,"worst_case":5,"approvals":1,
- *      "expires":TIME,
- *      "waves":[{"number":1,"name","shards":1,"bake_ms":0,"budget":0,"worst_case":1,
- *                "first":"cluster/database"},...],
- *      "steps":[{"revisions":[...],"shards":24},...]}       the distinct lists of steps
- *     already_there: selected and nothing to do. left_out: quarantined.
+ *     {"plan_blob_digest","bundle_blob_digest", and the keys of common/wire/plan_view.h}
  *   SUBMIT_PLAN, SUBMIT_APPROVAL, CONTROL
  *     SUMMARY
  *

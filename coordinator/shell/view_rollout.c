@@ -1,24 +1,7 @@
 #include "coordinator.h"
-#include "planning.h"
+#include "plan_view.h"
 
 #include <string.h>
-
-static const char *on_shard_failure_name(OnShardFailure value)
-{
-    return value == ON_SHARD_FAILURE_ROLLBACK ? "rollback" : "stay";
-}
-
-static const char *on_failure_name(OnFailure value)
-{
-    switch (value) {
-    case ON_FAILURE_ROLLBACK_WAVE:
-        return "rollback-wave";
-    case ON_FAILURE_ROLLBACK_ROLLOUT:
-        return "rollback-rollout";
-    default:
-        return "pause";
-    }
-}
 
 static const char *wave_state_name(WaveState state)
 {
@@ -162,8 +145,7 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
     json_field_string(json, "on_shard_failure", on_shard_failure_name(policy->on_shard_failure));
     json_field_string(json, "on_failure", on_failure_name(policy->on_failure));
     json_field_object(json, "backup");
-    json_field_string(json, "method",
-                      policy->backup.method == BACKUP_METHOD_DUMP ? "dump" : "none");
+    json_field_string(json, "method", backup_method_name(policy->backup.method));
     json_field_uint(json, "compress", policy->backup.compress);
     json_field_bool(json, "verify", policy->backup.verify);
     json_field_uint(json, "keep", policy->backup.keep);
@@ -174,16 +156,6 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
     json_field_uint(json, "approvals", policy->approvals);
     json_field_uint(json, "rollback_until_ms", policy->rollback_until_ms);
     json_object_end(json);
-}
-
-/* Budget plus the jobs in flight when it is exceeded. */
-static uint64_t worst_case(const RolloutEntry *entry)
-{
-    const Policy *policy = &entry->header.policy;
-    uint64_t count = entry->header.shard_count;
-    uint64_t flying = policy->concurrency.fleet != 0 ? policy->concurrency.fleet : count;
-    uint64_t worst = policy->budget_fleet + flying;
-    return worst < count ? worst : count;
 }
 
 static void write_counts(const RolloutCounts *counts, JsonWriter *json)
@@ -309,18 +281,7 @@ static void write_windows(const RolloutEntry *entry, JsonWriter *json)
     json_field_string(json, "window", applies ? window_state_name(entry->window.state) : NULL);
     json_field_time(json, "window_changes", applies ? entry->window.changes_unix_ms : 0);
     json_field_time(json, "window_opens", applies ? entry->window.opens_unix_ms : 0);
-    json_field_array(json, "windows");
-    for (size_t i = 0; i < header->window_count; i++) {
-        const WindowPlan *window = &header->windows[i];
-        json_object_begin(json);
-        json_field_uint(json, "days", window->days);
-        json_field_uint(json, "from_minute", window->from_minute);
-        json_field_uint(json, "to_minute", window->to_minute);
-        json_field_string(json, "zone", window->zone);
-        json_field_uint(json, "cutoff_ms", window->cutoff_ms);
-        json_object_end(json);
-    }
-    json_array_end(json);
+    plan_view_windows(header, json);
 }
 
 void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
@@ -332,8 +293,11 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
     write_policy(&entry->header.policy, &now, json);
     json_field_bool(json, "braked", rollout_is_braked(entry->core));
     write_windows(entry, json);
-    view_scope_budgets(&entry->header, json);
-    json_field_uint(json, "worst_case", worst_case(entry));
+    plan_view_budgets(&entry->header, NULL, json);
+    json_field_uint(json, "worst_case",
+                    plan_worst_case(entry->header.policy.budget_fleet,
+                                    entry->header.policy.concurrency.fleet,
+                                    entry->header.shard_count));
     write_waves(entry, request->now_ms, json);
     write_approvals(coordinator, entry, json);
     if (request->with_shards) {

@@ -69,6 +69,9 @@ static PlanShard make_shard(Arena *arena, uint32_t index, uint32_t wave)
         .rows_before = {NULL, 0, 0},
         .steps = list_of(arena, steps[0], steps[1]),
         .rows_after = list_of(arena, "001_a", "002_b"),
+        .size_bytes = UINT64_C(5000000000),
+        .estimated_ms = 1234,
+        .backup_bytes = 77,
     };
     shard.labels.items = ARENA_ARRAY(arena, Label, 2);
     shard.labels.items[0] = (Label){"tier", "free"};
@@ -136,6 +139,32 @@ static void header_comes_back(void **state)
     assert_int_equal(in.policy.unknown_deadline_ms, out.policy.unknown_deadline_ms);
 }
 
+static void notes_come_back(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    static LeftOut left_out[] = {{"main/lost", "quarantined: by bob"}};
+    static Irreversible irreversible[] = {{"002_b", "drops a column"}};
+    PlanHeader in = make_header(arena);
+    PlanHeader out;
+    in.seed = 4711;
+    in.notes = (PlanNotes){"tier = free", "random", 5, 7, left_out, 1, irreversible, 1};
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    assert_int_equal(out.seed, 4711);
+    assert_string_equal(out.notes.select, "tier = free");
+    assert_string_equal(out.notes.order, "random");
+    assert_int_equal(out.notes.already_there, 5);
+    assert_int_equal(out.notes.left_out_count, 7);
+    assert_int_equal(out.notes.left_out_named, 1);
+    assert_string_equal(out.notes.left_out[0].shard, "main/lost");
+    assert_string_equal(out.notes.left_out[0].reason, "quarantined: by bob");
+    assert_int_equal(out.notes.irreversible_count, 1);
+    assert_string_equal(out.notes.irreversible[0].revision, "002_b");
+    assert_string_equal(out.notes.irreversible[0].reason, "drops a column");
+    in.notes.left_out_count = 0;
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
+}
+
 static void shard_comes_back(void **state)
 {
     (void)state;
@@ -156,6 +185,8 @@ static void shard_comes_back(void **state)
     assert_int_equal(out.rows_before.count, 0);
     assert_true(strlist_equal(&in.steps, &out.steps));
     assert_true(strlist_equal(&in.rows_after, &out.rows_after));
+    assert_true(out.size_bytes == in.size_bytes && out.estimated_ms == 1234 &&
+                out.backup_bytes == 77);
     assert_int_equal(out.labels.count, 2);
     assert_string_equal(out.labels.items[0].key, "tier");
     assert_string_equal(out.labels.items[0].value, "free");
@@ -427,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_comes_back),
+        cmocka_unit_test(notes_come_back),
         cmocka_unit_test(shard_comes_back),
         cmocka_unit_test(approval_comes_back),
         cmocka_unit_test(wrong_headers_are_refused),

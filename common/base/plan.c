@@ -1,0 +1,67 @@
+#include "plan.h"
+
+#include <string.h>
+
+const char *on_shard_failure_name(OnShardFailure value)
+{
+    return value == ON_SHARD_FAILURE_ROLLBACK ? "rollback" : "stay";
+}
+
+const char *on_failure_name(OnFailure value)
+{
+    switch (value) {
+    case ON_FAILURE_ROLLBACK_WAVE:
+        return "rollback-wave";
+    case ON_FAILURE_ROLLBACK_ROLLOUT:
+        return "rollback-rollout";
+    default:
+        return "pause";
+    }
+}
+
+const char *backup_method_name(BackupMethod method)
+{
+    return method == BACKUP_METHOD_DUMP ? "dump" : "none";
+}
+
+const char *gate_kind_name(GateKind kind)
+{
+    static const char *const names[GATE_KIND_COUNT] = {
+        [GATE_KIND_SQL] = "sql",         [GATE_KIND_LAG] = "lag",
+        [GATE_KIND_LOAD] = "load",       [GATE_KIND_PROMETHEUS] = "prometheus",
+        [GATE_KIND_COMMAND] = "command", [GATE_KIND_PERSON] = "person",
+    };
+    return kind > GATE_KIND_UNSPECIFIED && kind < GATE_KIND_COUNT ? names[kind] : "";
+}
+
+static void append_encoded(Str *out, const char *text)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    for (; *text != '\0'; text++) {
+        if (strchr(plain, *text) != NULL)
+            str_append_char(out, *text);
+        else
+            str_printf(out, "%%%02X", (unsigned)(unsigned char)*text);
+    }
+}
+
+const char *shard_display_name(Arena *arena, const char *cluster, const char *database,
+                               const char *schema)
+{
+    AUTO_STR Str name = {0};
+    append_encoded(&name, cluster);
+    str_append_char(&name, '/');
+    append_encoded(&name, database);
+    if (schema[0] != '\0') {
+        str_append_char(&name, '/');
+        append_encoded(&name, schema);
+    }
+    return arena_strdup(arena, str_text(&name));
+}
+
+uint32_t plan_worst_case(uint64_t budget, uint64_t flying, uint64_t count)
+{
+    uint64_t worst = budget + (flying != 0 ? flying : count);
+    return (uint32_t)(worst < count ? worst : count);
+}
