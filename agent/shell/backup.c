@@ -1,26 +1,22 @@
 #include "backup.h"
 
-#include "child.h"
+#include "backup_facts.h"
+#include "backup_keep.h"
+#include "backup_place.h"
+#include "backup_tools.h"
 #include "clock.h"
-#include "digest.h"
 #include "file.h"
-#include "json.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum {
-    BACKUP_SPARE_BYTES = 16 * 1024 * 1024, /* left free for everybody else */
-    BACKUP_ARGUMENTS_MAX = 16,
-};
+static const char partial_ending[] = ".partial";
 
 struct Backup {
     uv_loop_t *loop;
@@ -28,15 +24,18 @@ struct Backup {
     BackupArgs args;
     BackupCb *cb; /* NULL: abandoned */
     void *data;
+    FactsReading *reading;
     Child *child;
+    bool placing; /* in the thread pool */
     uv_work_t work;
     uv_async_t begin; /* the first turn, so that nothing is reported inside backup_start() */
     const char *folder;
     const char *relative;
     const char *final;
     const char *partial;
+    uint64_t claimed_bytes; /* of the room */
     uint64_t started_ms;
-    uint64_t started_unix_ms;
+    Manifest manifest;
     BackupInfo info;
     Error error;
 };
@@ -52,6 +51,8 @@ static void on_begin_closed(uv_handle_t *handle)
 
 static void destroy(Backup *backup)
 {
+    if (backup->args.room != NULL)
+        backup->args.room->claimed_bytes -= backup->claimed_bytes;
     uv_close((uv_handle_t *)&backup->begin, on_begin_closed);
 }
 
@@ -59,7 +60,7 @@ static void finish(Backup *backup)
 {
     bool failed = backup->error.code != ERR_OK;
     if (failed)
-        unlink(backup->partial);
+        backup_remove_path(backup->partial);
     BackupCb *cb = backup->cb;
     backup->cb = NULL;
     if (cb != NULL)
@@ -67,230 +68,95 @@ static void finish(Backup *backup)
     destroy(backup);
 }
 
-static void fail(Backup *backup, const char *message, const char *detail)
+/* Whatever went wrong: there is no backup. */
+static void fail(Backup *backup, const Error *err)
 {
-    err_set(&backup->error, ERR_BACKUP, "%s", message);
-    err_detail(&backup->error, "%s", detail);
+    backup->error = *err;
+    backup->error.code = ERR_BACKUP;
     finish(backup);
 }
 
 /* --- putting it in place (in the thread pool) ------------------------------------------------- */
 
-static ErrCode sync_file(const char *path, Error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool fine = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return fine ? ERR_OK : err_set(err, ERR_IO, "can't sync '%s'", path);
-}
-
-static ErrCode write_manifest(const Backup *backup, Error *err)
-{
-    AUTO_ARENA Arena *arena = arena_new();
-    AUTO_STR Str text = {0};
-    char shard[UUID_TEXT_SIZE], rollout[UUID_TEXT_SIZE];
-    char operation[OPERATION_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
-    uuid_format(&backup->args.shard, shard);
-    uuid_format(&backup->args.rollout, rollout);
-    operation_format(&backup->args.operation, operation);
-    digest_format(&backup->info.sha256, digest);
-    JsonWriter json = json_writer(&text);
-    json_object_begin(&json);
-    json_field_int(&json, "pgtide", 1);
-    json_field_string(&json, "shard", shard);
-    json_field_string(&json, "cluster", backup->args.cluster->name);
-    json_field_string(&json, "database", backup->args.database);
-    json_field_string(&json, "schema", backup->args.schema);
-    json_field_string(&json, "rollout", rollout);
-    json_field_string(&json, "operation", operation);
-    json_field_strings(&json, "rows", &backup->args.rows);
-    json_field_string(&json, "file", path_basename(backup->final));
-    json_field_string(&json, "sha256", digest);
-    json_field_uint(&json, "size_bytes", backup->info.size_bytes);
-    json_field_string(&json, "format", "pg_dump custom");
-    json_field_uint(&json, "server_version", backup->args.server_version);
-    json_field_uint(&json, "pg_dump_version", backup->args.pg_dump_version);
-    json_field_bool(&json, "read_in_full", backup->args.policy.verify);
-    json_field_time(&json, "started", backup->started_unix_ms);
-    json_field_time(&json, "finished", clock_unix_ms());
-    json_object_end(&json);
-    str_append_char(&text, '\n');
-    size_t stem = strlen(backup->final) - strlen(".dump");
-    char *path = arena_printf(arena, "%.*s.manifest", (int)stem, backup->final);
-    return file_write_atomic(path, text.data, text.length, 0600, err);
-}
-
-typedef struct OldBackup {
-    char name[64];
-    struct timespec modified;
-} OldBackup;
-
-static int newest_first(const void *a, const void *b)
-{
-    const struct timespec *x = &((const OldBackup *)a)->modified;
-    const struct timespec *y = &((const OldBackup *)b)->modified;
-    if (x->tv_sec != y->tv_sec)
-        return x->tv_sec < y->tv_sec ? 1 : -1;
-    return x->tv_nsec < y->tv_nsec ? 1 : x->tv_nsec > y->tv_nsec ? -1 : 0;
-}
-
-/* Older dumps of the same shard than the newest `keep`; what can't be removed stays. */
+/* What the plan's `keep` lets go, now that there is a newer one. */
 static void remove_old(const Backup *backup)
 {
-    enum { SCAN_MAX = 4096 };
-    uint32_t keep = backup->args.policy.keep;
-    DIR *dir = keep == 0 ? NULL : opendir(backup->folder);
-    if (dir == NULL)
-        return;
     AUTO_ARENA Arena *arena = arena_new();
-    OldBackup *found = ARENA_ARRAY(arena, OldBackup, SCAN_MAX);
-    size_t count = 0;
-    for (const struct dirent *entry = readdir(dir); entry != NULL && count < SCAN_MAX;
-         entry = readdir(dir)) {
-        struct stat status;
-        if (!str_ends_with(entry->d_name, ".dump") || strlen(entry->d_name) >= sizeof found->name ||
-            fstatat(dirfd(dir), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISREG(status.st_mode))
-            continue;
-        memcpy(found[count].name, entry->d_name, strlen(entry->d_name) + 1);
-        found[count++].modified = status.st_mtim;
-    }
-    qsort(found, count, sizeof *found, newest_first);
-    for (size_t i = keep; i < count; i++) {
-        size_t stem = strlen(found[i].name) - strlen(".dump");
-        unlinkat(dirfd(dir), arena_printf(arena, "%.*s.manifest", (int)stem, found[i].name), 0);
-        unlinkat(dirfd(dir), found[i].name, 0);
-    }
-    closedir(dir);
+    const BackupArgs *args = &backup->args;
+    RetentionRules rules = {
+        .keep = args->policy.keep,
+        .keep_for_ms = args->keep_for_ms,
+        .now_unix_ms = clock_unix_ms(),
+    };
+    KeptBackups kept = kept_read(arena, args->directory, &args->shard);
+    (void)kept_prune(args->directory, &kept, kept_decide(arena, &kept, &rules));
 }
 
 static void place(uv_work_t *work)
 {
     Backup *backup = work->data;
-    Error *err = &backup->error;
-    ErrCode code = sha256_file(backup->partial, UINT64_MAX, &backup->info.sha256,
-                               &backup->info.size_bytes, err);
-    if (code == ERR_OK)
-        code = sync_file(backup->partial, err);
-    if (code == ERR_OK && rename(backup->partial, backup->final) != 0)
-        code = err_set(err, ERR_IO, "can't rename '%s'", backup->partial);
-    if (code == ERR_OK)
-        code = dir_sync(backup->folder, err);
-    if (code == ERR_OK)
-        code = write_manifest(backup, err);
-    if (code == ERR_OK)
+    if (backup_place(backup->arena, backup->args.directory, backup->partial, backup->final,
+                     &backup->manifest, &backup->error) != ERR_OK)
+        backup->error.code = ERR_BACKUP;
+    else
         remove_old(backup);
-    if (code != ERR_OK)
-        err->code = ERR_BACKUP;
 }
 
 static void on_placed(uv_work_t *work, int status)
 {
     Backup *backup = work->data;
+    const Manifest *manifest = &backup->manifest;
+    backup->placing = false;
     if (backup->cb == NULL) {
         destroy(backup); /* abandoned, yet whole: it stays */
         return;
     }
     if (status != 0)
         err_set(&backup->error, ERR_BACKUP, "the backup was interrupted");
-    backup->info.path = backup->relative;
-    backup->info.duration_ms = clock_monotonic_ms() - backup->started_ms;
+    backup->info = (BackupInfo){
+        .path = backup->relative,
+        .sha256 = manifest->sha256,
+        .size_bytes = manifest->size_bytes,
+        .duration_ms = clock_monotonic_ms() - backup->started_ms,
+        .method = manifest->method,
+        .encrypted = manifest->encrypted,
+        .verified = manifest->verified_unix_ms != 0,
+        .restore_test_ms = manifest->restore_tested_ms,
+    };
     finish(backup);
 }
 
 static void start_placing(Backup *backup)
 {
+    backup->placing = true;
     backup->work.data = backup;
     uv_queue_work(backup->loop, &backup->work, place, on_placed);
 }
 
 /* --- dump and read ---------------------------------------------------------------------------- */
 
-static const char *program(const Backup *backup, const char *name)
+static void run(Backup *backup, const ToolArgs *tool, ChildCb *cb)
 {
-    const char *directory = backup->args.cluster->pg_bin;
-    return directory == NULL ? name : path_join(backup->arena, directory, name);
-}
-
-static char *variable(const Backup *backup, const char *name, const char *value)
-{
-    return arena_printf(backup->arena, "%s=%s", name, value);
-}
-
-/* No secret: the password file is named, not read. */
-static const char **environment(const Backup *backup)
-{
-    static const char *const passed[] = {
-        "PATH",      "HOME",          "LANG",      "TZ",      "TMPDIR", "LD_LIBRARY_PATH",
-        "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"};
     const ClusterSettings *cluster = backup->args.cluster;
-    const char **env = ARENA_ARRAY(backup->arena, const char *, 24);
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
-        if (getenv(passed[i]) != NULL)
-            env[count++] = variable(backup, passed[i], getenv(passed[i]));
-    env[count++] = variable(backup, "PGHOST", cluster->host);
-    env[count++] = arena_printf(backup->arena, "PGPORT=%d", (int)cluster->port);
-    env[count++] = variable(backup, "PGUSER", cluster->user);
-    env[count++] = variable(backup, "PGDATABASE", backup->args.database);
-    env[count++] = variable(backup, "PGAPPNAME", "pgtide backup");
-    env[count++] = variable(backup, "PGCONNECT_TIMEOUT", "10");
-    if (cluster->passfile != NULL)
-        env[count++] = variable(backup, "PGPASSFILE", cluster->passfile);
-    return env;
-}
-
-/* As a pattern that means only this name. */
-static char *quote_pattern(const Backup *backup, const char *name)
-{
-    AUTO_STR Str text = {0};
-    str_append_char(&text, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            str_append_char(&text, '"');
-        str_append_char(&text, *name);
-    }
-    str_append_char(&text, '"');
-    return arena_strdup(backup->arena, str_text(&text));
-}
-
-static void run(Backup *backup, const char *name, const char **argv, ChildCb *cb)
-{
-    ChildArgs args = {.program = program(backup, name), .argv = argv, .env = environment(backup)};
-    argv[0] = name;
+    ChildArgs args = {
+        .program = tool_program(backup->arena, cluster, tool->items[0]),
+        .argv = tool->items,
+        .env = tool_environment(backup->arena, cluster, backup->args.database, 0),
+    };
     Error err;
-    ErrCode code = child_start(backup->loop, &args, cb, backup, &backup->child, &err);
-    if (code != ERR_OK) {
+    if (child_start(backup->loop, &args, cb, backup, &backup->child, &err) != ERR_OK) {
         backup->child = NULL;
-        fail(backup, err.message, "");
+        fail(backup, &err);
     }
-}
-
-/* The last line that says something. */
-static const char *last_line(const Backup *backup, const char *text)
-{
-    size_t end = strlen(text);
-    while (end > 0 && (text[end - 1] == '\n' || text[end - 1] == '\r'))
-        end--;
-    size_t start = end;
-    while (start > 0 && text[start - 1] != '\n')
-        start--;
-    return arena_strndup(backup->arena, text + start, end - start);
 }
 
 static bool succeeded(Backup *backup, const ChildResult *result, const char *name)
 {
+    Error err;
     backup->child = NULL;
-    if (result->exit_status == 0 && result->term_signal == 0)
+    if (tool_result(name, result, &err) == ERR_OK)
         return true;
-    char message[256];
-    if (result->term_signal != 0)
-        snprintf(message, sizeof message, "%s was ended by signal %d", name, result->term_signal);
-    else
-        snprintf(message, sizeof message, "%s ended with status %d: %.180s", name,
-                 (int)result->exit_status, last_line(backup, result->errors));
-    fail(backup, message, result->errors);
+    fail(backup, &err);
     return false;
 }
 
@@ -310,91 +176,180 @@ static void on_dumped(const ChildResult *result, void *data)
         start_placing(backup);
         return;
     }
-    const char **argv = ARENA_ARRAY(backup->arena, const char *, BACKUP_ARGUMENTS_MAX);
-    size_t count = 1;
-    argv[count++] = "--file=/dev/null"; /* reading the list alone misses what is cut off */
-    argv[count++] = backup->partial;
-    run(backup, "pg_restore", argv, on_read_in_full);
+    ToolArgs tool = tool_args(backup->arena, "pg_restore");
+    tool_arg(&tool, "--file=/dev/null"); /* reading the list alone misses what is cut off */
+    tool_arg(&tool, "%s", backup->partial);
+    run(backup, &tool, on_read_in_full);
+}
+
+static bool is_directory(const Backup *backup)
+{
+    return backup->args.policy.method == BACKUP_METHOD_DIRECTORY;
 }
 
 static void dump(Backup *backup)
 {
-    Arena *arena = backup->arena;
-    const char **argv = ARENA_ARRAY(arena, const char *, BACKUP_ARGUMENTS_MAX);
-    size_t count = 1;
-    argv[count++] = "--format=custom";
-    argv[count++] = arena_printf(arena, "--compress=%u", backup->args.policy.compress);
-    argv[count++] = "--no-password";
+    const BackupPolicy *policy = &backup->args.policy;
+    ToolArgs tool = tool_args(backup->arena, "pg_dump");
     uint32_t lock_ms = backup->args.lock_timeout_ms == 0 ? 500 : backup->args.lock_timeout_ms;
-    argv[count++] = arena_printf(arena, "--lock-wait-timeout=%u", lock_ms * 20);
+    tool_arg(&tool, "--format=%s", is_directory(backup) ? "directory" : "custom");
+    if (is_directory(backup))
+        tool_arg(&tool, "--jobs=%u", policy->jobs == 0 ? 1 : policy->jobs);
+    tool_arg(&tool, "--compress=%u", policy->compress);
+    tool_arg(&tool, "--no-password");
+    tool_arg(&tool, "--lock-wait-timeout=%u", lock_ms * 20);
     if (backup->args.schema[0] != '\0') {
-        argv[count++] =
-            arena_printf(arena, "--schema=%s", quote_pattern(backup, backup->args.schema));
-        argv[count++] = "--strict-names";
+        tool_arg(&tool, "--schema=%s", tool_pattern(backup->arena, backup->args.schema));
+        tool_arg(&tool, "--strict-names");
     }
-    argv[count++] = arena_printf(arena, "--file=%s", backup->partial);
-    run(backup, "pg_dump", argv, on_dumped);
+    tool_arg(&tool, "--file=%s", backup->partial);
+    run(backup, &tool, on_dumped);
 }
 
 /* --- the start -------------------------------------------------------------------------------- */
 
-static ErrCode check_before(Backup *backup, Error *err)
+static ErrCode check_version(const char *name, uint32_t version, uint32_t server, Error *err)
 {
-    const BackupArgs *args = &backup->args;
-    ErrCode code = dir_make(backup->folder, 0700, err);
-    if (code != ERR_OK)
-        return code;
-    if (args->pg_dump_version == 0) {
-        err_set(err, ERR_BACKUP, "there is no pg_dump");
+    if (version == 0) {
+        err_set(err, ERR_BACKUP, "there is no %s", name);
         err_hint(err, "Install postgresql-client, or say where it is with 'pg-bin'.");
         return ERR_BACKUP;
     }
-    if (args->pg_dump_version / 10000 < args->server_version / 10000)
-        return err_set(err, ERR_BACKUP, "pg_dump %u is older than the server, %u",
-                       args->pg_dump_version / 10000, args->server_version / 10000);
+    if (version / 10000 < server / 10000)
+        return err_set(err, ERR_BACKUP, "%s %u is older than the server, %u", name, version / 10000,
+                       server / 10000);
+    return ERR_OK;
+}
+
+static ErrCode check_room(Backup *backup, Error *err)
+{
+    const BackupArgs *args = &backup->args;
+    uint64_t others = args->room == NULL ? 0 : args->room->claimed_bytes;
+    uint64_t needed = backup_size_estimate(backup->manifest.facts.size_bytes, args->policy.compress,
+                                           &args->former);
     struct statvfs space;
     if (statvfs(backup->folder, &space) != 0)
         return err_set(err, ERR_BACKUP, "can't tell how much is free below the backups");
     uint64_t free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
-    if (free_bytes < args->database_bytes + BACKUP_SPARE_BYTES) {
+    uint64_t taken = others + args->reserve_bytes;
+    if (free_bytes < taken || free_bytes - taken < needed) {
         char has[SIZE_TEXT_SIZE], needs[SIZE_TEXT_SIZE];
         size_format(free_bytes >> 20 << 20, has);
-        size_format((args->database_bytes + BACKUP_SPARE_BYTES) >> 20 << 20, needs);
-        return err_set(err, ERR_BACKUP, "%s are free for backups, the database needs up to %s", has,
-                       needs);
+        size_format(((needed >> 20) + 1) << 20, needs);
+        err_set(err, ERR_BACKUP, "%s are free for backups, this one takes about %s", has, needs);
+        err_detail(err,
+                   "a database of %llu bytes, %llu bytes for backups under way, a reserve of "
+                   "%llu bytes",
+                   (unsigned long long)backup->manifest.facts.size_bytes,
+                   (unsigned long long)others, (unsigned long long)args->reserve_bytes);
+        err_hint(err, "Make room below the agent's state directory, or lower 'backup.reserve'.");
+        return ERR_BACKUP;
     }
+    backup->claimed_bytes = needed;
+    if (args->room != NULL)
+        args->room->claimed_bytes += needed;
     return ERR_OK;
 }
 
+static ErrCode check_before(Backup *backup, Error *err)
+{
+    const BackupArgs *args = &backup->args;
+    const DatabaseFacts *facts = &backup->manifest.facts;
+    if (args->system_identifier != 0 && (facts->system_identifier != args->system_identifier ||
+                                         facts->database_oid != args->database_oid))
+        return err_set(err, ERR_BACKUP, "the database is not the one that the plan names");
+    if (args->policy.method == BACKUP_METHOD_COMMAND || args->policy.encrypt ||
+        args->policy.restore_test)
+        return err_set(err, ERR_BACKUP, "this version makes no such backups");
+    ErrCode code = dir_make(backup->folder, 0700, err);
+    if (code == ERR_OK)
+        code = check_version("pg_dump", args->pg_dump_version, facts->server_version, err);
+    if (code == ERR_OK && args->policy.verify)
+        code = check_version("pg_restore", args->pg_restore_version, facts->server_version, err);
+    return code == ERR_OK ? check_room(backup, err) : code;
+}
+
+/* pg_dump opens it as the umask allows: it must find it closed to others. */
 static ErrCode make_partial(const Backup *backup, Error *err)
 {
-    unlink(backup->partial);
-    int fd = open(backup->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set(err, ERR_BACKUP, "can't create '%s': %s", backup->partial, strerror(errno));
-    close(fd);
-    return ERR_OK;
+    backup_remove_path(backup->partial);
+    if (is_directory(backup)) {
+        if (mkdir(backup->partial, 0700) == 0)
+            return ERR_OK;
+    } else {
+        int fd = open(backup->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd >= 0) {
+            close(fd);
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_BACKUP, "can't create '%s': %s", backup->partial, strerror(errno));
+}
+
+static void keep_facts(Backup *backup, const DatabaseFacts *facts)
+{
+    Arena *arena = backup->arena;
+    DatabaseFacts *kept = &backup->manifest.facts;
+    *kept = *facts;
+    kept->owner = arena_strdup(arena, facts->owner);
+    kept->schema_owner = arena_strdup(arena, facts->schema_owner);
+    kept->encoding = arena_strdup(arena, facts->encoding);
+    kept->locale_provider = arena_strdup(arena, facts->locale_provider);
+    kept->collate = arena_strdup(arena, facts->collate);
+    kept->ctype = arena_strdup(arena, facts->ctype);
+    kept->locale = arena_strdup(arena, facts->locale);
+    kept->icu_rules = arena_strdup(arena, facts->icu_rules);
+    kept->tablespace = arena_strdup(arena, facts->tablespace);
+}
+
+static void on_facts(const DatabaseFacts *facts, const Error *err, void *data)
+{
+    Backup *backup = data;
+    Error failure;
+    backup->reading = NULL;
+    if (err != NULL) {
+        fail(backup, err);
+        return;
+    }
+    keep_facts(backup, facts);
+    if (check_before(backup, &failure) != ERR_OK || make_partial(backup, &failure) != ERR_OK)
+        fail(backup, &failure);
+    else
+        dump(backup);
 }
 
 static void on_begin(uv_async_t *async)
 {
     Backup *backup = async->data;
-    if (backup->cb == NULL) {
+    const BackupArgs *args = &backup->args;
+    if (backup->cb == NULL)
         destroy(backup);
-        return;
-    }
-    ErrCode code = check_before(backup, &backup->error);
-    if (code != ERR_OK) {
-        backup->error.code = ERR_BACKUP;
-        finish(backup);
-        return;
-    }
-    /* pg_dump opens it as the umask allows: it must find it closed to others. */
-    code = make_partial(backup, &backup->error);
-    if (code != ERR_OK)
-        finish(backup);
+    else if (args->facts != NULL)
+        on_facts(args->facts, NULL, backup);
     else
-        dump(backup);
+        backup->reading =
+            facts_read(backup->loop, args->cluster, args->database, args->schema, on_facts, backup);
+}
+
+static void describe(Backup *backup)
+{
+    const BackupArgs *args = &backup->args;
+    backup->manifest = (Manifest){
+        .method = args->policy.method,
+        .shard = args->shard,
+        .cluster = args->cluster->name,
+        .database = args->database,
+        .schema = args->schema,
+        .rollout = args->rollout,
+        .plan = args->plan,
+        .operation = args->operation,
+        .rows = args->rows,
+        .pg_dump_version = args->pg_dump_version,
+        .compress = args->policy.compress,
+        .started_unix_ms = clock_unix_ms(),
+        .verified_unix_ms = args->policy.verify ? 1 : 0, /* the time is set when it is done */
+        .needed_until_unix_ms = args->rollback_until_ms,
+    };
 }
 
 Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void *data)
@@ -407,17 +362,18 @@ Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void
     backup->args.rows = strlist_copy(arena, &args->rows);
     backup->args.database = arena_strdup(arena, args->database);
     backup->args.schema = arena_strdup(arena, args->schema);
+    if (args->facts != NULL)
+        backup->args.facts = arena_memdup(arena, args->facts, sizeof *args->facts);
     backup->cb = cb;
     backup->data = data;
-    char shard[UUID_TEXT_SIZE], operation[OPERATION_TEXT_SIZE];
-    uuid_format(&args->shard, shard);
-    operation_format(&args->operation, operation);
-    backup->folder = path_join(arena, args->directory, shard);
-    backup->relative = arena_printf(arena, "%s/%s.dump", shard, operation);
-    backup->final = path_join(arena, args->directory, backup->relative);
-    backup->partial = arena_printf(arena, "%s.partial", backup->final);
+    describe(backup);
+    backup->folder = path_dirname(
+        arena, backup_file_path(arena, args->directory, &args->shard, &args->operation, ""));
+    backup->final = backup_file_path(arena, args->directory, &args->shard, &args->operation,
+                                     is_directory(backup) ? ".dir" : ".dump");
+    backup->relative = backup->final + strlen(args->directory) + 1;
+    backup->partial = arena_printf(arena, "%s%s", backup->final, partial_ending);
     backup->started_ms = clock_monotonic_ms();
-    backup->started_unix_ms = clock_unix_ms();
     uv_async_init(loop, &backup->begin, on_begin);
     backup->begin.data = backup;
     uv_async_send(&backup->begin);
@@ -427,24 +383,39 @@ Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void
 void backup_abandon(Backup *backup)
 {
     backup->cb = NULL;
-    if (backup->child == NULL)
-        return; /* its next callback sees it */
-    child_kill(backup->child);
-    unlink(backup->partial);
-    destroy(backup);
+    if (backup->reading != NULL) {
+        facts_cancel(backup->reading);
+        destroy(backup);
+    } else if (backup->child != NULL) {
+        child_kill(backup->child);
+        backup_remove_path(backup->partial);
+        destroy(backup);
+    } /* else its next callback sees it */
 }
 
-static int remove_partial(const char *path, const struct stat *status, int type, struct FTW *where)
+/* --- cleaning --------------------------------------------------------------------------------- */
+
+static void clean_folder(Arena *arena, const char *folder)
 {
-    (void)status;
-    (void)where;
-    if (type == FTW_F && str_ends_with(path, ".dump.partial"))
-        unlink(path);
-    return 0;
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        if (str_ends_with(entry->d_name, partial_ending))
+            backup_remove_path(path_join(arena, folder, entry->d_name));
+    closedir(dir);
 }
 
 void backup_clean(const char *directory)
 {
-    enum { DESCRIPTORS = 8 };
-    nftw(directory, remove_partial, DESCRIPTORS, FTW_PHYS);
+    AUTO_ARENA Arena *arena = arena_new();
+    DIR *dir = opendir(directory);
+    if (dir == NULL)
+        return;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        Uuid shard;
+        if (uuid_parse(entry->d_name, &shard))
+            clean_folder(arena, path_join(arena, directory, entry->d_name));
+    }
+    closedir(dir);
 }

@@ -1,29 +1,46 @@
 /*
- * One dump of one shard before its first step: written beside its final name, read in full, hashed,
- * synced, renamed, and described by a manifest. A backup is there whole or not at all.
+ * One backup of one shard before its first step: written beside its final name, read in full,
+ * hashed, synced, renamed, and described by a manifest (manifest.h). It is there whole or not at
+ * all.
  *
  *   <directory>/<shard uuid>/<operation>.dump      pg_dump -Fc
- *   <directory>/<shard uuid>/<operation>.manifest  what it is, JSON
+ *   <directory>/<shard uuid>/<operation>.dir/      pg_dump -Fd
+ *   <directory>/<shard uuid>/<operation>.manifest  what it is
  */
 #pragma once
 
+#include "backup_size.h"
+#include "manifest.h"
 #include "message.h"
 #include "settings.h"
 
 typedef struct Backup Backup;
 
+/* What the backups under way will still take of the disk; one for all of an agent. */
+typedef struct BackupRoom {
+    uint64_t claimed_bytes;
+} BackupRoom;
+
 typedef struct BackupArgs {
     const char *directory; /* backups/ */
     const ClusterSettings *cluster;
+    BackupRoom *room;           /* may be NULL */
+    const DatabaseFacts *facts; /* NULL = they are read from the database */
     const char *database;
     const char *schema; /* '' = the whole database */
     Uuid shard;
     Uuid rollout;
+    Digest plan;
     OperationId operation; /* the first step's */
     StrList rows;
-    uint32_t server_version;
+    uint64_t system_identifier; /* what the plan says; 0 = any */
+    uint32_t database_oid;
     uint32_t pg_dump_version;
-    uint64_t database_bytes; /* 0 = not known; so much must be free */
+    uint32_t pg_restore_version;
+    uint64_t reserve_bytes;     /* left free for everybody else */
+    uint64_t rollback_until_ms; /* the rollout's policy may need it for so long */
+    uint64_t keep_for_ms;       /* this agent's own rule; 0 = none */
+    BackupMeasure former;       /* this database's last dump */
     BackupPolicy policy;
     uint32_t lock_timeout_ms;
 } BackupArgs;

@@ -10,6 +10,7 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 10000,
+    BACKUP_RESERVE_BYTES = 16 * 1024 * 1024,
     RUN_LOCK_WAIT_MS = 5000, /* then the job's own pauses, as with any other lock */
 };
 
@@ -309,8 +310,6 @@ static void start_backup(Exec *exec)
     const PlanShard *shard = &exec->order.shard;
     const JobSpec *spec = job_spec(exec->job);
     const Policy *policy = &exec->plan->order.header.policy;
-    const ShardInfo *info =
-        shards_find(world->shards, shard->cluster, shard->database, shard->schema);
     const ClusterInfo *cluster = shards_find_cluster(world->shards, shard->cluster);
     BackupArgs args = {
         .directory = world->backup_directory,
@@ -319,12 +318,16 @@ static void start_backup(Exec *exec)
         .schema = shard->schema,
         .shard = shard->uuid,
         .rollout = spec->rollout_id,
+        .plan = exec->plan->order.digest,
         .operation = operation_id(&exec->plan->order.digest, &spec->shard, spec->generation, 0,
                                   spec->direction),
         .rows = spec->plan_rows_before,
-        .server_version = exec->claim.server_version,
+        .system_identifier = shard->system_identifier,
+        .database_oid = shard->database_oid,
         .pg_dump_version = cluster == NULL ? 0 : cluster->pg_dump_version,
-        .database_bytes = info == NULL ? 0 : info->size_bytes,
+        .pg_restore_version = cluster == NULL ? 0 : cluster->pg_restore_version,
+        .reserve_bytes = BACKUP_RESERVE_BYTES,
+        .rollback_until_ms = policy->rollback_until_ms,
         .policy = policy->backup,
         .lock_timeout_ms = policy->lock_timeout_ms,
     };
@@ -487,7 +490,7 @@ static JobSpec make_spec(const Exec *exec, const ExecOrder *order)
         .source_rollout = exec->order.source_rollout,
         .take_back_allowed = exec->order.take_back_allowed,
         .take_back_within_ms = exec->order.take_back_within_ms,
-        .backup_wanted = header->policy.backup.method == BACKUP_METHOD_DUMP,
+        .backup_wanted = header->policy.backup.method != BACKUP_METHOD_NONE,
         .has_backup = backup != NULL,
         .in_doubt = left != NULL && digest_equal(&left->plan_digest, &exec->plan->order.digest) &&
                     left->generation == order->generation,

@@ -1,5 +1,6 @@
 #include "ledger.h"
 
+#include "backup_codec.h"
 #include "file.h"
 #include "journal.pb-c.h"
 #include "named_limits.h"
@@ -178,13 +179,9 @@ static bool fold_backup(Ledger *ledger, const JournalRecord *record)
     BackupInfo info = {0};
     bool fine = taken->backup != NULL && read_bytes(&taken->plan_digest, &plan, sizeof plan) &&
                 read_bytes(&taken->shard, &shard, sizeof shard) &&
-                read_bytes(&taken->backup->sha256, &info.sha256, sizeof info.sha256);
-    if (fine) {
-        info.path = taken->backup->path;
-        info.size_bytes = taken->backup->size_bytes;
-        info.duration_ms = taken->backup->duration_ms;
+                backup_decode(taken->backup, &info, NULL) == ERR_OK;
+    if (fine)
         remember_backup(ledger, &plan, &shard, &info);
-    }
     pgtide__v1__backup_taken__free_unpacked(taken, NULL);
     return fine;
 }
@@ -326,15 +323,11 @@ ErrCode ledger_job_closed(Ledger *ledger, const Digest *plan, const Uuid *shard,
 ErrCode ledger_backup_taken(Ledger *ledger, const Digest *plan, const Uuid *shard,
                             const BackupInfo *backup, LedgerDone *done, void *context, Error *err)
 {
-    Pgtide__V1__BackupInfo info = PGTIDE__V1__BACKUP_INFO__INIT;
-    info.path = (char *)backup->path;
-    info.sha256 = bytes_of(&backup->sha256, sizeof backup->sha256);
-    info.size_bytes = backup->size_bytes;
-    info.duration_ms = backup->duration_ms;
+    AUTO_ARENA Arena *arena = arena_new();
     Pgtide__V1__BackupTaken taken = PGTIDE__V1__BACKUP_TAKEN__INIT;
     taken.shard = bytes_of(shard, sizeof *shard);
     taken.plan_digest = bytes_of(plan, sizeof *plan);
-    taken.backup = &info;
+    taken.backup = backup_encode(arena, backup);
     ErrCode code = append(ledger, KIND_BACKUP_TAKEN, &taken.base,
                           (Waiting){.done = done, .context = context}, err);
     if (code == ERR_OK)

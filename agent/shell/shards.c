@@ -17,7 +17,7 @@ typedef struct ShardsCluster {
     ClusterFound found; /* of the scan that has just ended */
     ShardNames former;  /* lives in the current listing's arena */
     uint32_t pg_dump_version;
-    bool finding_pg_dump;
+    uint32_t pg_restore_version;
 } ShardsCluster;
 
 /* A complete listing; replaced as a whole. */
@@ -113,6 +113,7 @@ static ClusterInfo cluster_info(const Shards *shards, Arena *arena, const Shards
         .system_identifier = cluster->found.reachable ? cluster->found.system_identifier : 0,
         .server_version = cluster->found.server_version,
         .pg_dump_version = cluster->pg_dump_version,
+        .pg_restore_version = cluster->pg_restore_version,
         .reachable = cluster->found.reachable,
         .message = cluster->found.message,
         .labels = labels_merge(arena, labels, 2),
@@ -193,41 +194,62 @@ static uint32_t parse_version(const char *text)
     return major * 10000 + minor;
 }
 
-static void on_pg_dump(const ChildResult *result, void *data)
+typedef struct VersionQuestion {
+    const char *program;
+    uint32_t *answer;
+    bool waiting;
+} VersionQuestion;
+
+static void on_version(const ChildResult *result, void *data)
 {
-    ShardsCluster *cluster = data;
-    cluster->finding_pg_dump = false;
+    VersionQuestion *question = data;
+    question->waiting = false;
     if (result->exit_status == 0 && result->term_signal == 0)
-        cluster->pg_dump_version = parse_version(result->output);
+        *question->answer = parse_version(result->output);
+}
+
+static void ask_version(const Shards *shards, const ShardsCluster *cluster,
+                        VersionQuestion *question)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const char *directory = cluster->settings->pg_bin;
+    const char *path = getenv("PATH");
+    const char *argv[] = {question->program, "--version", NULL};
+    const char *env[] = {arena_printf(arena, "PATH=%s", path == NULL ? "/usr/bin:/bin" : path),
+                         "LC_ALL=C", NULL};
+    ChildArgs args = {
+        .program =
+            directory == NULL ? question->program : path_join(arena, directory, question->program),
+        .argv = argv,
+        .env = env,
+    };
+    Child *child;
+    question->waiting =
+        child_start(shards->loop, &args, on_version, question, &child, NULL) == ERR_OK;
 }
 
 void shards_find_pg_dump(Shards *shards)
 {
-    bool waiting = false;
-    AUTO_ARENA Arena *arena = arena_new();
+    enum { PROGRAMS = 2 };
+    size_t count = shards->cluster_count * PROGRAMS;
+    VersionQuestion *questions = xcalloc(count, sizeof *questions);
     for (size_t i = 0; i < shards->cluster_count; i++) {
         ShardsCluster *cluster = &shards->clusters[i];
-        const char *directory = cluster->settings->pg_bin;
-        const char *path = getenv("PATH");
-        const char *argv[] = {"pg_dump", "--version", NULL};
-        const char *env[] = {arena_printf(arena, "PATH=%s", path == NULL ? "/usr/bin:/bin" : path),
-                             "LC_ALL=C", NULL};
-        ChildArgs args = {
-            .program = directory == NULL ? "pg_dump" : path_join(arena, directory, "pg_dump"),
-            .argv = argv,
-            .env = env,
-        };
-        Child *child;
-        cluster->finding_pg_dump =
-            child_start(shards->loop, &args, on_pg_dump, cluster, &child, NULL) == ERR_OK;
+        VersionQuestion *asked = &questions[i * PROGRAMS];
+        asked[0] = (VersionQuestion){"pg_dump", &cluster->pg_dump_version, false};
+        asked[1] = (VersionQuestion){"pg_restore", &cluster->pg_restore_version, false};
+        ask_version(shards, cluster, &asked[0]);
+        ask_version(shards, cluster, &asked[1]);
     }
+    bool waiting;
     do {
         waiting = false;
-        for (size_t i = 0; i < shards->cluster_count; i++)
-            waiting = waiting || shards->clusters[i].finding_pg_dump;
+        for (size_t i = 0; i < count; i++)
+            waiting = waiting || questions[i].waiting;
         if (waiting)
             uv_run(shards->loop, UV_RUN_ONCE);
     } while (waiting);
+    free(questions);
 }
 
 /* --- questions -------------------------------------------------------------------------------- */

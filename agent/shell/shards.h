@@ -18,7 +18,8 @@ Shards *shards_new(uv_loop_t *loop, const AgentSettings *settings, const Uuid *f
                    ShardsDone *done, void *context);
 void shards_free(Shards *shards); /* NULL-safe; no callback any more */
 
-/* Asks each cluster's pg_dump for its version; waits for it. Before the first refresh. */
+/* Asks each cluster's pg_dump and pg_restore for their versions; waits for them. Before the first
+ * refresh. */
 void shards_find_pg_dump(Shards *shards);
 /* Reads everything anew; while that is under way, once more afterwards. */
 void shards_refresh(Shards *shards);

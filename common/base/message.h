@@ -98,6 +98,14 @@ typedef enum ReportKind {
     REPORT_KIND_COUNT
 } ReportKind;
 
+/* A way to back up that an agent's configuration names. */
+typedef struct BackupCommandInfo {
+    const char *name;
+    bool can_verify;
+    bool can_restore;
+    bool can_prune;
+} BackupCommandInfo;
+
 typedef struct ClusterInfo {
     const char *name;
     uint64_t system_identifier; /* 0 while unreachable */
@@ -106,6 +114,10 @@ typedef struct ClusterInfo {
     bool reachable;
     const char *message; /* why not */
     LabelList labels;
+    uint32_t pg_restore_version;
+    BackupCommandInfo *backup_commands;
+    size_t backup_command_count;
+    bool can_encrypt; /* it has age and recipients */
 } ClusterInfo;
 
 typedef struct ShardInfo {
@@ -152,6 +164,10 @@ typedef struct BackupInfo {
     Digest sha256;
     uint64_t size_bytes;
     uint64_t duration_ms;
+    BackupMethod method;
+    bool encrypted;
+    bool verified;            /* read in full before it counted */
+    uint64_t restore_test_ms; /* how long restoring it took; 0 = it was not tried */
 } BackupInfo;
 
 typedef struct JobReport {

@@ -52,6 +52,15 @@ enum {
     LIMIT_TRUST_KEYS = 4096,
     LIMIT_MERKLE_DEPTH = 40,
 
+    /* Backups. */
+    LIMIT_BACKUP_COMPRESS = 9, /* of zlib, as pg_dump takes it */
+    LIMIT_BACKUP_JOBS = 64,
+    LIMIT_BACKUP_FILES = 100000, /* of one directory dump: a file a table */
+    LIMIT_BACKUP_ID_BYTES = 255, /* what a command calls a backup */
+    LIMIT_BACKUP_COMMANDS = 16,
+    LIMIT_BACKUPS_PER_SHARD = 4096,
+    LIMIT_MANIFEST_BYTES = 32 * 1024 * 1024,
+
     /* Wire. The transport refuses larger messages before they are read (ZMQ_MAXMSGSIZE). */
     LIMIT_COMMAND_BYTES = 1024 * 1024,
     LIMIT_REPORT_BYTES = 1024 * 1024,

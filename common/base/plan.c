@@ -19,9 +19,21 @@ const char *on_failure_name(OnFailure value)
     }
 }
 
+static const char *const method_names[BACKUP_METHOD_COUNT] = {"unspecified", "none", "dump",
+                                                              "directory", "command"};
+
 const char *backup_method_name(BackupMethod method)
 {
-    return method == BACKUP_METHOD_DUMP ? "dump" : "none";
+    return (unsigned)method < BACKUP_METHOD_COUNT ? method_names[method] : method_names[0];
+}
+
+BackupMethod backup_method_from_name(const char *name)
+{
+    for (int i = BACKUP_METHOD_NONE; i < BACKUP_METHOD_COUNT; i++) {
+        if (strcmp(method_names[i], name) == 0)
+            return (BackupMethod)i;
+    }
+    return BACKUP_METHOD_UNSPECIFIED;
 }
 
 const char *gate_kind_name(GateKind kind)

@@ -31,8 +31,14 @@ typedef enum BackupMethod {
     BACKUP_METHOD_UNSPECIFIED,
     BACKUP_METHOD_NONE,
     BACKUP_METHOD_DUMP,
+    BACKUP_METHOD_DIRECTORY, /* pg_dump, several tables at a time */
+    BACKUP_METHOD_COMMAND,   /* one that the agent's configuration names */
     BACKUP_METHOD_COUNT
 } BackupMethod;
+
+/* none, dump, directory, command */
+const char *backup_method_name(BackupMethod method);
+BackupMethod backup_method_from_name(const char *name); /* unspecified when it is none of them */
 
 typedef enum Verdict {
     VERDICT_UNSPECIFIED,
@@ -71,6 +77,10 @@ typedef struct BackupPolicy {
     uint32_t compress;
     bool verify;
     uint32_t keep;
+    const char *command; /* '' unless that is the method */
+    uint32_t jobs;       /* of a directory: tables dumped at the same time */
+    bool encrypt;        /* to the agent's age recipients */
+    bool restore_test;   /* restored into a scratch database before it counts */
 } BackupPolicy;
 
 typedef struct Policy {
@@ -216,7 +226,6 @@ typedef struct Approval {
 /* The words of files, JSON and tables. */
 const char *on_shard_failure_name(OnShardFailure value);
 const char *on_failure_name(OnFailure value);
-const char *backup_method_name(BackupMethod method);
 const char *gate_kind_name(GateKind kind);
 
 /* "cluster/database[/schema]" as shards are shown; lives in `arena`. */

@@ -12,7 +12,8 @@ _Static_assert((int)PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_ROLLBACK ==
 _Static_assert((int)PGTIDE__V1__ON_FAILURE__ON_FAILURE_ROLLBACK_ROLLOUT ==
                    (int)ON_FAILURE_ROLLBACK_ROLLOUT,
                "");
-_Static_assert((int)PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DUMP == (int)BACKUP_METHOD_DUMP, "");
+_Static_assert((int)PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_COMMAND == (int)BACKUP_METHOD_COMMAND,
+               "");
 _Static_assert((int)PGTIDE__V1__VERDICT__VERDICT_REJECTED == (int)VERDICT_REJECTED, "");
 
 static bool label_text_is_valid(const char *text, bool or_empty)
@@ -55,6 +56,38 @@ Pgtide__V1__Label **labels_encode(Arena *arena, const LabelList *labels)
     return items;
 }
 
+/* Only what can be carried out: each field belongs to a method. */
+static ErrCode backup_policy_decode(const Pgtide__V1__BackupPolicy *in, BackupPolicy *out,
+                                    Error *err)
+{
+    CHECK(proto_enum((int)in->method, BACKUP_METHOD_COUNT, "backup method", err));
+    BackupPolicy policy = {
+        .method = (BackupMethod)in->method,
+        .compress = in->compress,
+        .verify = in->verify,
+        .keep = in->keep,
+        .command = in->command,
+        .jobs = in->jobs,
+        .encrypt = in->encrypt,
+        .restore_test = in->restore_test,
+    };
+    bool is_command = policy.method == BACKUP_METHOD_COMMAND;
+    bool is_dump = policy.method == BACKUP_METHOD_DUMP;
+    bool is_directory = policy.method == BACKUP_METHOD_DIRECTORY;
+    if (is_command ? !name_is_valid(policy.command) : policy.command[0] != '\0') {
+        return err_set(err, ERR_PROTOCOL, "a backup policy whose command is not a name");
+    }
+    if (policy.compress > LIMIT_BACKUP_COMPRESS || policy.jobs > LIMIT_BACKUP_JOBS) {
+        return err_set(err, ERR_LIMIT, "backups compress by at most %d, with at most %d jobs",
+                       LIMIT_BACKUP_COMPRESS, LIMIT_BACKUP_JOBS);
+    }
+    if ((policy.encrypt && !is_dump) || (policy.restore_test && !is_dump && !is_directory)) {
+        return err_set(err, ERR_PROTOCOL, "a backup policy that its method can't keep");
+    }
+    *out = policy;
+    return ERR_OK;
+}
+
 ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
 {
     if (in == NULL || in->backup == NULL || in->concurrency == NULL) {
@@ -62,7 +95,8 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
     }
     CHECK(proto_enum((int)in->on_shard_failure, ON_SHARD_FAILURE_COUNT, "on_shard_failure", err));
     CHECK(proto_enum((int)in->on_failure, ON_FAILURE_COUNT, "on_failure", err));
-    CHECK(proto_enum((int)in->backup->method, BACKUP_METHOD_COUNT, "backup method", err));
+    BackupPolicy backup;
+    CHECK(backup_policy_decode(in->backup, &backup, err));
     if (in->lock_timeout_ms > LIMIT_LOCK_TIMEOUT_MS) {
         return err_set(err, ERR_LIMIT, "a lock timeout of %u ms, at most %d are allowed",
                        in->lock_timeout_ms, LIMIT_LOCK_TIMEOUT_MS);
@@ -73,10 +107,7 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         .budget_fleet = in->budget_fleet,
         .on_shard_failure = (OnShardFailure)in->on_shard_failure,
         .on_failure = (OnFailure)in->on_failure,
-        .backup = {.method = (BackupMethod)in->backup->method,
-                   .compress = in->backup->compress,
-                   .verify = in->backup->verify,
-                   .keep = in->backup->keep},
+        .backup = backup,
         .lock_timeout_ms = in->lock_timeout_ms,
         .lock_attempts = in->lock_attempts,
         .statement_timeout_ms = in->statement_timeout_ms,
@@ -106,6 +137,10 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->backup->compress = policy->backup.compress;
     out->backup->verify = policy->backup.verify;
     out->backup->keep = policy->backup.keep;
+    out->backup->command = proto_from_text(policy->backup.command);
+    out->backup->jobs = policy->backup.jobs;
+    out->backup->encrypt = policy->backup.encrypt;
+    out->backup->restore_test = policy->backup.restore_test;
     out->lock_timeout_ms = policy->lock_timeout_ms;
     out->lock_attempts = policy->lock_attempts;
     out->statement_timeout_ms = policy->statement_timeout_ms;

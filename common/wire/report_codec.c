@@ -1,3 +1,4 @@
+#include "backup_codec.h"
 #include "codec_common.h"
 #include "message_codec.h"
 
@@ -18,6 +19,23 @@ enum {
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
+static ErrCode commands_decode(Arena *arena, const Pgtide__V1__ClusterInfo *in, ClusterInfo *out,
+                               Error *err)
+{
+    CHECK(proto_count(in->n_backup_commands, LIMIT_BACKUP_COMMANDS, "backup commands", err));
+    out->backup_commands = ARENA_ARRAY(arena, BackupCommandInfo, in->n_backup_commands + 1);
+    out->backup_command_count = in->n_backup_commands;
+    for (size_t i = 0; i < in->n_backup_commands; i++) {
+        const Pgtide__V1__BackupCommandInfo *command = in->backup_commands[i];
+        BackupCommandInfo *item = &out->backup_commands[i];
+        CHECK(proto_name(command->name, "backup command", &item->name, err));
+        item->can_verify = command->can_verify != 0;
+        item->can_restore = command->can_restore != 0;
+        item->can_prune = command->can_prune != 0;
+    }
+    return ERR_OK;
+}
+
 static ErrCode clusters_decode(Arena *arena, Pgtide__V1__ClusterInfo *const *items, size_t count,
                                ClusterInfo **ret_clusters, Error *err)
 {
@@ -29,6 +47,9 @@ static ErrCode clusters_decode(Arena *arena, Pgtide__V1__ClusterInfo *const *ite
         clusters[i].system_identifier = in->system_identifier;
         clusters[i].server_version = in->server_version;
         clusters[i].pg_dump_version = in->pg_dump_version;
+        clusters[i].pg_restore_version = in->pg_restore_version;
+        clusters[i].can_encrypt = in->can_encrypt != 0;
+        CHECK(commands_decode(arena, in, &clusters[i], err));
         clusters[i].reachable = in->reachable != 0;
         CHECK(proto_text(in->message, "cluster message", &clusters[i].message, err));
         CHECK(labels_decode(arena, in->labels, in->n_labels, &clusters[i].labels, err));
@@ -75,12 +96,17 @@ static ErrCode inventory_decode(Arena *arena, const Pgtide__V1__Inventory *in, I
     return ERR_OK;
 }
 
-static ErrCode backup_decode(const Pgtide__V1__BackupInfo *in, BackupInfo *out, Error *err)
+ErrCode backup_decode(const Pgtide__V1__BackupInfo *in, BackupInfo *out, Error *err)
 {
     CHECK(proto_text(in->path, "backup path", &out->path, err));
     CHECK(proto_digest(&in->sha256, "backup digest", &out->sha256, err));
     out->size_bytes = in->size_bytes;
     out->duration_ms = in->duration_ms;
+    CHECK(proto_enum((int)in->method, BACKUP_METHOD_COUNT, "backup method", err));
+    out->method = (BackupMethod)in->method;
+    out->encrypted = in->encrypted != 0;
+    out->verified = in->verified != 0;
+    out->restore_test_ms = in->restore_test_ms;
     return ERR_OK;
 }
 
@@ -221,6 +247,22 @@ ErrCode report_decode(Arena *arena, const void *bytes, size_t length, Report *ou
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
+static Pgtide__V1__BackupCommandInfo **commands_encode(Arena *arena, const ClusterInfo *cluster)
+{
+    size_t count = cluster->backup_command_count;
+    Pgtide__V1__BackupCommandInfo **items =
+        ARENA_ARRAY(arena, Pgtide__V1__BackupCommandInfo *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        items[i] = ARENA_NEW(arena, Pgtide__V1__BackupCommandInfo);
+        pgtide__v1__backup_command_info__init(items[i]);
+        items[i]->name = proto_from_text(cluster->backup_commands[i].name);
+        items[i]->can_verify = cluster->backup_commands[i].can_verify;
+        items[i]->can_restore = cluster->backup_commands[i].can_restore;
+        items[i]->can_prune = cluster->backup_commands[i].can_prune;
+    }
+    return items;
+}
+
 static Pgtide__V1__ClusterInfo **clusters_encode(Arena *arena, const ClusterInfo *clusters,
                                                  size_t count)
 {
@@ -232,6 +274,10 @@ static Pgtide__V1__ClusterInfo **clusters_encode(Arena *arena, const ClusterInfo
         out->system_identifier = clusters[i].system_identifier;
         out->server_version = clusters[i].server_version;
         out->pg_dump_version = clusters[i].pg_dump_version;
+        out->n_backup_commands = clusters[i].backup_command_count;
+        out->backup_commands = commands_encode(arena, &clusters[i]);
+        out->can_encrypt = clusters[i].can_encrypt;
+        out->pg_restore_version = clusters[i].pg_restore_version;
         out->reachable = clusters[i].reachable;
         out->message = proto_from_text(clusters[i].message);
         out->n_labels = clusters[i].labels.count;
@@ -282,7 +328,7 @@ static Pgtide__V1__Inventory *inventory_encode(Arena *arena, const Inventory *in
     return out;
 }
 
-static Pgtide__V1__BackupInfo *backup_encode(Arena *arena, const BackupInfo *backup)
+Pgtide__V1__BackupInfo *backup_encode(Arena *arena, const BackupInfo *backup)
 {
     Pgtide__V1__BackupInfo *out = ARENA_NEW(arena, Pgtide__V1__BackupInfo);
     pgtide__v1__backup_info__init(out);
@@ -290,6 +336,10 @@ static Pgtide__V1__BackupInfo *backup_encode(Arena *arena, const BackupInfo *bac
     out->sha256 = proto_from_digest(&backup->sha256);
     out->size_bytes = backup->size_bytes;
     out->duration_ms = backup->duration_ms;
+    out->method = (Pgtide__V1__BackupMethod)backup->method;
+    out->encrypted = backup->encrypted;
+    out->verified = backup->verified;
+    out->restore_test_ms = backup->restore_test_ms;
     return out;
 }
 

@@ -139,6 +139,16 @@ static LabelList copy_labels(Arena *arena, const LabelList *base, const LabelLis
     return out;
 }
 
+static void copy_commands(Arena *arena, const ClusterInfo *from, ClusterInfo *to)
+{
+    size_t count = from->backup_command_count;
+    to->backup_commands = ARENA_ARRAY(arena, BackupCommandInfo, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        to->backup_commands[i] = from->backup_commands[i];
+        to->backup_commands[i].name = arena_strdup(arena, from->backup_commands[i].name);
+    }
+}
+
 static void copy_clusters(Listing *listing, const char *agent, const Inventory *part)
 {
     Arena *arena = listing->arena;
@@ -157,6 +167,7 @@ static void copy_clusters(Listing *listing, const char *agent, const Inventory *
         cluster->info.name = arena_strdup(arena, part->clusters[i].name);
         cluster->info.message = arena_strdup(arena, part->clusters[i].message);
         cluster->info.labels = copy_labels(arena, &(LabelList){NULL, 0}, &part->clusters[i].labels);
+        copy_commands(arena, &part->clusters[i], &cluster->info);
     }
 }
 

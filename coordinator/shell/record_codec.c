@@ -1,5 +1,6 @@
 #include "record_codec.h"
 
+#include "backup_codec.h"
 #include "codec_common.h"
 #include "named_limits.h"
 
@@ -112,12 +113,7 @@ static Pgtide__V1__RolloutShardRecord *shard_encode(Arena *arena, const RolloutS
     out->n_rows = shard->rows.count;
     out->rows = texts_encode(&shard->rows);
     if (shard->has_backup) {
-        out->backup = ARENA_NEW(arena, Pgtide__V1__BackupInfo);
-        pgtide__v1__backup_info__init(out->backup);
-        out->backup->path = proto_from_text(shard->backup.path);
-        out->backup->sha256 = proto_from_digest(&shard->backup.sha256);
-        out->backup->size_bytes = shard->backup.size_bytes;
-        out->backup->duration_ms = shard->backup.duration_ms;
+        out->backup = backup_encode(arena, &shard->backup);
     }
     return out;
 }
@@ -200,10 +196,7 @@ static ErrCode shard_decode(Arena *arena, const Pgtide__V1__RolloutShardRecord *
         strlist_add(arena, &out->rows, in->rows[i]);
     if (in->backup == NULL)
         return ERR_OK;
-    out->backup.path = in->backup->path;
-    out->backup.size_bytes = in->backup->size_bytes;
-    out->backup.duration_ms = in->backup->duration_ms;
-    return proto_digest(&in->backup->sha256, "backup digest", &out->backup.sha256, err);
+    return backup_decode(in->backup, &out->backup, err);
 }
 
 ErrCode rollout_record_decode(Arena *arena, ByteSpan payload, Uuid *ret_rollout_id,

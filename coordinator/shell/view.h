@@ -54,8 +54,9 @@
  * VIEW_KIND_ROLLOUT: the SUMMARY's keys, and
  *    "policy":{"concurrency":{"fleet","host","cluster","database"},"budget_fleet":1,
  *      "on_shard_failure":"stay|rollback","on_failure":"pause|rollback-wave|rollback-rollout",
- *      "backup":{"method":"none|dump","compress":1,"verify":true,"keep":3},"lock_timeout_ms":500,
- *      "lock_attempts":30,"statement_timeout_ms":0,"approvals":1,"rollback_until_ms":86400000},
+ *      "backup":{"method":"none|dump|directory|command","compress":1,"verify":true,"keep":3,
+ *        "command":NAME|null,"jobs":2,"encrypt":false,"restore_test":false},
+ *      "lock_timeout_ms":500,"lock_attempts":30,"statement_timeout_ms":0,"approvals":1,"rollback_until_ms":86400000},
  *    "worst_case":5,                                                budget and jobs in flight
  *    "waves":[{"number":1,"name":"canary","state":"waiting|open|baking|done","shards":1,
  *      "bake_ms":0,"bake_left_ms":0,"budget":0,"failures":0,"rolled_back":0,"in_flight":0,
@@ -68,7 +69,8 @@
  *      "rolled_back":false,"overdue":false,"steps_done":8,"steps_total":8,"revision":TEXT,
  *      "outcome":WORD|null,"rows":[...],"rows_before":[...],"rows_after":[...],"code":TEXT,
  *      "sqlstate":TEXT,"message":TEXT,"duration_ms":12,
- *      "backup":{"path","sha256","size_bytes","duration_ms"}|null},...]
+ *      "backup":{"path","sha256","size_bytes","duration_ms","method":WORD,"encrypted":false,
+ *        "verified":true,"restore_test_ms":0}|null},...]
  *   `phase` is null while no job is at work, `rows` are as the agent last read them.
  *
  * Answers to other requests

@@ -149,6 +149,11 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
     json_field_uint(json, "compress", policy->backup.compress);
     json_field_bool(json, "verify", policy->backup.verify);
     json_field_uint(json, "keep", policy->backup.keep);
+    json_field_string(json, "command",
+                      policy->backup.command[0] == '\0' ? NULL : policy->backup.command);
+    json_field_uint(json, "jobs", policy->backup.jobs);
+    json_field_bool(json, "encrypt", policy->backup.encrypt);
+    json_field_bool(json, "restore_test", policy->backup.restore_test);
     json_object_end(json);
     json_field_uint(json, "lock_timeout_ms", policy->lock_timeout_ms);
     json_field_uint(json, "lock_attempts", policy->lock_attempts);
@@ -223,6 +228,10 @@ static void write_backup(const BackupInfo *backup, JsonWriter *json)
     write_digest(json, "sha256", &backup->sha256);
     json_field_uint(json, "size_bytes", backup->size_bytes);
     json_field_uint(json, "duration_ms", backup->duration_ms);
+    json_field_string(json, "method", backup_method_name(backup->method));
+    json_field_bool(json, "encrypted", backup->encrypted);
+    json_field_bool(json, "verified", backup->verified);
+    json_field_uint(json, "restore_test_ms", backup->restore_test_ms);
     json_object_end(json);
 }
 

@@ -77,7 +77,7 @@ static void write_reports(void)
                      .outcome = OUTCOME_SUCCEEDED,
                      .revision = "001_a",
                      .has_backup = true,
-                     .backup = {"a.dump", {{1}}, 1, 1}};
+                     .backup = {"a.dump", {{1}}, 1, 1, BACKUP_METHOD_DUMP, true, true, 1}};
     strlist_add(arena, &job.rows, "001_a");
     strlist_add(arena, &shard.rows, "001_a");
     Report report = {.fleet_id = {{1}},

@@ -4,6 +4,7 @@
  */
 #include "backup.h"
 
+#include "backup_place.h"
 #include "digest.h"
 #include "file.h"
 
@@ -28,6 +29,8 @@ typedef struct Fixture {
     const char *bin;
     const char *backups;
     ClusterSettings cluster;
+    DatabaseFacts facts;
+    BackupRoom room;
     BackupArgs args;
     uv_loop_t loop;
     bool done;
@@ -64,6 +67,18 @@ static int setup(void **state)
     write_program(f, "pg_restore", "for a in \"$@\"; do last=$a; done; test -s \"$last\"");
     f->cluster = (ClusterSettings){
         .name = "main", .host = "/sockets", .port = 5433, .user = "tide", .pg_bin = f->bin};
+    f->facts = (DatabaseFacts){.system_identifier = 7,
+                               .database_oid = 8,
+                               .server_version = 150010,
+                               .owner = "tide",
+                               .schema_owner = "",
+                               .encoding = "UTF8",
+                               .locale_provider = "c",
+                               .collate = "C.UTF-8",
+                               .ctype = "C.UTF-8",
+                               .locale = "",
+                               .icu_rules = "",
+                               .tablespace = "pg_default"};
     f->args = (BackupArgs){
         .directory = f->backups,
         .cluster = &f->cluster,
@@ -71,8 +86,12 @@ static int setup(void **state)
         .schema = "",
         .shard = {{0xaa}},
         .operation = {{0xbb}},
-        .server_version = 150010,
+        .facts = &f->facts,
+        .room = &f->room,
+        .system_identifier = 7,
+        .database_oid = 8,
         .pg_dump_version = 150012,
+        .pg_restore_version = 150012,
         .policy = {.method = BACKUP_METHOD_DUMP, .compress = 1, .verify = true, .keep = 2},
     };
     strlist_add(f->arena, &f->args.rows, "r1");
@@ -270,16 +289,29 @@ static void an_older_pg_dump_is_not_tried(void **state)
 {
     Fixture *f = *state;
     f->args.pg_dump_version = 140009;
-    refuses(f, "older than the server");
+    refuses(f, "pg_dump 14 is older than the server");
+    f->args.pg_dump_version = 150012;
+    f->args.pg_restore_version = 140009;
+    refuses(f, "pg_restore 14 is older than the server");
     assert_false(file_exists(path_join(f->arena, f->bin, "arguments")));
 }
 
 static void too_little_space_is_seen_before(void **state)
 {
     Fixture *f = *state;
-    f->args.database_bytes = UINT64_MAX / 2;
+    f->facts.size_bytes = UINT64_MAX / 2;
+    refuses(f, "free for backups");
+    f->facts.size_bytes = 0;
+    f->args.reserve_bytes = UINT64_MAX / 2;
+    refuses(f, "free for backups");
+    f->args.reserve_bytes = 0;
+    f->room.claimed_bytes = UINT64_MAX / 2; /* by others, which are under way */
     refuses(f, "free for backups");
     assert_false(file_exists(path_join(f->arena, f->bin, "arguments")));
+    f->room.claimed_bytes = 0;
+    run_backup(f);
+    assert_false(f->failed);
+    assert_int_equal(f->room.claimed_bytes, 0);
 }
 
 static size_t count_dumps(Fixture *f)
@@ -301,14 +333,67 @@ static void only_the_newest_are_kept(void **state)
         f->args.operation = (OperationId){{i}};
         run_backup(f);
         assert_true(file_exists(dump_path(f, ".dump")));
-        struct timespec times[] = {{i, 0}, {i, 0}}; /* as if days had passed */
-        assert_int_equal(utimensat(AT_FDCWD, dump_path(f, ".dump"), times, 0), 0);
     }
     assert_int_equal(count_dumps(f), 2);
     f->args.policy.keep = 0; /* keep all */
     f->args.operation = (OperationId){{7}};
     run_backup(f);
     assert_int_equal(count_dumps(f), 3);
+}
+
+static void what_a_rollback_may_need_is_kept(void **state)
+{
+    Fixture *f = *state;
+    f->args.rollback_until_ms = 3600000;
+    for (uint8_t i = 1; i < 6; i++) {
+        f->args.operation = (OperationId){{i}};
+        run_backup(f);
+    }
+    assert_int_equal(count_dumps(f), 5);
+}
+
+static void another_database_than_the_plans_is_not_dumped(void **state)
+{
+    Fixture *f = *state;
+    f->facts.database_oid = 9;
+    refuses(f, "not the one that the plan names");
+    assert_false(file_exists(path_join(f->arena, f->bin, "arguments")));
+}
+
+/* pg_dump -Fd writes a file a table and a list of them. */
+static void a_directory_is_hashed_file_by_file(void **state)
+{
+    Fixture *f = *state;
+    f->args.policy.method = BACKUP_METHOD_DIRECTORY;
+    f->args.policy.jobs = 3;
+    write_program(f, "pg_dump",
+                  FIND_FILE "printf '%s\n' \"$@\" >\"$(dirname \"$0\")/arguments\"\n"
+                            "printf two >\"$file/toc.dat\"; printf one >\"$file/1.dat\"");
+    write_program(f, "pg_restore", "for a in \"$@\"; do last=$a; done; test -d \"$last\"");
+    run_backup(f);
+    assert_false(f->failed);
+    assert_true(has_line(f, "arguments", "--format=directory"));
+    assert_true(has_line(f, "arguments", "--jobs=3"));
+    Manifest manifest;
+    assert_int_equal(manifest_find(f->arena, f->backups, &f->args.shard, &f->args.operation,
+                                   &manifest, &f->error),
+                     ERR_OK);
+    assert_int_equal(manifest.file_count, 2);
+    assert_string_equal(manifest.files[0].name, "1.dat");
+    assert_int_equal(manifest.size_bytes, 6);
+    Digest one = sha256_bytes("one", 3);
+    assert_true(digest_equal(&manifest.files[0].sha256, &one));
+    Digest all = manifest_files_digest(manifest.files, 2);
+    assert_true(digest_equal(&all, &manifest.sha256));
+    assert_true(digest_equal(&all, &f->info.sha256));
+    assert_false(file_exists(dump_path(f, ".dir.partial")));
+    assert_int_equal(backup_compare(f->backups, &manifest, &f->error), ERR_OK);
+    char *file = path_join(f->arena, dump_path(f, ".dir"), "1.dat");
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(backup_compare(f->backups, &manifest, &f->error), ERR_BACKUP);
+    backup_remove(f->backups, &manifest);
+    assert_false(file_exists(dump_path(f, ".dir")));
+    assert_false(file_exists(dump_path(f, ".manifest")));
 }
 
 static void an_abandoned_backup_is_removed(void **state)
@@ -365,6 +450,9 @@ int main(void)
         T(an_older_pg_dump_is_not_tried),
         T(too_little_space_is_seen_before),
         T(only_the_newest_are_kept),
+        T(what_a_rollback_may_need_is_kept),
+        T(another_database_than_the_plans_is_not_dumped),
+        T(a_directory_is_hashed_file_by_file),
         T(an_abandoned_backup_is_removed),
         T(a_backup_abandoned_at_once_starts_nothing),
         T(half_written_ones_are_removed_at_the_start),

@@ -156,7 +156,11 @@ static void closing_forgets_only_that_job(void **state)
 static void backups_are_known_by_plan_and_shard(void **state)
 {
     Fixture *f = *state;
-    BackupInfo info = {.path = "a/b.dump", .sha256 = {{8}}, .size_bytes = 99, .duration_ms = 3};
+    BackupInfo info = {.path = "a/b.dump",
+                       .sha256 = {{8}},
+                       .size_bytes = 99,
+                       .duration_ms = 3,
+                       .method = BACKUP_METHOD_DUMP};
     assert_int_equal(ledger_backup_taken(f->ledger, &plan, &shard, &info, on_done, f, NULL),
                      ERR_OK);
     wait_told(f, 1);

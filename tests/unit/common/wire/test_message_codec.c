@@ -233,7 +233,7 @@ static JobReport make_job(Arena *arena)
                      .message = "relation \"x\" does not exist",
                      .hint = "Look.",
                      .has_backup = true,
-                     .backup = {"a/b.dump", {{6}}, 7, 8},
+                     .backup = {"a/b.dump", {{6}}, 7, 8, BACKUP_METHOD_DUMP, true, true, 9},
                      .duration_ms = 9,
                      .line = 10};
     strlist_add(arena, &job.rows, "b-alembic");
@@ -284,6 +284,9 @@ static void job_report_comes_back(void **state)
     assert_true(digest_equal(&job->backup.sha256, &jobs[0].backup.sha256));
     assert_int_equal(job->backup.size_bytes, 7);
     assert_int_equal(job->backup.duration_ms, 8);
+    assert_int_equal(job->backup.method, BACKUP_METHOD_DUMP);
+    assert_true(job->backup.encrypted && job->backup.verified);
+    assert_int_equal(job->backup.restore_test_ms, 9);
     assert_int_equal(job->duration_ms, 9);
     assert_int_equal(job->line, 10);
     assert_false(out.jobs.items[1].has_backup);
@@ -297,7 +300,18 @@ static void inventory_comes_back(void **state)
     Report in = make_report(REPORT_INVENTORY);
     Report out;
     Label labels[] = {{"tier", "pro"}};
-    ClusterInfo cluster = {"main", UINT64_MAX, 150005, 150006, true, "fine", {labels, 1}};
+    BackupCommandInfo commands[] = {{"barman", true, false, true}};
+    ClusterInfo cluster = {.name = "main",
+                           .system_identifier = UINT64_MAX,
+                           .server_version = 150005,
+                           .pg_dump_version = 150006,
+                           .reachable = true,
+                           .message = "fine",
+                           .labels = {labels, 1},
+                           .pg_restore_version = 150007,
+                           .backup_commands = commands,
+                           .backup_command_count = 1,
+                           .can_encrypt = true};
     ShardInfo shard = {.uuid = {{1}},
                        .cluster = "main",
                        .database = "tenant",
@@ -323,6 +337,12 @@ static void inventory_comes_back(void **state)
     assert_true(c->system_identifier == UINT64_MAX);
     assert_int_equal(c->server_version, 150005);
     assert_int_equal(c->pg_dump_version, 150006);
+    assert_int_equal(c->pg_restore_version, 150007);
+    assert_int_equal(c->backup_command_count, 1);
+    assert_string_equal(c->backup_commands[0].name, "barman");
+    assert_true(c->backup_commands[0].can_verify && c->backup_commands[0].can_prune);
+    assert_false(c->backup_commands[0].can_restore);
+    assert_true(c->can_encrypt);
     assert_true(c->reachable);
     assert_string_equal(c->message, "fine");
     assert_string_equal(c->labels.items[0].value, "pro");

@@ -29,7 +29,7 @@ static PlanHeader make_header(Arena *arena)
                    .budget_fleet = 7,
                    .on_shard_failure = ON_SHARD_FAILURE_STAY,
                    .on_failure = ON_FAILURE_ROLLBACK_WAVE,
-                   .backup = {BACKUP_METHOD_DUMP, 1, true, 3},
+                   .backup = {BACKUP_METHOD_DUMP, 1, true, 3, "", 2, true, true},
                    .lock_timeout_ms = 500,
                    .lock_attempts = 30,
                    .statement_timeout_ms = 60000,
@@ -252,6 +252,11 @@ static void wrong_headers_are_refused(void **state)
     REFUSED_HEADER(ERR_PROTOCOL, header.policy.on_failure = ON_FAILURE_UNSPECIFIED);
     REFUSED_HEADER(ERR_PROTOCOL, header.policy.on_shard_failure = ON_SHARD_FAILURE_COUNT);
     REFUSED_HEADER(ERR_PROTOCOL, header.policy.backup.method = BACKUP_METHOD_UNSPECIFIED);
+    REFUSED_HEADER(ERR_PROTOCOL, header.policy.backup.method = BACKUP_METHOD_COMMAND);
+    REFUSED_HEADER(ERR_PROTOCOL, header.policy.backup.method = BACKUP_METHOD_DIRECTORY);
+    REFUSED_HEADER(ERR_PROTOCOL, header.policy.backup.command = "x");
+    REFUSED_HEADER(ERR_LIMIT, header.policy.backup.compress = LIMIT_BACKUP_COMPRESS + 1);
+    REFUSED_HEADER(ERR_LIMIT, header.policy.backup.jobs = LIMIT_BACKUP_JOBS + 1);
     REFUSED_HEADER(ERR_LIMIT, header.policy.lock_timeout_ms = LIMIT_LOCK_TIMEOUT_MS + 1);
     char *long_text = arena_alloc(arena, LIMIT_TEXT_BYTES + 2);
     memset(long_text, 'x', LIMIT_TEXT_BYTES + 1);

@@ -31,7 +31,8 @@ static void a_full_record_comes_back(void **state)
          .sqlstate = "42P01",
          .message = "relation \"users\" does not exist",
          .has_backup = true,
-         .backup = {"a/b.dump", {{9, 8, 7}}, 1234567890123, 42},
+         .backup =
+             {"a/b.dump", {{9, 8, 7}}, 1234567890123, 42, BACKUP_METHOD_DIRECTORY, true, true, 43},
          .duration_ms = 99},
         {.index = 8},
     };
@@ -73,6 +74,9 @@ static void a_full_record_comes_back(void **state)
     assert_true(digest_equal(&first->backup.sha256, &shards[0].backup.sha256));
     assert_int_equal(first->backup.size_bytes, 1234567890123);
     assert_int_equal(first->backup.duration_ms, 42);
+    assert_int_equal(first->backup.method, BACKUP_METHOD_DIRECTORY);
+    assert_true(first->backup.encrypted && first->backup.verified);
+    assert_int_equal(first->backup.restore_test_ms, 43);
     assert_int_equal(first->duration_ms, 99);
     assert_true(strlist_equal(&first->rows, &shards[0].rows));
     /* NULL texts are the same as ''. */

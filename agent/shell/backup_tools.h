@@ -1,0 +1,33 @@
+/*
+ * pg_dump, pg_restore and age as child processes: where they are, what they are told, what they
+ * said.
+ */
+#pragma once
+
+#include "child.h"
+#include "settings.h"
+
+enum { TOOL_ARGUMENTS_MAX = 24 };
+
+/* A command line being made; `items[0]` is the program's name. */
+typedef struct ToolArgs {
+    Arena *arena;
+    const char *items[TOOL_ARGUMENTS_MAX];
+    size_t count;
+} ToolArgs;
+
+ToolArgs tool_args(Arena *arena, const char *name);
+void tool_arg(ToolArgs *args, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The program of the cluster's pg-bin, or the name alone: then it is looked up in PATH. */
+const char *tool_program(Arena *arena, const ClusterSettings *cluster, const char *name);
+/* For clients of this database: no secret, the password file is named, not read. With room for
+ * `more` further entries before the NULL. */
+const char **tool_environment(Arena *arena, const ClusterSettings *cluster, const char *database,
+                              size_t more);
+void tool_environment_add(Arena *arena, const char **env, const char *name, const char *value);
+/* As a pattern of pg_dump that means only this name. */
+const char *tool_pattern(Arena *arena, const char *name);
+
+/* ERR_OK when it ended with status 0, else ERR_BACKUP: how it ended, and its last words. */
+ErrCode tool_result(const char *name, const ChildResult *result, Error *err) MUST_CHECK;
