@@ -8,6 +8,7 @@
 #include "named_limits.h"
 #include "orders.h"
 #include "safe_shards.h"
+#include "tasks.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct Agent {
     Jobs *jobs;
     Orders *orders;
     SafeShards *safe;
+    Tasks *tasks;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -113,6 +115,14 @@ static void send_job_report(void *context, const JobReport *report)
     bus_report_job(agent->bus, report);
 }
 
+static void send_task_done(void *context, const TaskDone *done)
+{
+    Agent *agent = context;
+    Report report = {.kind = REPORT_TASK_DONE, .task_done = *done};
+    if (bus_send(agent->bus, &report, NULL) != ERR_OK)
+        log_event(LOG_DEBUG, "task.not-told", NULL); /* it is asked again */
+}
+
 static void ask_for_blob(void *context, const BlobFetch *fetch)
 {
     Agent *agent = context;
@@ -173,6 +183,10 @@ static void on_command(void *context, const Command *command)
         if (jobs_running(agent->jobs) == 0)
             (void)jobs_take_ended(agent->jobs); /* seen by this very scan */
         shards_refresh(agent->shards);
+        break;
+    case COMMAND_TASK:
+        if (agent->stop_signal == 0)
+            tasks_take(agent->tasks, command->task.request, clock_unix_ms());
         break;
     case COMMAND_UNSPECIFIED:
     case COMMAND_HEARTBEAT:
@@ -271,6 +285,7 @@ static void reload_trust(Agent *agent)
     bus_set_trust(agent->bus, trust);
     orders_set_trust(agent->orders, trust);
     safe_shards_set_trust(agent->safe, trust);
+    tasks_set_trust(agent->tasks, trust);
     log_event(LOG_INFO, "trust.reloaded", "version", LOG_UINT(trust_version(trust)), NULL);
 }
 
@@ -390,6 +405,7 @@ static void open_parts(Agent *agent)
                              .jobs = agent->jobs,
                              .approvals_min = (size_t)agent->settings->approvals_min};
     agent->orders = orders_new(&orders);
+    agent->tasks = tasks_new(agent->trust, send_task_done, agent);
     agent->safe =
         safe_shards_new(&agent->loop, agent->settings, fleet, agent->shards, agent->trust);
 }
@@ -464,6 +480,7 @@ void agent_free(Agent *agent)
     jobs_free(agent->jobs);
     orders_free(agent->orders);
     safe_shards_free(agent->safe);
+    tasks_free(agent->tasks);
     fetch_free(agent->fetch);
     shards_free(agent->shards);
     ledger_close(agent->ledger);

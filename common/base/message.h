@@ -28,6 +28,7 @@ typedef enum CommandKind {
     COMMAND_STOP,
     COMMAND_CHUNK,
     COMMAND_REFRESH,
+    COMMAND_TASK,
     COMMAND_KIND_COUNT
 } CommandKind;
 
@@ -68,6 +69,11 @@ typedef struct BlobChunk {
     ByteSpan bytes;
 } BlobChunk;
 
+/* An operator's own request, passed on as it was signed. */
+typedef struct OperatorTask {
+    ByteSpan request; /* the envelope */
+} OperatorTask;
+
 typedef struct Command {
     Uuid fleet_id;
     const char *agent;
@@ -82,6 +88,7 @@ typedef struct Command {
         RunShards run;
         StopRollout stop;
         BlobChunk chunk;
+        OperatorTask task;
     };
 } Command;
 
@@ -95,6 +102,7 @@ typedef enum ReportKind {
     REPORT_JOBS,
     REPORT_FETCH,
     REPORT_REFUSAL,
+    REPORT_TASK_DONE,
     REPORT_KIND_COUNT
 } ReportKind;
 
@@ -210,6 +218,16 @@ typedef struct Refusal {
     const char *message;
 } Refusal;
 
+/* The end of an operator's task. */
+typedef struct TaskDone {
+    Uuid request_id;
+    const char *json; /* one object; '' after an error */
+    const char *code; /* '' = done */
+    const char *message;
+    const char *detail;
+    const char *hint;
+} TaskDone;
+
 typedef struct Report {
     Uuid fleet_id;
     const char *agent;
@@ -226,5 +244,6 @@ typedef struct Report {
         JobReports jobs;
         BlobFetch fetch;
         Refusal refusal;
+        TaskDone task_done;
     };
 } Report;

@@ -72,6 +72,10 @@ enum {
     LIMIT_SHARDS_PER_INVENTORY = 500,
     LIMIT_SHARDS_PER_AGENT = 200000,
     LIMIT_SHARDS_PER_REQUEST = 1000,
+    LIMIT_TASK_REQUEST_BYTES = 256 * 1024, /* an operator's request that is passed on to agents */
+    LIMIT_TASK_RESULT_BYTES = 768 * 1024,  /* an agent's answer to it */
+    LIMIT_TASKS = 64,                      /* under way, on an agent and on a coordinator */
+    LIMIT_TASK_MS = 30 * 60 * 1000,
     LIMIT_TEXT_BYTES = 4096,
     LIMIT_ROWS = 256,
     LIMIT_STEPS = 100000,

@@ -83,6 +83,16 @@ static ErrCode stop_decode(const Pgtide__V1__StopRollout *in, StopRollout *out, 
     return proto_text(in->reason, "reason", &out->reason, err);
 }
 
+static ErrCode task_decode(const Pgtide__V1__OperatorTask *in, OperatorTask *out, Error *err)
+{
+    CHECK(proto_count(in->request.len, LIMIT_TASK_REQUEST_BYTES, "bytes in a task", err));
+    if (in->request.len == 0) {
+        return err_set(err, ERR_PROTOCOL, "a task without an operator's request");
+    }
+    out->request = span_decode(&in->request);
+    return ERR_OK;
+}
+
 static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, Command *out,
                                    Error *err)
 {
@@ -105,6 +115,9 @@ static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, 
     case PGTIDE__V1__COMMAND__BODY_REFRESH:
         out->kind = COMMAND_REFRESH;
         return ERR_OK;
+    case PGTIDE__V1__COMMAND__BODY_TASK:
+        out->kind = COMMAND_TASK;
+        return task_decode(in->task, &out->task, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a command without a body this version knows");
     }
@@ -236,6 +249,12 @@ static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide_
         out->body_case = PGTIDE__V1__COMMAND__BODY_REFRESH;
         out->refresh = ARENA_NEW(arena, Pgtide__V1__RefreshInventory);
         pgtide__v1__refresh_inventory__init(out->refresh);
+        return ERR_OK;
+    case COMMAND_TASK:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_TASK;
+        out->task = ARENA_NEW(arena, Pgtide__V1__OperatorTask);
+        pgtide__v1__operator_task__init(out->task);
+        out->task->request = proto_bytes(command->task.request.bytes, command->task.request.length);
         return ERR_OK;
     default:
         return err_set(err, ERR_INTERNAL, "a command of no kind");

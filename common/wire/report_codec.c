@@ -192,6 +192,21 @@ static ErrCode refusal_decode(const Pgtide__V1__Refusal *in, Refusal *out, Error
     return proto_text(in->message, "message", &out->message, err);
 }
 
+static ErrCode task_done_decode(const Pgtide__V1__TaskDone *in, TaskDone *out, Error *err)
+{
+    CHECK(proto_uuid(&in->request_id, "request id", &out->request_id, err));
+    CHECK(proto_count(strlen(in->json), LIMIT_TASK_RESULT_BYTES, "bytes in a result", err));
+    out->json = in->json;
+    CHECK(proto_text(in->code, "error code", &out->code, err));
+    CHECK(proto_text(in->message, "message", &out->message, err));
+    CHECK(proto_text(in->detail, "detail", &out->detail, err));
+    CHECK(proto_text(in->hint, "hint", &out->hint, err));
+    if ((out->json[0] == '\0') == (out->code[0] == '\0')) {
+        return err_set(err, ERR_PROTOCOL, "a task ends with a result or with an error");
+    }
+    return ERR_OK;
+}
+
 static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Report *out,
                                   Error *err)
 {
@@ -216,6 +231,9 @@ static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Re
     case PGTIDE__V1__REPORT__BODY_REFUSAL:
         out->kind = REPORT_REFUSAL;
         return refusal_decode(in->refusal, &out->refusal, err);
+    case PGTIDE__V1__REPORT__BODY_TASK_DONE:
+        out->kind = REPORT_TASK_DONE;
+        return task_done_decode(in->task_done, &out->task_done, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a report without a body this version knows");
     }
@@ -416,6 +434,19 @@ static void small_body_encode(Arena *arena, const Report *report, Pgtide__V1__Re
     }
 }
 
+static Pgtide__V1__TaskDone *task_done_encode(Arena *arena, const TaskDone *done)
+{
+    Pgtide__V1__TaskDone *out = ARENA_NEW(arena, Pgtide__V1__TaskDone);
+    pgtide__v1__task_done__init(out);
+    out->request_id = proto_from_uuid(&done->request_id);
+    out->json = proto_from_text(done->json);
+    out->code = proto_from_text(done->code);
+    out->message = proto_from_text(done->message);
+    out->detail = proto_from_text(done->detail);
+    out->hint = proto_from_text(done->hint);
+    return out;
+}
+
 static ErrCode report_body_encode(Arena *arena, const Report *report, Pgtide__V1__Report *out,
                                   Error *err)
 {
@@ -436,6 +467,10 @@ static ErrCode report_body_encode(Arena *arena, const Report *report, Pgtide__V1
     case REPORT_FETCH:
     case REPORT_REFUSAL:
         small_body_encode(arena, report, out);
+        return ERR_OK;
+    case REPORT_TASK_DONE:
+        out->body_case = PGTIDE__V1__REPORT__BODY_TASK_DONE;
+        out->task_done = task_done_encode(arena, &report->task_done);
         return ERR_OK;
     default:
         return err_set(err, ERR_INTERNAL, "a report of no kind");

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "message_codec.h"
 #include "named_limits.h"
+#include "relay.h"
 #include "zap.h"
 
 #include <stdlib.h>
@@ -371,6 +372,9 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report)
         log_event(LOG_WARN, "agent.refused_command", "agent", agent->key.name, "sequence",
                   LOG_UINT(report->refusal.sequence), "code", report->refusal.code, "message",
                   report->refusal.message, NULL);
+        break;
+    case REPORT_TASK_DONE:
+        relay_take(bus->coordinator->relay, agent->key.name, &report->task_done);
         break;
     case REPORT_HELLO:
     case REPORT_UNSPECIFIED:

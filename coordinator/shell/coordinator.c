@@ -4,6 +4,7 @@
 #include "file.h"
 #include "gates.h"
 #include "named_limits.h"
+#include "relay.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,7 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
         coordinator->quarantine = quarantine_new();
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
+        coordinator->relay = relay_new(coordinator);
         code = open_state(coordinator, epoch_min, err);
     }
     if (code != ERR_OK) {
@@ -265,6 +267,7 @@ void coordinator_free(Coordinator *coordinator)
     if (coordinator == NULL)
         return;
     gates_free(coordinator->gates);
+    relay_free(coordinator->relay);
     journal_close(coordinator->journal);
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);

@@ -7,6 +7,7 @@
  *   rollouts    plans, approvals, rollouts
  *   quarantine  shards that no rollout touches
  *   requests    what operators asked for, once each
+ *   relay       what operators asked of agents, under way
  *
  * loop.c owns the sockets and the turn; nothing here knows them: what goes out to agents goes
  * through `sink`.
@@ -49,6 +50,7 @@ struct Coordinator {
     Quarantine *quarantine;
     Rollouts *rollouts;
     RequestMemory *requests;
+    struct Relay *relay;
     struct Gates *gates; /* NULL before the start */
     CommandSink sink;    /* send NULL: nowhere */
     MadePlan made[COORDINATOR_MADE_PLANS];

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "gates.h"
 #include "named_limits.h"
+#include "relay.h"
 #include "requests.h"
 
 #include <signal.h>
@@ -32,6 +33,8 @@ typedef struct DueReply {
 
 typedef struct Waiter {
     ZRoute route;
+    bool relayed; /* waits for agents, else for a view */
+    Uuid request_id;
     WaitingView view;
     char *rollout; /* owned: the view's texts */
     char *select;
@@ -161,19 +164,38 @@ static char *copy_text(const char *text)
     return xstrdup(text != NULL ? text : "");
 }
 
-static void wait_for_view(Loop *loop, const ZRoute *route, const WaitingView *view)
+static Waiter *add_waiter(Loop *loop, const ZRoute *route)
 {
     if (loop->waiter_count >= WAITERS_MAX)
-        return; /* the asker's time runs out, and it asks again */
+        return NULL; /* the asker's time runs out, and it asks again */
     if (loop->waiter_count == loop->waiter_capacity) {
         loop->waiter_capacity = loop->waiter_capacity == 0 ? 16 : loop->waiter_capacity * 2;
         loop->waiters = xrealloc(loop->waiters, loop->waiter_capacity * sizeof *loop->waiters);
     }
     Waiter *waiter = &loop->waiters[loop->waiter_count++];
-    *waiter =
-        (Waiter){*route, *view, copy_text(view->request.rollout), copy_text(view->request.select)};
+    *waiter = (Waiter){.route = *route};
+    return waiter;
+}
+
+static void wait_for_view(Loop *loop, const ZRoute *route, const WaitingView *view)
+{
+    Waiter *waiter = add_waiter(loop, route);
+    if (waiter == NULL)
+        return;
+    waiter->view = *view;
+    waiter->rollout = copy_text(view->request.rollout);
+    waiter->select = copy_text(view->request.select);
     waiter->view.request.rollout = waiter->rollout;
     waiter->view.request.select = waiter->select;
+}
+
+static void wait_for_agents(Loop *loop, const ZRoute *route, const Uuid *request_id)
+{
+    Waiter *waiter = add_waiter(loop, route);
+    if (waiter == NULL)
+        return;
+    waiter->relayed = true;
+    waiter->request_id = *request_id;
 }
 
 static void waiter_done(Waiter *waiter)
@@ -188,7 +210,11 @@ static void look_at_waiters(Loop *loop)
     for (size_t i = 0; i < loop->waiter_count; i++) {
         Waiter *waiter = &loop->waiters[i];
         RequestResult result;
-        if (!requests_look_again(loop->coordinator, &waiter->view, loop->arena, &result)) {
+        bool ready = waiter->relayed ? requests_tell_relayed(loop->coordinator, &waiter->request_id,
+                                                             loop->arena, &result)
+                                     : requests_look_again(loop->coordinator, &waiter->view,
+                                                           loop->arena, &result);
+        if (!ready) {
             loop->waiters[kept++] = *waiter;
             continue;
         }
@@ -216,6 +242,8 @@ static void take_message(Loop *loop, const ZMessage *message)
         bus_renew_admissions(loop->bus);
     if (result.outcome == REQUEST_WAIT)
         wait_for_view(loop, &message->route, &result.waiting);
+    else if (result.outcome == REQUEST_RELAYED)
+        wait_for_agents(loop, &message->route, &result.relayed);
     else
         reply_when_durable(loop, &message->route, &result);
 }
@@ -251,6 +279,7 @@ static void turn(uv_idle_t *wake)
     if (coordinator_outranked_by(coordinator) == NULL)
         rollouts_tick(coordinator->rollouts);
     gates_take(coordinator->gates);
+    relay_tick(coordinator->relay, loop->persisted);
     look_at_waiters(loop);
     send_due_replies(loop);
     arena_reset(loop->arena);

@@ -5,6 +5,7 @@
 #include "named_limits.h"
 #include "planning.h"
 #include "proto_read.h"
+#include "relay.h"
 #include "requests_asked.h"
 
 #include <string.h>
@@ -126,6 +127,20 @@ ErrCode asked_mark_done(Asked *asked, Error *err)
         coordinator_append(coordinator, JOURNAL_REQUEST_DONE,
                            request_done_encode(asked->arena, &done));
     return code;
+}
+
+ErrCode asked_relay(Asked *asked, const StrList *agents, uint64_t wait_ms, Error *err)
+{
+    Coordinator *coordinator = asked->coordinator;
+    ErrCode code = relay_check(coordinator->relay, asked->envelope, agents, err);
+    if (code == ERR_OK)
+        code = asked_mark_done(asked, err);
+    if (code != ERR_OK)
+        return code;
+    relay_begin(coordinator->relay, &asked->id, asked->envelope, agents, wait_ms,
+                journal_last_seq(coordinator->journal));
+    asked->relayed = true;
+    return ERR_OK;
 }
 
 static ByteSpan span_of(const ProtobufCBinaryData *data)
@@ -460,7 +475,7 @@ static void log_request(const Asked *asked, const RequestRule *rule, ErrCode cod
 void requests_handle(Coordinator *coordinator, const char *keyid, const void *bytes, size_t length,
                      Arena *arena, RequestResult *ret_result)
 {
-    Asked asked = {.coordinator = coordinator, .arena = arena};
+    Asked asked = {.coordinator = coordinator, .arena = arena, .envelope = {bytes, length}};
     Error err;
     *ret_result = (RequestResult){0};
     ErrCode code = open_request(&asked, keyid, bytes, length, &err);
@@ -470,6 +485,11 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
     if (code != ERR_OK) {
         log_failure(LOG_WARN, "request.refused", &err, "keyid", keyid, NULL);
         seal(&asked, &err, ret_result);
+        return;
+    }
+    if (relay_has(coordinator->relay, &asked.id)) {
+        ret_result->outcome = REQUEST_RELAYED;
+        ret_result->relayed = asked.id;
         return;
     }
     if (rule->changes && was_answered(&asked, ret_result, &err))
@@ -488,6 +508,9 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
     } else if (code == ERR_OK && asked.told != NULL) {
         ret_result->outcome = REQUEST_WHEN_DURABLE;
         ret_result->told = (ToldRollout){asked.id, asked.told->header.rollout_id};
+    } else if (code == ERR_OK && asked.relayed) {
+        ret_result->outcome = REQUEST_RELAYED;
+        ret_result->relayed = asked.id;
     } else {
         seal_result(&asked, code, &err, ret_result);
         if (rule->changes)
@@ -529,4 +552,20 @@ void requests_tell_rollout(Coordinator *coordinator, const ToldRollout *told, Ar
     request_memory_set_answer(coordinator->requests, &asked.id, ret_result->bytes,
                               ret_result->length);
     str_free(&asked.json);
+}
+
+bool requests_tell_relayed(Coordinator *coordinator, const Uuid *request_id, Arena *arena,
+                           RequestResult *ret_result)
+{
+    Asked asked = {.coordinator = coordinator, .arena = arena, .id = *request_id};
+    Error err;
+    ErrCode code = ERR_OK;
+    if (!relay_has(coordinator->relay, request_id))
+        code = err_set(&err, ERR_STALE, "the agents' answers are kept no longer");
+    else if (!relay_result(coordinator->relay, request_id, &asked.json))
+        return false;
+    *ret_result = (RequestResult){0};
+    seal_result(&asked, code, &err, ret_result);
+    str_free(&asked.json);
+    return true;
 }

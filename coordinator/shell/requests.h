@@ -10,6 +10,7 @@ typedef enum RequestOutcome {
     REQUEST_ANSWER,       /* `bytes`: send them when the journal is durable up to now */
     REQUEST_WAIT,         /* a view that has not changed: ask requests_look_again() */
     REQUEST_WHEN_DURABLE, /* ask requests_tell_rollout() when the journal is durable up to now */
+    REQUEST_RELAYED,      /* agents are asked: ask requests_tell_relayed() each turn */
 } RequestOutcome;
 
 /* A rollout that was told something: its state is shown when it is durable. */
@@ -32,6 +33,7 @@ typedef struct RequestResult {
     size_t length;
     WaitingView waiting;
     ToldRollout told;
+    Uuid relayed; /* the request's id */
 } RequestResult;
 
 /* `keyid` is whose connection it came by. Never fails: a refusal is an answer. */
@@ -42,6 +44,10 @@ bool requests_look_again(Coordinator *coordinator, const WaitingView *waiting, A
                          RequestResult *ret_result);
 
 void requests_tell_rollout(Coordinator *coordinator, const ToldRollout *told, Arena *arena,
+                           RequestResult *ret_result);
+
+/* True: the agents have answered, or are waited for no longer, and `ret_result` has the answer. */
+bool requests_tell_relayed(Coordinator *coordinator, const Uuid *request_id, Arena *arena,
                            RequestResult *ret_result);
 
 enum { REQUEST_WAIT_MS_MAX = 30 * 1000 };

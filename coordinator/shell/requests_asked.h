@@ -15,6 +15,7 @@ typedef struct Asked {
     const TrustOperator *signer; /* who signed it */
     const Pgtide__V1__Request *request;
     Uuid id;
+    ByteSpan envelope;        /* the request as it was signed */
     Str json;                 /* the result, when it succeeds */
     ByteSpan bytes;           /* BLOB_GET */
     uint64_t total;           /* BLOB_GET */
@@ -22,12 +23,17 @@ typedef struct Asked {
     ViewRequest view;         /* VIEW */
     bool wait;                /* VIEW: not now */
     const RolloutEntry *told; /* CONTROL: answered when durable */
+    bool relayed;             /* answered when agents have */
 } Asked;
 
 /* The request counts as done: it is remembered and journalled, before what it does is. */
 ErrCode asked_mark_done(Asked *asked, Error *err) MUST_CHECK;
 /* Whether a rollout of this name may be added or started. */
 ErrCode asked_check_name(const Asked *asked, const char *name, Error *err) MUST_CHECK;
+
+/* The request is journalled, then passed on to these agents; their answers are its answer. Errors as
+ * of relay_check(), and nothing has happened then. */
+ErrCode asked_relay(Asked *asked, const StrList *agents, uint64_t wait_ms, Error *err) MUST_CHECK;
 
 ErrCode asked_answer_summary(Asked *asked, const RolloutEntry *entry);
 

@@ -387,6 +387,25 @@ static void other_reports_come_back(void **state)
     assert_string_equal(out.refusal.message, "too old");
 }
 
+static void tasks_come_back(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Report out;
+    Report in = make_report(REPORT_TASK_DONE);
+    in.task_done = (TaskDone){{{3}}, "{\"a\":1}", "", "", "", ""};
+    assert_int_equal(report_round_trip(arena, &in, &out), ERR_OK);
+    assert_string_equal(out.task_done.json, "{\"a\":1}");
+    assert_int_equal(out.task_done.request_id.bytes[0], 3);
+    in.task_done = (TaskDone){{{3}}, "", "BUSY", "not now", "d", "h"};
+    assert_int_equal(report_round_trip(arena, &in, &out), ERR_OK);
+    assert_string_equal(out.task_done.hint, "h");
+    in.task_done.json = "{}"; /* a result and an error */
+    assert_int_equal(report_round_trip(arena, &in, &out), ERR_PROTOCOL);
+    in.task_done.json = in.task_done.code = "";
+    assert_int_equal(report_round_trip(arena, &in, &out), ERR_PROTOCOL);
+}
+
 #define REFUSED_JOB(expected, change)                                                              \
     do {                                                                                           \
         JobReport job = make_job(arena);                                                           \
@@ -471,6 +490,7 @@ int main(void)
         cmocka_unit_test(job_report_comes_back),
         cmocka_unit_test(inventory_comes_back),
         cmocka_unit_test(other_reports_come_back),
+        cmocka_unit_test(tasks_come_back),
         cmocka_unit_test(wrong_job_reports_are_refused),
         cmocka_unit_test(over_limit_inventories_are_refused),
         cmocka_unit_test(truncated_reports_are_refused),
