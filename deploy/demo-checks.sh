@@ -37,7 +37,7 @@ demo_check_backups() {
     for host in "${hosts[@]}"; do
         while read -r manifest; do
             dump=${manifest%.manifest}.dump
-            wanted=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["sha256"].split(":")[-1])' "$manifest")
+            wanted=$(/usr/bin/python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["sha256"].split(":")[-1])' "$manifest")
             found=$(sha256sum "$dump" | cut -d' ' -f1)
             [ "$wanted" = "$found" ] || failed "$dump is not what its manifest says"
             "$PG_BIN/pg_restore" -f /dev/null "$dump" || failed "$dump can't be read back"

@@ -132,7 +132,7 @@ fleet_agent_start() {
 fleet_agent_stop() { fleet_stop "$@"; }
 
 # A value of a JSON document on standard input: json '.result.shards | length' without jq.
-json() { python3 -c 'import json,sys
+json() { /usr/bin/python3 -c 'import json,sys
 d=json.load(sys.stdin)
 v=eval(sys.argv[1],{"d":d,"len":len,"sum":sum,"sorted":sorted,"set":set})
 print(v if not isinstance(v,bool) else str(v).lower())' "$1"; }

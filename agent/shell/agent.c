@@ -7,6 +7,7 @@
 #include "log.h"
 #include "named_limits.h"
 #include "orders.h"
+#include "provision.h"
 #include "safe_shards.h"
 #include "tasks.h"
 
@@ -42,6 +43,7 @@ struct Agent {
     Orders *orders;
     SafeShards *safe;
     Tasks *tasks;
+    Provision *provision;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -137,6 +139,7 @@ static void on_blob(void *context, const Digest *digest, const Error *err)
     if (err != NULL)
         log_failure(LOG_WARN, "fetch.failed", err, NULL);
     orders_blob(agent->orders, digest, err);
+    provision_blob(agent->provision, digest, err);
 }
 
 static void take_run(Agent *agent, const RunShards *run)
@@ -186,7 +189,7 @@ static void on_command(void *context, const Command *command)
         break;
     case COMMAND_TASK:
         if (agent->stop_signal == 0)
-            tasks_take(agent->tasks, command->task.request, clock_unix_ms());
+            tasks_take(agent->tasks, &command->task, clock_unix_ms());
         break;
     case COMMAND_UNSPECIFIED:
     case COMMAND_HEARTBEAT:
@@ -221,7 +224,8 @@ static void check_silence(Agent *agent)
 static void check_leaving(Agent *agent)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    if (agent->leave_ms == 0 && jobs_unfinished(agent->jobs) == 0)
+    if (agent->leave_ms == 0 && jobs_unfinished(agent->jobs) == 0 &&
+        tasks_running(agent->tasks) == 0)
         agent->leave_ms = now_ms + AGENT_LINGER_MS;
     if (agent->leave_ms != 0 && now_ms >= agent->leave_ms)
         uv_stop(&agent->loop);
@@ -286,6 +290,7 @@ static void reload_trust(Agent *agent)
     orders_set_trust(agent->orders, trust);
     safe_shards_set_trust(agent->safe, trust);
     tasks_set_trust(agent->tasks, trust);
+    provision_set_trust(agent->provision, trust);
     log_event(LOG_INFO, "trust.reloaded", "version", LOG_UINT(trust_version(trust)), NULL);
 }
 
@@ -406,6 +411,16 @@ static void open_parts(Agent *agent)
                              .approvals_min = (size_t)agent->settings->approvals_min};
     agent->orders = orders_new(&orders);
     agent->tasks = tasks_new(agent->trust, send_task_done, agent);
+    ProvisionSettings provision = {.loop = &agent->loop,
+                                   .settings = agent->settings,
+                                   .ledger = agent->ledger,
+                                   .shards = agent->shards,
+                                   .blobs = agent->blobs,
+                                   .fetch = agent->fetch,
+                                   .trust = agent->trust};
+    agent->provision = provision_new(&provision);
+    tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_PROVISION, OPERATOR_ROLE_OPERATOR,
+                 provision_handle, agent->provision);
     agent->safe =
         safe_shards_new(&agent->loop, agent->settings, fleet, agent->shards, agent->trust);
 }
@@ -480,6 +495,7 @@ void agent_free(Agent *agent)
     jobs_free(agent->jobs);
     orders_free(agent->orders);
     safe_shards_free(agent->safe);
+    provision_free(agent->provision);
     tasks_free(agent->tasks);
     fetch_free(agent->fetch);
     shards_free(agent->shards);

@@ -26,8 +26,10 @@ typedef struct ClusterSettings {
     ConfigList shards;
     const char *discover;   /* SQL: database, schema, labels; NULL = none */
     StrList shared_schemas; /* in the search path of steps, after the tenant's schema */
-    const char *pg_bin;     /* directory of pg_dump and pg_restore; NULL = PATH */
-    PgKeyword conninfo[6];  /* made from the above */
+    const char
+        *provision_template; /* what new tenants' databases are copies of; NULL = template1 */
+    const char *pg_bin;      /* directory of pg_dump and pg_restore; NULL = PATH */
+    PgKeyword conninfo[6];   /* made from the above */
     size_t conninfo_count;
 } ClusterSettings;
 

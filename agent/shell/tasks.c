@@ -234,14 +234,16 @@ static void refuse(Tasks *tasks, const Task *task, const Error *err)
         tasks->send(tasks->context, &done);
 }
 
-void tasks_take(Tasks *tasks, ByteSpan envelope, uint64_t now_unix_ms)
+void tasks_take(Tasks *tasks, const OperatorTask *asked, uint64_t now_unix_ms)
 {
     Arena *arena = arena_new();
     Task *task = ARENA_NEW(arena, Task);
     const Handler *handler = NULL;
     Error err;
     *task = (Task){.arena = arena, .tasks = tasks};
-    ErrCode code = open_request(tasks, envelope, now_unix_ms, task, &handler, &err);
+    if (asked->has_plan)
+        task->plan = arena_memdup(arena, &asked->plan, sizeof asked->plan);
+    ErrCode code = open_request(tasks, asked->request, now_unix_ms, task, &handler, &err);
     const TaskDone *answer = code == ERR_OK ? find_answer(tasks, &task->id) : NULL;
     bool again = code == ERR_OK && is_running(tasks, &task->id);
     if (code == ERR_OK && !again && answer == NULL && tasks->running_count == LIMIT_TASKS)

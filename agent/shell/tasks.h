@@ -20,6 +20,7 @@ typedef struct Tasks Tasks;
 typedef struct Task {
     Uuid id;
     const Pgtide__V1__Request *request; /* its bytes are checked, its fields are not */
+    const PlanRef *plan;                /* where a plan that it names is; NULL = not said */
     const char *who;                    /* the operator's name */
     const char *keyid;
     Arena *arena; /* lives as long as the task */
@@ -37,7 +38,7 @@ void tasks_set_trust(Tasks *tasks, const Trust *trust);
 /* Requests with this body go to `handler`, if the signer's role covers `role`. Before the first. */
 void tasks_handle(Tasks *tasks, Pgtide__V1__Request__BodyCase body, OperatorRole role,
                   TaskHandler *handler, void *context);
-void tasks_take(Tasks *tasks, ByteSpan envelope, uint64_t now_unix_ms);
+void tasks_take(Tasks *tasks, const OperatorTask *asked, uint64_t now_unix_ms);
 size_t tasks_running(const Tasks *tasks);
 
 /* `json`: one object, at most LIMIT_TASK_RESULT_BYTES; copied. The task is gone. */

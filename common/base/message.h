@@ -69,9 +69,19 @@ typedef struct BlobChunk {
     ByteSpan bytes;
 } BlobChunk;
 
+/* Where the parts of a plan are; who acts on them verifies them. */
+typedef struct PlanRef {
+    Uuid rollout_id;
+    Digest dossier_digest;     /* blob: PlanDossier */
+    Digest bundle_digest;      /* as the plan's header has it */
+    Digest bundle_blob_digest; /* blob: the *.bundle file */
+} PlanRef;
+
 /* An operator's own request, passed on as it was signed. */
 typedef struct OperatorTask {
     ByteSpan request; /* the envelope */
+    bool has_plan;
+    PlanRef plan; /* of the plan digest in the request */
 } OperatorTask;
 
 typedef struct Command {

@@ -83,6 +83,15 @@ static ErrCode stop_decode(const Pgtide__V1__StopRollout *in, StopRollout *out, 
     return proto_text(in->reason, "reason", &out->reason, err);
 }
 
+static ErrCode plan_ref_decode(const Pgtide__V1__PlanRef *in, PlanRef *out, Error *err)
+{
+    CHECK(proto_uuid(&in->rollout_id, "rollout id", &out->rollout_id, err));
+    CHECK(proto_digest(&in->dossier_digest, "dossier digest", &out->dossier_digest, err));
+    CHECK(proto_digest(&in->bundle_digest, "bundle digest", &out->bundle_digest, err));
+    return proto_digest(&in->bundle_blob_digest, "bundle blob digest", &out->bundle_blob_digest,
+                        err);
+}
+
 static ErrCode task_decode(const Pgtide__V1__OperatorTask *in, OperatorTask *out, Error *err)
 {
     CHECK(proto_count(in->request.len, LIMIT_TASK_REQUEST_BYTES, "bytes in a task", err));
@@ -90,7 +99,8 @@ static ErrCode task_decode(const Pgtide__V1__OperatorTask *in, OperatorTask *out
         return err_set(err, ERR_PROTOCOL, "a task without an operator's request");
     }
     out->request = span_decode(&in->request);
-    return ERR_OK;
+    out->has_plan = in->plan != NULL;
+    return in->plan == NULL ? ERR_OK : plan_ref_decode(in->plan, &out->plan, err);
 }
 
 static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, Command *out,
@@ -220,6 +230,22 @@ static Pgtide__V1__BlobChunk *chunk_encode(Arena *arena, const BlobChunk *chunk)
     return out;
 }
 
+static Pgtide__V1__OperatorTask *task_encode(Arena *arena, const OperatorTask *task)
+{
+    Pgtide__V1__OperatorTask *out = ARENA_NEW(arena, Pgtide__V1__OperatorTask);
+    pgtide__v1__operator_task__init(out);
+    out->request = proto_bytes(task->request.bytes, task->request.length);
+    if (!task->has_plan)
+        return out;
+    out->plan = ARENA_NEW(arena, Pgtide__V1__PlanRef);
+    pgtide__v1__plan_ref__init(out->plan);
+    out->plan->rollout_id = proto_from_uuid(&task->plan.rollout_id);
+    out->plan->dossier_digest = proto_from_digest(&task->plan.dossier_digest);
+    out->plan->bundle_digest = proto_from_digest(&task->plan.bundle_digest);
+    out->plan->bundle_blob_digest = proto_from_digest(&task->plan.bundle_blob_digest);
+    return out;
+}
+
 static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide__V1__Command *out,
                                    Error *err)
 {
@@ -252,9 +278,7 @@ static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide_
         return ERR_OK;
     case COMMAND_TASK:
         out->body_case = PGTIDE__V1__COMMAND__BODY_TASK;
-        out->task = ARENA_NEW(arena, Pgtide__V1__OperatorTask);
-        pgtide__v1__operator_task__init(out->task);
-        out->task->request = proto_bytes(command->task.request.bytes, command->task.request.length);
+        out->task = task_encode(arena, &command->task);
         return ERR_OK;
     default:
         return err_set(err, ERR_INTERNAL, "a command of no kind");

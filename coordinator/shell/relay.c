@@ -21,7 +21,7 @@ typedef struct RelayAgent {
 typedef struct RelayTask {
     Arena *arena;
     Uuid id;
-    ByteSpan envelope;
+    OperatorTask asked;
     RelayAgent *agents;
     size_t agent_count;
     uint64_t after_seq;
@@ -81,7 +81,7 @@ static void send_task(Relay *relay, RelayTask *task)
     for (size_t i = 0; i < task->agent_count && sink->send != NULL; i++) {
         if (task->agents[i].answer.length > 0)
             continue;
-        Command command = {.kind = COMMAND_TASK, .task = {task->envelope}};
+        Command command = {.kind = COMMAND_TASK, .task = task->asked};
         sink->send(sink->context, task->agents[i].name, &command);
     }
 }
@@ -119,13 +119,14 @@ ErrCode relay_check(const Relay *relay, ByteSpan envelope, const StrList *agents
     return ERR_OK;
 }
 
-void relay_begin(Relay *relay, const Uuid *request_id, ByteSpan envelope, const StrList *agents,
-                 uint64_t wait_ms, uint64_t after_seq)
+void relay_begin(Relay *relay, const Uuid *request_id, const OperatorTask *asked,
+                 const StrList *agents, uint64_t wait_ms, uint64_t after_seq)
 {
     RelayTask *task = &relay->tasks[relay->count++];
     *task = (RelayTask){.arena = arena_new(), .id = *request_id, .after_seq = after_seq};
-    task->envelope =
-        (ByteSpan){arena_memdup(task->arena, envelope.bytes, envelope.length), envelope.length};
+    task->asked = *asked;
+    task->asked.request.bytes =
+        arena_memdup(task->arena, asked->request.bytes, asked->request.length);
     task->agents = ARENA_ARRAY(task->arena, RelayAgent, agents->count);
     task->agent_count = agents->count;
     for (size_t i = 0; i < agents->count; i++)

@@ -23,9 +23,10 @@ void relay_free(Relay *relay);              /* NULL-safe */
 ErrCode relay_check(const Relay *relay, ByteSpan envelope, const StrList *agents,
                     Error *err) MUST_CHECK;
 /* After relay_check(), in the same turn. Sent by relay_tick() when the journal is durable up to
- * `after_seq`, and again while an answer is missing. Copies. `wait_ms` is cut to LIMIT_TASK_MS. */
-void relay_begin(Relay *relay, const Uuid *request_id, ByteSpan envelope, const StrList *agents,
-                 uint64_t wait_ms, uint64_t after_seq);
+ * `after_seq`, and again while an answer is missing. Copies the task and the names. `wait_ms` is
+ * cut to LIMIT_TASK_MS. */
+void relay_begin(Relay *relay, const Uuid *request_id, const OperatorTask *task,
+                 const StrList *agents, uint64_t wait_ms, uint64_t after_seq);
 bool relay_has(const Relay *relay, const Uuid *request_id);
 /* The answer of an agent that was asked; others' are passed over. */
 void relay_take(Relay *relay, const char *agent, const TaskDone *done);

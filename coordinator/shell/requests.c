@@ -129,7 +129,8 @@ ErrCode asked_mark_done(Asked *asked, Error *err)
     return code;
 }
 
-ErrCode asked_relay(Asked *asked, const StrList *agents, uint64_t wait_ms, Error *err)
+ErrCode asked_relay(Asked *asked, const StrList *agents, const PlanRef *plan, uint64_t wait_ms,
+                    Error *err)
 {
     Coordinator *coordinator = asked->coordinator;
     ErrCode code = relay_check(coordinator->relay, asked->envelope, agents, err);
@@ -137,7 +138,10 @@ ErrCode asked_relay(Asked *asked, const StrList *agents, uint64_t wait_ms, Error
         code = asked_mark_done(asked, err);
     if (code != ERR_OK)
         return code;
-    relay_begin(coordinator->relay, &asked->id, asked->envelope, agents, wait_ms,
+    OperatorTask task = {.request = asked->envelope, .has_plan = plan != NULL};
+    if (plan != NULL)
+        task.plan = *plan;
+    relay_begin(coordinator->relay, &asked->id, &task, agents, wait_ms,
                 journal_last_seq(coordinator->journal));
     asked->relayed = true;
     return ERR_OK;
@@ -320,6 +324,8 @@ static const RequestRule rules[] = {
      handle_control},
     {PGTIDE__V1__REQUEST__BODY_CONTROL_FLEET, "control-fleet", OPERATOR_ROLE_OPERATOR, true, false,
      handle_control_fleet},
+    {PGTIDE__V1__REQUEST__BODY_PROVISION, "provision", OPERATOR_ROLE_OPERATOR, true, false,
+     handle_provision},
     /* A revocation is taken even by a coordinator that may not decide: it can only help. */
     {PGTIDE__V1__REQUEST__BODY_ADMIT, "admit", OPERATOR_ROLE_ADMIN, true, true, handle_admit},
 };

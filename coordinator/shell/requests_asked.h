@@ -31,12 +31,16 @@ ErrCode asked_mark_done(Asked *asked, Error *err) MUST_CHECK;
 /* Whether a rollout of this name may be added or started. */
 ErrCode asked_check_name(const Asked *asked, const char *name, Error *err) MUST_CHECK;
 
-/* The request is journalled, then passed on to these agents; their answers are its answer. Errors
- * as of relay_check(), and nothing has happened then. */
-ErrCode asked_relay(Asked *asked, const StrList *agents, uint64_t wait_ms, Error *err) MUST_CHECK;
+/* `plan`: where the plan is that the request names; NULL = none. The request is journalled, then
+ * passed on to these agents; their answers are its answer. Errors as of relay_check(), and nothing
+ * has happened then. */
+ErrCode asked_relay(Asked *asked, const StrList *agents, const PlanRef *plan, uint64_t wait_ms,
+                    Error *err) MUST_CHECK;
 
 ErrCode asked_answer_summary(Asked *asked, const RolloutEntry *entry);
 
 /* requests_control.c */
 ErrCode handle_control(Asked *asked, Error *err) MUST_CHECK;
 ErrCode handle_control_fleet(Asked *asked, Error *err) MUST_CHECK;
+/* requests_provision.c */
+ErrCode handle_provision(Asked *asked, Error *err) MUST_CHECK;

@@ -22,7 +22,7 @@ cp -a "$T/coordinator/state" "$T/coordinator-seed"
 cp -a "$T/agent-one/state" "$T/agent-seed"
 mapfile -t tenants < <(fleet_databases one)
 
-records() { python3 -c 'import sqlite3,sys; print(sqlite3.connect(sys.argv[1]).execute("SELECT max(seq) FROM journal").fetchone()[0])' \
+records() { /usr/bin/python3 -c 'import sqlite3,sys; print(sqlite3.connect(sys.argv[1]).execute("SELECT max(seq) FROM journal").fetchone()[0])' \
     "$T/coordinator/state/journal.sqlite"; }
 
 # Everything as it was when the plan had been approved. A journal of its own needs a ledger of its own: epochs.

@@ -22,7 +22,7 @@ untouched() { # WHEN
     done
 }
 flip() { # FILE OFFSET: one bit of one byte
-    python3 - "$1" "$2" <<'PY'
+    /usr/bin/python3 - "$1" "$2" <<'PY'
 import sys
 path, offset = sys.argv[1], int(sys.argv[2])
 data = bytearray(open(path, 'rb').read())
@@ -31,7 +31,7 @@ open(path, 'wb').write(data)
 PY
 }
 flips() { # FILE COUNT KIND: copies $T/bad0.KIND …, each with a bit flipped somewhere else
-    python3 - "$@" "$T" <<'PY'
+    /usr/bin/python3 - "$@" "$T" <<'PY'
 import sys
 path, count, to = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 data = open(path, 'rb').read()

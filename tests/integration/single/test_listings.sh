@@ -88,6 +88,6 @@ database one edit_nothing
 EDITOR=true expect_exit 2 pgtide edit current
 check 'at base there is nothing to edit' grep -q 'the database is at base' "$T/err"
 PGTIDE_URL=$(cluster_url one listings)
-check 'as JSON' same "$(pgtide history -i --json | python3 -c 'import json,sys; print([r["revision"] for r in json.load(sys.stdin)["result"] if r["current"]])')" \
+check 'as JSON' same "$(pgtide history -i --json | /usr/bin/python3 -c 'import json,sys; print([r["revision"] for r in json.load(sys.stdin)["result"] if r["current"]])')" \
     "['c002']"
-check 'not asked, not known' same "$(pgtide history --json | python3 -c 'import json,sys; print({r["current"] for r in json.load(sys.stdin)["result"]})')" '{None}'
+check 'not asked, not known' same "$(pgtide history --json | /usr/bin/python3 -c 'import json,sys; print({r["current"] for r in json.load(sys.stdin)["result"]})')" '{None}'

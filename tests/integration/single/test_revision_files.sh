@@ -5,7 +5,7 @@ set -euo pipefail
 test_begin revision-files
 cd "$T"
 pgtide() { "$BIN/pgtide" "$@"; }
-json() { python3 -c 'import json,sys; print(eval(sys.argv[1], {"r": json.load(sys.stdin)["result"]}))' "$1"; }
+json() { /usr/bin/python3 -c 'import json,sys; print(eval(sys.argv[1], {"r": json.load(sys.stdin)["result"]}))' "$1"; }
 
 # --- templates
 check 'both templates are listed' same "$(pgtide list-templates --json | json '[t["name"] for t in r]')" \

@@ -69,7 +69,7 @@ typedef struct Asking {
     bool brake; /* a body with a handler, else one without */
 } Asking;
 
-static ByteSpan ask(Line *line, const SecretKey *key, Asking asking)
+static OperatorTask ask(Line *line, const SecretKey *key, Asking asking)
 {
     Fleet *f = line->fleet;
     Pgtide__V1__Request request = PGTIDE__V1__REQUEST__INIT;
@@ -88,7 +88,7 @@ static ByteSpan ask(Line *line, const SecretKey *key, Asking asking)
     }
     size_t length;
     uint8_t *bytes = proto_pack(f->arena, &request.base, &length);
-    return fleet_sign(f, MESSAGE_REQUEST, bytes, length, key);
+    return (OperatorTask){.request = fleet_sign(f, MESSAGE_REQUEST, bytes, length, key)};
 }
 
 static const Asking good = {.number = 1, .fleet = 7, .created_unix_ms = NOW_UNIX_MS, .brake = true};
@@ -96,9 +96,9 @@ static const Asking good = {.number = 1, .fleet = 7, .created_unix_ms = NOW_UNIX
 static void an_operators_request_is_carried_out_once(void **state)
 {
     Line *line = *state;
-    ByteSpan envelope = ask(line, line->fleet->people[BOB], good);
-    tasks_take(line->tasks, envelope, NOW_UNIX_MS);
-    tasks_take(line->tasks, envelope, NOW_UNIX_MS); /* again, while it is under way */
+    OperatorTask asked = ask(line, line->fleet->people[BOB], good);
+    tasks_take(line->tasks, &asked, NOW_UNIX_MS);
+    tasks_take(line->tasks, &asked, NOW_UNIX_MS); /* again, while it is under way */
     assert_int_equal(line->handled, 1);
     assert_int_equal(line->sent, 0);
     assert_int_equal(tasks_running(line->tasks), 1);
@@ -106,7 +106,7 @@ static void an_operators_request_is_carried_out_once(void **state)
     task_done(line->task, "{\"done\":1}");
     assert_int_equal(tasks_running(line->tasks), 0);
     assert_int_equal(line->sent, 1);
-    tasks_take(line->tasks, envelope, NOW_UNIX_MS); /* the answer was lost */
+    tasks_take(line->tasks, &asked, NOW_UNIX_MS); /* the answer was lost */
     assert_int_equal(line->handled, 1);
     assert_int_equal(line->sent, 2);
     assert_string_equal(line->json, "{\"done\":1}");
@@ -117,7 +117,8 @@ static void a_failure_is_told_like_a_result(void **state)
 {
     Line *line = *state;
     Error err;
-    tasks_take(line->tasks, ask(line, line->fleet->people[ALICE], good), NOW_UNIX_MS);
+    OperatorTask asked = ask(line, line->fleet->people[ALICE], good);
+    tasks_take(line->tasks, &asked, NOW_UNIX_MS);
     err_set(&err, ERR_NOT_FOUND, "no such shard");
     task_failed(line->task, &err);
     assert_string_equal(line->code, "NOT_FOUND");
@@ -129,7 +130,8 @@ static void a_failure_is_told_like_a_result(void **state)
         Asking asking = good;                                                                      \
         __VA_ARGS__;                                                                               \
         line->code[0] = '\0';                                                                      \
-        tasks_take(line->tasks, ask(line, (who), asking), NOW_UNIX_MS);                            \
+        OperatorTask asked_now = ask(line, (who), asking);                                         \
+        tasks_take(line->tasks, &asked_now, NOW_UNIX_MS);                                          \
         assert_string_equal(line->code, (expected));                                               \
     } while (0)
 
@@ -154,7 +156,8 @@ static void there_is_a_limit(void **state)
     for (uint8_t i = 1; i <= LIMIT_TASKS; i++) {
         Asking asking = good;
         asking.number = i;
-        tasks_take(line->tasks, ask(line, line->fleet->people[BOB], asking), NOW_UNIX_MS);
+        OperatorTask asked = ask(line, line->fleet->people[BOB], asking);
+        tasks_take(line->tasks, &asked, NOW_UNIX_MS);
     }
     assert_int_equal(line->handled, LIMIT_TASKS);
     REFUSED("BUSY", line->fleet->people[BOB], asking.number = LIMIT_TASKS + 1);

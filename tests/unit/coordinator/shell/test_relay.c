@@ -20,7 +20,7 @@ static void begin(World *world, uint64_t wait_ms)
     Relay *relay = world->coordinator->relay;
     StrList agents = both(world);
     assert_ok(relay_check(relay, envelope, &agents, err));
-    relay_begin(relay, &request_id, envelope, &agents, wait_ms, 7);
+    relay_begin(relay, &request_id, &(OperatorTask){.request = envelope}, &agents, wait_ms, 7);
 }
 
 static TaskDone result(const char *json)
