@@ -1,4 +1,6 @@
 #include "cli.h"
+#include "rollout_spec.h"
+#include "rollouts_page.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +42,7 @@ void help_all(void)
 {
     printf("pgtide %s: PostgreSQL migrations for one database and for a fleet\n\n"
            "Usage: pgtide COMMAND [OPTIONS] [ARGUMENTS]; `pgtide COMMAND --help` explains "
-           "one.\n`pgtide help --markdown` and `pgtide help --errors` print the reference pages."
+           "one.\n`pgtide help --markdown`, `--errors` and `--rollouts` print the reference pages."
            "\n\nOne database:\n",
            PGTIDE_VERSION);
     const char *group = "";
@@ -149,4 +151,11 @@ void help_errors(void)
         printf("| `%s` | %d | %s | %s | %s |\n", err_code_name((ErrCode)code),
                err_exit_status((ErrCode)code), retry_words(err_retry_class((ErrCode)code)),
                err_code_text((ErrCode)code), err_default_hint((ErrCode)code));
+}
+
+void help_rollouts(void)
+{
+    AUTO_STR Str page = {0};
+    rollout_spec_markdown(rollouts_page, &page);
+    fputs(str_text(&page), stdout);
 }

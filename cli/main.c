@@ -282,6 +282,8 @@ static ErrCode help_run(int count, char **words, Error *err)
         help_markdown(global_options);
     } else if (strcmp(words[0], "--errors") == 0) {
         help_errors();
+    } else if (strcmp(words[0], "--rollouts") == 0) {
+        help_rollouts();
     } else {
         const CliCommand *command = command_find(words, (size_t)count, &used);
         if (command != NULL)

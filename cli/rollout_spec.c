@@ -82,22 +82,28 @@ static const ConfigWord method_words[] = {
 
 static const ConfigField concurrency_fields[] = {
     FIELD(ConcurrencyPart, "fleet", CONFIG_INTEGER, fleet, .min = 1, .max = 100000,
-          .help = "jobs at work in all"),
+          .help = "jobs at work in all", .example = "50"),
     FIELD(ConcurrencyPart, "host", CONFIG_INTEGER, host, .min = 1, .max = 100000,
-          .help = "per host"),
+          .help = "per host: two shards on one disk count together", .example = "4"),
     FIELD(ConcurrencyPart, "cluster", CONFIG_INTEGER, cluster, .min = 1, .max = 10000,
-          .help = "per server"),
+          .help = "per server", .example = "2"),
     FIELD(ConcurrencyPart, "database", CONFIG_INTEGER, database, .min = 1, .max = 1000,
-          .help = "per database, for schema shards"),
+          .help = "per database, for shards that are schemas", .example = "1"),
 };
 static const ConfigTable concurrency_table = CONFIG_TABLE_OF(ConcurrencyPart, concurrency_fields);
 
 static const ConfigField budget_fields[] = {
-    FIELD(BudgetPart, "wave", CONFIG_NODE, wave, .help = "failures allowed in a wave: 1 or 5%"),
-    FIELD(BudgetPart, "fleet", CONFIG_NODE, fleet, .help = "failures allowed in all: 3 or 1%"),
-    FIELD(BudgetPart, "host", CONFIG_NODE, host, .help = "failures allowed on any one host"),
+    FIELD(BudgetPart, "wave", CONFIG_NODE, wave, .form = "number or percentage", .without = "0",
+          .help = "failures allowed in a wave, of its shards", .example = "5%"),
+    FIELD(BudgetPart, "fleet", CONFIG_NODE, fleet, .form = "number or percentage", .without = "0",
+          .help = "failures allowed in all, of the plan's shards", .example = "1%"),
+    FIELD(BudgetPart, "host", CONFIG_NODE, host, .form = "number or percentage",
+          .without = "no limit of its own", .help = "failures allowed on any one host",
+          .example = "1"),
     FIELD(BudgetPart, "labels", CONFIG_NODE, labels,
-          .help = "failures allowed where a label has one value: {tier: 2, region: 10%}"),
+          .form = "mapping of labels to numbers or percentages", .without = "none",
+          .help = "failures allowed where a label has one value",
+          .example = "{tier: 2, region: 10%}"),
 };
 static const ConfigTable budget_table = CONFIG_TABLE_OF(BudgetPart, budget_fields);
 
@@ -113,8 +119,10 @@ static const ConfigTable backup_table = CONFIG_TABLE_OF(BackupPart, backup_field
 
 static const ConfigField locks_fields[] = {
     FIELD(LocksPart, "timeout", CONFIG_DURATION, timeout_ms, .min = 10,
-          .max = LIMIT_LOCK_TIMEOUT_MS, .help = "longest wait for a lock in one try"),
-    FIELD(LocksPart, "attempts", CONFIG_INTEGER, attempts, .min = 1, .max = 1000, .help = "tries"),
+          .max = LIMIT_LOCK_TIMEOUT_MS, .help = "longest wait for a lock in one try",
+          .example = "2s"),
+    FIELD(LocksPart, "attempts", CONFIG_INTEGER, attempts, .min = 1, .max = 1000,
+          .help = "tries of a step; only the last one that fails is a failure", .example = "10"),
 };
 static const ConfigTable locks_table = CONFIG_TABLE_OF(LocksPart, locks_fields);
 
@@ -127,14 +135,16 @@ typedef struct WindowPart {
 } WindowPart;
 
 static const ConfigField window_fields[] = {
-    FIELD(WindowPart, "days", CONFIG_NODE, days,
-          .help = "on which it opens: mon-thu, or a list (sat, sun); default every day"),
-    FIELD(WindowPart, "from", CONFIG_NODE, from, .required = true, .help = "HH:MM, local time"),
-    FIELD(WindowPart, "to", CONFIG_NODE, to, .required = true,
-          .help = "HH:MM; not after `from`: on the next day"),
-    FIELD(WindowPart, "zone", CONFIG_NODE, zone, .help = "of the tz database; default UTC"),
-    FIELD(WindowPart, "cutoff", CONFIG_DURATION, cutoff_ms, .max = 86400000,
-          .help = "no shard is begun so long before it closes; default 0"),
+    FIELD(WindowPart, "days", CONFIG_NODE, days, .form = "days, or a list of them",
+          .without = "every day", .help = "on which it opens", .example = "[mon-thu, sun]"),
+    FIELD(WindowPart, "from", CONFIG_NODE, from, .required = true, .form = "HH:MM",
+          .help = "local time in its zone", .example = "\"01:00\""),
+    FIELD(WindowPart, "to", CONFIG_NODE, to, .required = true, .form = "HH:MM",
+          .help = "not later than `from`: on the next day", .example = "\"05:00\""),
+    FIELD(WindowPart, "zone", CONFIG_NODE, zone, .form = "name of the tz database",
+          .without = "UTC", .help = "with its daylight saving", .example = "Europe/Berlin"),
+    FIELD(WindowPart, "cutoff", CONFIG_DURATION, cutoff_ms, .max = 86400000, .without = "0",
+          .help = "no shard is begun so long before it closes", .example = "30m"),
 };
 static const ConfigTable window_table = CONFIG_TABLE_OF(WindowPart, window_fields);
 
@@ -171,41 +181,60 @@ static const ConfigTable gate_table = {.fields = gate_fields,
                                        .defaults = &gate_defaults};
 
 static const ConfigField fields[] = {
-    FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true, .help = "name"),
-    FIELD(SpecFile, "bundle", CONFIG_PATH, bundle, .required = true, .help = "signed bundle file"),
-    FIELD(SpecFile, "target", CONFIG_STRING, target, .help = "head (default) or a revision"),
-    FIELD(SpecFile, "downgrade", CONFIG_STRING, downgrade,
-          .help = "a revision to go back to, instead of target"),
-    FIELD(SpecFile, "select", CONFIG_STRING, select, .help = "which shards; default all"),
-    FIELD(SpecFile, "waves", CONFIG_NODE, waves,
-          .help = "list of waves; default one with everything"),
+    FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true,
+          .help = "name; free again when the rollout of that name is over",
+          .example = "add-user-bio"),
+    FIELD(SpecFile, "bundle", CONFIG_PATH, bundle, .required = true,
+          .help = "the signed bundle; relative to this file",
+          .example = "build/forge-2026.11.bundle"),
+    FIELD(SpecFile, "target", CONFIG_STRING, target, .without = "`head`",
+          .help = "a revision, `head`, `heads` or `+N`", .example = "007_add_user_bio"),
+    FIELD(SpecFile, "downgrade", CONFIG_STRING, downgrade, .without = "none",
+          .help = "a revision, or `base`, to go back to; instead of `target`",
+          .example = "006_add_push_subscriptions"),
+    FIELD(SpecFile, "select", CONFIG_STRING, select, .without = "every shard",
+          .help = "which shards: labels, host, cluster, database, schema",
+          .example = "tier in (free, pro) and not canary"),
+    FIELD(SpecFile, "waves", CONFIG_NODE, waves, .form = "size, or list of waves",
+          .without = "one with everything", .help = "see [waves](#waves)",
+          .example = "[1, 5, \"20%\"]"),
     FIELD(SpecFile, "order", CONFIG_STRING, order,
-          .help = "inventory, smallest-first, random or random(SEED)"),
+          .form = "`inventory`, `smallest-first`, `random`, `random(SEED)`",
+          .help = "of the shards in the plan; a seed that was drawn is printed",
+          .example = "random(42)"),
     FIELD(SpecFile, "concurrency", CONFIG_TABLE, concurrency, .table = &concurrency_table,
-          .help = "caps"),
-    FIELD(SpecFile, "budget", CONFIG_TABLE, budget, .table = &budget_table,
-          .help = "failures allowed"),
+          .without = "", .help = "how many jobs may be at work at a time",
+          .example = "{fleet: 50, host: 4}"),
+    FIELD(SpecFile, "budget", CONFIG_TABLE, budget, .table = &budget_table, .without = "",
+          .help = "failures allowed: one more stops the rollout",
+          .example = "{wave: 1, fleet: 1%}"),
     FIELD(SpecFile, "on-shard-failure", CONFIG_ENUM, on_shard_failure, .words = shard_failure_words,
-          .help = "stay or rollback"),
+          .help = "each time a shard fails: it stays at its last completed step, or comes back",
+          .example = "rollback"),
     FIELD(SpecFile, "on-failure", CONFIG_ENUM, on_failure, .words = failure_words,
-          .help = "pause, rollback-wave or rollback-rollout"),
-    FIELD(SpecFile, "backup", CONFIG_TABLE, backup, .table = &backup_table,
-          .help = "before the first step"),
-    FIELD(SpecFile, "locks", CONFIG_TABLE, locks, .table = &locks_table,
-          .help = "waiting for locks"),
+          .help = "once, when a budget is exceeded or a gate fails", .example = "rollback-wave"),
+    FIELD(SpecFile, "backup", CONFIG_TABLE, backup, .table = &backup_table, .without = "",
+          .help = "of each shard before its first step", .example = "{method: dump, keep: 5}"),
+    FIELD(SpecFile, "locks", CONFIG_TABLE, locks, .table = &locks_table, .without = "",
+          .help = "waiting for locks", .example = "{timeout: 2s, attempts: 10}"),
     FIELD(SpecFile, "statement-timeout", CONFIG_DURATION, statement_timeout_ms, .min = 0,
-          .max = 86400000, .help = "per statement; default none"),
+          .max = 86400000, .without = "none", .help = "of each statement", .example = "10m"),
     FIELD(SpecFile, "rollback-until", CONFIG_DURATION, rollback_until_ms, .min = 60000,
-          .max = 2592000000, .help = "how long the policy may roll a shard back; default 24h"),
+          .max = 2592000000,
+          .help = "how long after a shard's first step the policy may take it back",
+          .example = "48h"),
     FIELD(SpecFile, "unknown-deadline", CONFIG_DURATION, unknown_deadline_ms, .min = 1000,
-          .max = 86400000, .help = "a silent shard counts as failed after this; default 2m"),
+          .max = 86400000, .help = "a shard in doubt counts as failed after this", .example = "5m"),
     FIELD(SpecFile, "approvals", CONFIG_INTEGER, approvals, .min = 0, .max = 20,
-          .help = "operators beside the author"),
+          .help = "operators who must approve, the author not counted", .example = "2"),
     FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &gate_table, .max = LIMIT_PLAN_GATES,
-          .help = "what lets waves open and end"),
+          .without = "none", .help = "what lets waves open and end",
+          .example = "[{name: look, person: check the error rate}]"),
     FIELD(SpecFile, "windows", CONFIG_TABLES, windows, .table = &window_table,
-          .max = LIMIT_PLAN_WINDOWS, .help = "when shards may be begun; default always"),
-    FIELD(SpecFile, "newcomers", CONFIG_NODE, newcomers, .help = "hold"),
+          .max = LIMIT_PLAN_WINDOWS, .without = "always", .help = "when shards may be begun",
+          .example = "[{days: mon-thu, from: \"01:00\", to: \"05:00\"}]"),
+    FIELD(SpecFile, "newcomers", CONFIG_NODE, newcomers, .form = "`hold`", .without = "`hold`",
+          .help = "shards that come after planning are not taken in", .example = "hold"),
 };
 static const ConfigTable table = CONFIG_TABLE_OF(SpecFile, fields);
 
@@ -311,12 +340,16 @@ typedef struct WavePart {
 } WavePart;
 
 static const ConfigField wave_fields[] = {
-    FIELD(WavePart, "labels", CONFIG_LABELS, labels, .help = "shards with all of these labels"),
-    FIELD(WavePart, "size", CONFIG_NODE, size, .help = "how many: 3, 5% or rest"),
-    FIELD(WavePart, "coverage", CONFIG_INTEGER, coverage, .min = 1, .max = 1000,
-          .help = "so many, chosen to show what the others are like"),
+    FIELD(WavePart, "labels", CONFIG_LABELS, labels, .without = "",
+          .help = "the shards with all of these labels that no earlier wave has",
+          .example = "{canary: \"true\"}"),
+    FIELD(WavePart, "size", CONFIG_NODE, size, .form = "number, percentage or `rest`",
+          .without = "", .help = "how many; beside `labels` a number: so many of those",
+          .example = "5%"),
+    FIELD(WavePart, "coverage", CONFIG_INTEGER, coverage, .min = 1, .max = 1000, .without = "",
+          .help = "so many, chosen to show what the others are like", .example = "4"),
     FIELD(WavePart, "bake", CONFIG_DURATION, bake_ms, .max = 604800000,
-          .help = "wait after the wave"),
+          .help = "wait after its last shard, before the next wave", .example = "30m"),
 };
 static const ConfigTable wave_table = CONFIG_TABLE_OF(WavePart, wave_fields);
 
@@ -588,7 +621,10 @@ static void unsupported_refuse(Config *config, const SpecFile *file)
 {
     if (file->newcomers != NULL && (config_node_text(file->newcomers) == NULL ||
                                     strcmp(config_node_text(file->newcomers), "hold") != 0))
-        config_problem(config, file->newcomers, "'newcomers' can only be 'hold' in this version");
+        config_problem(
+            config, file->newcomers,
+            "'newcomers' can only be 'hold': what was approved does not grow; plan again "
+            "for those that came later");
 }
 
 ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec, Error *err)
@@ -629,4 +665,29 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
     spec.plan.policy = policy_make(arena, &file);
     *ret_spec = spec;
     return ERR_OK;
+}
+
+/* The template's lines `@KEYS@` and `@WAVE_KEYS@` stand for the rows of the two tables. */
+void rollout_spec_markdown(const char *page, Str *out)
+{
+    static const WavePart no_wave;
+    static const struct {
+        const char *line;
+        const ConfigTable *table;
+        const void *defaults;
+    } parts[] = {{"@KEYS@\n", &table, &defaults}, {"@WAVE_KEYS@\n", &wave_table, &no_wave}};
+    while (*page != '\0') {
+        size_t length = strcspn(page, "\n");
+        length += page[length] == '\n';
+        bool taken = false;
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            if (strncmp(page, parts[i].line, length) != 0 || length != strlen(parts[i].line))
+                continue;
+            config_markdown(parts[i].table, parts[i].defaults, "", out);
+            taken = true;
+        }
+        if (!taken)
+            str_append_bytes(out, page, length);
+        page += length;
+    }
 }

@@ -16,3 +16,6 @@ typedef struct RolloutSpec {
 /* Everything lives in `arena`. ERR_CONFIG with file and line. */
 ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
                           Error *err) MUST_CHECK;
+/* docs/rollouts.md from docs/rollouts.in: what may stand in a file, from the tables that read it.
+ */
+void rollout_spec_markdown(const char *page, Str *out);

@@ -57,6 +57,10 @@ typedef struct ConfigField {
     const ConfigWord *words;  /* CONFIG_ENUM; ended by {NULL, 0} */
     const ConfigTable *table; /* CONFIG_TABLE, CONFIG_TABLES */
     const char *help;
+    /* For documents. */
+    const char *form;    /* what it takes, where the kind does not say it (CONFIG_NODE) */
+    const char *without; /* what it means when it is absent, where the default's value does not */
+    const char *example;
 } ConfigField;
 
 struct ConfigTable {
@@ -132,3 +136,6 @@ const ConfigNode *config_node_get(const ConfigNode *mapping, const char *key);
 /* A table as a list for people: "key  kind, required, range: help", one line each, nested by
  * indent. */
 void config_describe(const ConfigTable *table, Str *out);
+/* The rows of a Markdown table with the columns key, type, default, limits, meaning, example.
+ * `defaults`: what is read into (NULL = zeroes); `prefix` stands before each key. */
+void config_markdown(const ConfigTable *table, const void *defaults, const char *prefix, Str *out);

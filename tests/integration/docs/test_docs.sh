@@ -14,6 +14,7 @@ check 'there are documents' test "${#pages[@]}" -gt 5
 # --- generated pages
 check 'docs/cli.md is current (pgtide help --markdown)' diff -u docs/cli.md <("$BIN/pgtide" help --markdown)
 check 'docs/errors.md is current (pgtide help --errors)' diff -u docs/errors.md <("$BIN/pgtide" help --errors)
+check 'docs/rollouts.md is current (pgtide help --rollouts)' diff -u docs/rollouts.md <("$BIN/pgtide" help --rollouts)
 
 # --- links: files relative to their page, and headings
 anchors() { # of a page, one a line, as hosting sites make them
@@ -87,9 +88,6 @@ for program in coordinator agent; do
     done < <("$BIN/pgtide-$program" --help | sed '1,/^Keys of the file/d' | awk '{print $1}' | sort -u |
         grep -vxE 'coordinator|log')
 done
-while read -r key; do
-    check "docs/configuration.md has the rollout's key $key" grep -qE -- "[\`.]$key\`" docs/configuration.md
-done < <(sed -nE 's/^ +FIELD\([A-Za-z]+, "([a-z-]+)", CONFIG_([A-SU-Z]|T[A-Z]*S)[A-Z]*,.*/\1/p' cli/rollout_spec.c | sort -u)
 while read -r key; do
     check "docs/configuration.md has the project's key $key" grep -q -- "$key\`" docs/configuration.md
 done < <(sed -nE 's/.*\.key = "([a-z_-]+)".*/\1/p; s/^ +\[HOOK_[A-Z_]+\] = "([a-z-]+)".*/\1/p' engine/project.c engine/project_hooks.c)

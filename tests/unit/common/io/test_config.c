@@ -412,6 +412,16 @@ static void test_describe(void **state)
     assert_non_null(strstr(str_text(&out), "  method  one of none, dump, directory: how\n"));
 }
 
+static void test_markdown(void **state)
+{
+    (void)state;
+    AUTO_STR Str out = {0};
+    config_markdown(&sample_table, NULL, "x.", &out);
+    assert_non_null(strstr(str_text(&out), "| `x.rollout` | name | required |  |  |  |\n"));
+    assert_non_null(strstr(str_text(&out), "| duration |  | 100ms to 1m |"));
+    assert_non_null(strstr(str_text(&out), ".method` | `none`, `dump`, `directory` |"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_irregular_nodes),
         cmocka_unit_test(test_load),
         cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_markdown),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
