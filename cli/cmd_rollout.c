@@ -304,6 +304,57 @@ static void shards_tell(CommandContext *context, const json_t *rollout, bool onl
         table_print(&table);
 }
 
+/* "2026-11-30 04:12:31": seconds are enough for people. */
+static const char *time_text(CommandContext *context, const char *rfc3339)
+{
+    char *text = arena_strdup(context->arena, rfc3339);
+    if (strlen(text) > 19) {
+        text[10] = ' ';
+        text[19] = '\0';
+    }
+    return text;
+}
+
+static void log_tell(CommandContext *context, const json_t *rollout)
+{
+    static const char *const header[] = {"TIME (UTC)", "WHO", "WHAT", "REASON", NULL};
+    Table table = table_begin(context, header);
+    const json_t *log = json_object_get(rollout, "log");
+    for (size_t i = 0; i < json_array_size(log); i++) {
+        const json_t *deed = json_array_get(log, i);
+        const char *who = answer_text(deed, "who");
+        table_cell(&table, time_text(context, answer_text(deed, "time")));
+        table_cell(&table, who[0] == '\0' ? "(itself)" : who);
+        table_cell(&table, answer_text(deed, "what"));
+        table_cell(&table, answer_text(deed, "reason"));
+    }
+    table_print(&table);
+    if (answer_int(rollout, "log_untold") > 0)
+        say(context, "and %lld more in the journal", (long long)answer_int(rollout, "log_untold"));
+}
+
+static void newcomers_tell(CommandContext *context, const json_t *rollout)
+{
+    const json_t *names = json_object_get(rollout, "newcomer_names");
+    int64_t count = answer_int(rollout, "newcomers");
+    AUTO_STR Str list = {0};
+    for (size_t i = 0; i < json_array_size(names) && i < 3; i++)
+        str_printf(&list, "%s%s", i == 0 ? "" : ", ", json_string_value(json_array_get(names, i)));
+    if (count > 0)
+        say(context, "newcomers  %lld selected shard%s came after the plan and %s not in it: %s%s",
+            (long long)count, count == 1 ? "" : "s", count == 1 ? "is" : "are", str_text(&list),
+            count > 3 ? ", ..." : "");
+}
+
+static void same_name_tell(CommandContext *context, const json_t *rollout)
+{
+    int64_t others = answer_int(rollout, "same_name");
+    if (others > 0)
+        note(context,
+             "%lld other plan%s or rollout%s of this name: `pgtide rollout list` has their ids",
+             (long long)others, others == 1 ? "" : "s", others == 1 ? "" : "s");
+}
+
 static ErrCode run_status(CommandContext *context, Error *err)
 {
     const char *name;
@@ -319,9 +370,13 @@ static ErrCode run_status(CommandContext *context, Error *err)
     if (code != ERR_OK)
         return code;
     str_append(&context->json_result, answer.json);
+    if (!is_file && strcmp(name, answer_text(answer.result, "id")) != 0)
+        same_name_tell(context, answer.result);
     summary_tell(context, answer.result);
+    newcomers_tell(context, answer.result);
     waves_tell(context, answer.result);
     shards_tell(context, answer.result, !context_has(context, "shards"));
+    log_tell(context, answer.result);
     return ERR_OK;
 }
 
@@ -381,6 +436,17 @@ static bool watch_is_over(const json_t *rollout)
            (strcmp(state, "halted") == 0 && !answer_bool(rollout, "stopping"));
 }
 
+/* A plan that nobody has started would be watched for ever. */
+static ErrCode watch_check(const json_t *rollout, Error *err)
+{
+    if (!json_is_null(json_object_get(rollout, "started")))
+        return ERR_OK;
+    err_set(err, ERR_STATE, "%s is a plan that was not started (%s)", answer_text(rollout, "name"),
+            answer_bool(rollout, "vetoed") ? "rejected" : answer_text(rollout, "state"));
+    err_hint(err, "`pgtide rollout status` shows its approvals, `pgtide rollout start` starts it.");
+    return ERR_STATE;
+}
+
 static ErrCode run_watch(CommandContext *context, Error *err)
 {
     const char *name;
@@ -400,6 +466,9 @@ static ErrCode run_watch(CommandContext *context, Error *err)
                 err,
                 "The rollout goes on without being watched; `pgtide rollout status %s` shows it.",
                 name);
+        if (code != ERR_OK)
+            return code;
+        code = watch_check(answer.result, err);
         if (code != ERR_OK)
             return code;
         if (answer.revision == seen)

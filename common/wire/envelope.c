@@ -296,3 +296,18 @@ ErrCode envelope_peek_unverified(Arena *arena, const void *bytes, size_t length,
     }
     return ERR_OK;
 }
+
+ErrCode envelope_peek_signer(Arena *arena, const void *bytes, size_t length, MessageType type,
+                             const char **ret_keyid, Error *err)
+{
+    Pgtide__V1__Envelope *envelope;
+    ErrCode code = unpack_envelope(arena, bytes, length, type, &envelope, err);
+    if (code != ERR_OK) {
+        return code;
+    }
+    if (envelope->n_signatures != 1 || !key_id_is_valid(envelope->signatures[0]->keyid)) {
+        return err_set(err, ERR_PROTOCOL, "the envelope does not have one signature");
+    }
+    *ret_keyid = envelope->signatures[0]->keyid;
+    return ERR_OK;
+}

@@ -75,6 +75,10 @@ ErrCode envelope_peek_unverified(Arena *arena, const void *bytes, size_t length,
                                  const uint8_t **ret_payload, size_t *ret_length,
                                  size_t *ret_signature_count, Error *err) MUST_CHECK;
 
+/* The key that its only signature says it is by: nothing is verified. ERR_PROTOCOL: not one. */
+ErrCode envelope_peek_signer(Arena *arena, const void *bytes, size_t length, MessageType type,
+                             const char **ret_keyid, Error *err) MUST_CHECK;
+
 /* DSSE v1 pre-authentication encoding, in `arena`; NULL for a type longer than any of ours. */
 uint8_t *envelope_pae(Arena *arena, const char *payload_type, const void *payload, size_t length,
                       size_t *ret_length);

@@ -42,23 +42,27 @@ static ErrCode replay_plan(Coordinator *coordinator, Arena *arena, ByteSpan payl
     return code;
 }
 
-/* A rejection is final: it was verified when it was recorded, and still vetoes when its signer is
- * nobody any more. */
-static ErrCode replay_rejection(Coordinator *coordinator, Arena *arena, ByteSpan envelope)
+/* It was verified when it was recorded, and its signer is nobody any more. A rejection still
+ * vetoes; an approval is told of and does not count. */
+static ErrCode replay_stranger(Coordinator *coordinator, Arena *arena, ByteSpan envelope)
 {
     const uint8_t *bytes;
     size_t length;
+    const char *keyid;
     Approval approval;
     ErrCode code = envelope_peek_unverified(arena, envelope.bytes, envelope.length,
                                             MESSAGE_APPROVAL, &bytes, &length, NULL, NULL);
     if (code == ERR_OK)
+        code = envelope_peek_signer(arena, envelope.bytes, envelope.length, MESSAGE_APPROVAL,
+                                    &keyid, NULL);
+    if (code == ERR_OK)
         code = approval_decode(arena, bytes, length, &approval, NULL);
-    if (code != ERR_OK || approval.verdict != VERDICT_REJECTED)
-        return ERR_KEY_UNKNOWN;
+    if (code != ERR_OK)
+        return code;
     RolloutEntry *entry = rollouts_find_digest(coordinator->rollouts, &approval.plan_digest);
     if (entry == NULL)
         return ERR_KEY_UNKNOWN;
-    rollouts_add_approval(coordinator->rollouts, entry, envelope, "", &approval);
+    rollouts_add_approval(coordinator->rollouts, entry, envelope, keyid, &approval);
     return ERR_OK;
 }
 
@@ -77,7 +81,7 @@ static ErrCode replay_approval(Coordinator *coordinator, Arena *arena, ByteSpan 
         return code;
     code = envelope_open(arena, envelope.bytes, envelope.length, MESSAGE_APPROVAL,
                          trust_lookup_operator, coordinator->trust, &bytes, &length, &signers, err);
-    if (code == ERR_KEY_UNKNOWN && replay_rejection(coordinator, arena, envelope) == ERR_OK)
+    if (code == ERR_KEY_UNKNOWN && replay_stranger(coordinator, arena, envelope) == ERR_OK)
         return ERR_OK;
     if (code != ERR_OK) {
         log_failure(LOG_WARN, "journal.approval_refused", err, NULL);

@@ -101,8 +101,8 @@ static ErrCode handle_make_rollback(Asked *asked, Error *err)
 {
     RolloutEntry *of;
     PlanSummary summary;
-    ErrCode code = rollouts_find(asked->coordinator->rollouts,
-                                 asked->request->make_rollback->rollout, &of, err);
+    ErrCode code = rollouts_find_started(asked->coordinator->rollouts,
+                                         asked->request->make_rollback->rollout, &of, err);
     if (code == ERR_OK)
         code = planning_make_rollback(asked->coordinator, of, asked->signer->key.keyid,
                                       asked->arena, &summary, err);

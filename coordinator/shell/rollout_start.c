@@ -14,31 +14,51 @@ enum {
 
 /* --- approvals -------------------------------------------------------------------------------- */
 
-static bool counts_now(const Coordinator *coordinator, const RolloutEntry *entry,
-                       const PlanApproval *given)
+const char *rollout_start_flaw(const Coordinator *coordinator, const RolloutEntry *entry,
+                               const PlanApproval *given)
 {
     const TrustOperator *signer = trust_find_operator(coordinator->trust, given->keyid);
-    return signer != NULL && operator_role_covers(signer->role, OPERATOR_ROLE_APPROVER) &&
-           strcmp(given->keyid, entry->header.author) != 0 &&
-           given->approval.verdict == VERDICT_APPROVED &&
-           (given->approval.expires_unix_ms == 0 ||
-            given->approval.expires_unix_ms > coordinator->unix_ms);
+    if (given->approval.verdict != VERDICT_APPROVED)
+        return "a rejection";
+    if (signer == NULL)
+        return "the trust file does not know the key any more";
+    if (!operator_role_covers(signer->role, OPERATOR_ROLE_APPROVER))
+        return "the operator may not approve any more";
+    if (strcmp(given->keyid, entry->header.author) == 0)
+        return "by the author";
+    if (given->approval.expires_unix_ms != 0 &&
+        given->approval.expires_unix_ms <= coordinator->unix_ms)
+        return "expired";
+    return NULL;
+}
+
+uint32_t rollout_start_approvals(const Coordinator *coordinator, const RolloutEntry *entry)
+{
+    uint32_t count = 0;
+    if (entry->started)
+        return rollout_entry_approved(entry);
+    for (size_t i = 0; i < entry->approval_count; i++)
+        count += rollout_start_flaw(coordinator, entry, &entry->approvals[i]) == NULL;
+    return count;
 }
 
 static ErrCode check_approvals(const Coordinator *coordinator, const RolloutEntry *entry,
                                Error *err)
 {
     uint32_t needed = entry->header.policy.approvals;
-    uint32_t given = 0;
+    uint32_t given = rollout_start_approvals(coordinator, entry);
     if (rollout_entry_rejected(entry) > 0)
         return err_set(err, ERR_APPROVAL, "rollout %s was rejected; one rejection vetoes",
                        entry->header.name);
-    for (size_t i = 0; i < entry->approval_count; i++)
-        given += counts_now(coordinator, entry, &entry->approvals[i]) ? 1 : 0;
     if (given >= needed)
         return ERR_OK;
     err_set(err, ERR_APPROVAL, "rollout %s has %u of %u approvals", entry->header.name, given,
             needed);
+    for (size_t i = 0; i < entry->approval_count; i++) {
+        const char *flaw = rollout_start_flaw(coordinator, entry, &entry->approvals[i]);
+        if (flaw != NULL)
+            err_detail(err, "that of %s does not count: %s", entry->approvals[i].keyid, flaw);
+    }
     err_hint(err, "Have another operator with role approver run `pgtide rollout approve`.");
     return ERR_APPROVAL;
 }

@@ -52,6 +52,7 @@ static void entry_free(RolloutEntry *entry)
     merkle_tree_free(entry->tree);
     rollout_free(entry->core);
     free(entry->approvals);
+    rollout_log_free(&entry->log);
     arena_free(entry->arena);
     free(entry);
 }
@@ -99,12 +100,12 @@ RolloutEntry *rollouts_find_digest(const Rollouts *rollouts, const Digest *plan_
 
 /* The open one of that name, of which there is one at most: whoever stops a rollout must not meet
  * a plan that was made since. Else the newest. */
-static RolloutEntry *find_name(const Rollouts *rollouts, const char *name)
+static RolloutEntry *find_name(const Rollouts *rollouts, const char *name, bool started)
 {
     RolloutEntry *newest = NULL;
     for (size_t i = rollouts->count; i > 0; i--) {
         RolloutEntry *entry = rollouts->entries[i - 1];
-        if (strcmp(entry->header.name, name) != 0)
+        if (strcmp(entry->header.name, name) != 0 || (started && !entry->started))
             continue;
         if (rollout_entry_is_open(entry))
             return entry;
@@ -113,15 +114,17 @@ static RolloutEntry *find_name(const Rollouts *rollouts, const char *name)
     return newest;
 }
 
-ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutEntry **ret_entry,
-                      Error *err)
+static ErrCode find_entry(const Rollouts *rollouts, const char *name_or_id, bool started,
+                          RolloutEntry **ret_entry, Error *err)
 {
     Uuid id;
     RolloutEntry *found = NULL;
     if (uuid_parse(name_or_id, &id))
         found = rollouts_find_id(rollouts, &id);
     if (found == NULL)
-        found = find_name(rollouts, name_or_id);
+        found = find_name(rollouts, name_or_id, started);
+    if (found == NULL && started)
+        found = find_name(rollouts, name_or_id, false);
     if (found == NULL) {
         err_set(err, ERR_NOT_FOUND, "no rollout %s", name_or_id);
         err_hint(err, "`pgtide rollout list` shows them.");
@@ -129,6 +132,26 @@ ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutE
     }
     *ret_entry = found;
     return ERR_OK;
+}
+
+ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutEntry **ret_entry,
+                      Error *err)
+{
+    return find_entry(rollouts, name_or_id, false, ret_entry, err);
+}
+
+ErrCode rollouts_find_started(const Rollouts *rollouts, const char *name_or_id,
+                              RolloutEntry **ret_entry, Error *err)
+{
+    return find_entry(rollouts, name_or_id, true, ret_entry, err);
+}
+
+size_t rollouts_named(const Rollouts *rollouts, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rollouts->count; i++)
+        count += strcmp(rollouts->entries[i]->header.name, name) == 0;
+    return count;
 }
 
 RolloutEntry *rollouts_holder(const Rollouts *rollouts, const Uuid *shard, uint32_t *ret_index)
@@ -245,30 +268,37 @@ ErrCode rollouts_add_plan(Rollouts *rollouts, const PlanSubmitted *submitted,
     return ERR_OK;
 }
 
-void rollouts_add_approval(Rollouts *rollouts, RolloutEntry *entry, ByteSpan envelope,
-                           const char *keyid, const Approval *approval)
-{
-    if (entry->approval_count == entry->approval_capacity) {
-        entry->approval_capacity = entry->approval_capacity == 0 ? 4 : entry->approval_capacity * 2;
-        entry->approvals =
-            xrealloc(entry->approvals, entry->approval_capacity * sizeof *entry->approvals);
-    }
-    PlanApproval *added = &entry->approvals[entry->approval_count++];
-    *added = (PlanApproval){.approval = *approval};
-    added->envelope.bytes = arena_memdup(entry->arena, envelope.bytes, envelope.length);
-    added->envelope.length = envelope.length;
-    added->approval.reason = arena_strdup(entry->arena, approval->reason);
-    snprintf(added->keyid, sizeof added->keyid, "%s", keyid);
-    touch(rollouts, entry);
-}
-
-static const PlanApproval *find_approval(const RolloutEntry *entry, const char *keyid)
+static PlanApproval *find_approval(const RolloutEntry *entry, const char *keyid)
 {
     for (size_t i = 0; i < entry->approval_count; i++) {
         if (strcmp(entry->approvals[i].keyid, keyid) == 0)
             return &entry->approvals[i];
     }
     return NULL;
+}
+
+static PlanApproval *add_approval(RolloutEntry *entry)
+{
+    if (entry->approval_count == entry->approval_capacity) {
+        entry->approval_capacity = entry->approval_capacity == 0 ? 4 : entry->approval_capacity * 2;
+        entry->approvals =
+            xrealloc(entry->approvals, entry->approval_capacity * sizeof *entry->approvals);
+    }
+    return &entry->approvals[entry->approval_count++];
+}
+
+void rollouts_add_approval(Rollouts *rollouts, RolloutEntry *entry, ByteSpan envelope,
+                           const char *keyid, const Approval *approval)
+{
+    PlanApproval *added = find_approval(entry, keyid);
+    if (added == NULL)
+        added = add_approval(entry);
+    *added = (PlanApproval){.approval = *approval};
+    added->envelope.bytes = arena_memdup(entry->arena, envelope.bytes, envelope.length);
+    added->envelope.length = envelope.length;
+    added->approval.reason = arena_strdup(entry->arena, approval->reason);
+    snprintf(added->keyid, sizeof added->keyid, "%s", keyid);
+    touch(rollouts, entry);
 }
 
 ErrCode rollouts_check_approval(const Rollouts *rollouts, const RolloutEntry *entry,
@@ -286,7 +316,9 @@ ErrCode rollouts_check_approval(const Rollouts *rollouts, const RolloutEntry *en
     }
     if (rollout_entry_rejected(entry) > 0)
         return err_set(err, ERR_APPROVAL, "rollout %s was rejected; one rejection vetoes", name);
-    if (find_approval(entry, keyid) != NULL && approval->verdict == VERDICT_APPROVED)
+    const PlanApproval *before = find_approval(entry, keyid);
+    if (before != NULL && approval->verdict == VERDICT_APPROVED &&
+        before->approval.expires_unix_ms > unix_ms)
         return err_set(err, ERR_APPROVAL, "this operator has approved rollout %s already", name);
     if (entry->header.expires_unix_ms <= unix_ms)
         return err_set(err, ERR_STALE, "the plan of rollout %s has expired", name);
@@ -312,6 +344,7 @@ static void note_record(Rollouts *rollouts, RolloutEntry *entry, const RolloutRe
     }
     if (record->kind == ROLLOUT_RECORD_STATE && rollout_state_is_terminal(record->state))
         entry->finished_unix_ms = record->at_unix_ms;
+    rollout_log_note(&entry->log, entry->arena, &entry->header, entry->shards, record);
     quarantine_apply(rollouts->coordinator->quarantine, &entry->header, entry->shards, record);
 }
 

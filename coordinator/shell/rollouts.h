@@ -11,6 +11,7 @@
 #include "plan_codec.h"
 #include "record_codec.h"
 #include "rollout.h"
+#include "rollout_log.h"
 #include "window.h"
 
 typedef struct Coordinator Coordinator;
@@ -37,6 +38,7 @@ struct RolloutEntry {
     size_t approval_count;
     size_t approval_capacity;
     Rollout *core;
+    RolloutLog log;
     bool started; /* START has been taken; perhaps not durable yet */
     uint64_t started_unix_ms;
     uint64_t finished_unix_ms;
@@ -55,15 +57,19 @@ size_t rollouts_count(const Rollouts *rollouts);
 RolloutEntry *rollouts_at(const Rollouts *rollouts, size_t index); /* in order of submission */
 RolloutEntry *rollouts_find_id(const Rollouts *rollouts, const Uuid *id);
 RolloutEntry *rollouts_find_digest(const Rollouts *rollouts, const Digest *plan_digest);
-/* By id or name; of several with the name the newest. ERR_NOT_FOUND. */
+/* By id or name; of several with the name the open one, else the newest. ERR_NOT_FOUND. */
 ErrCode rollouts_find(const Rollouts *rollouts, const char *name_or_id, RolloutEntry **ret_entry,
                       Error *err) MUST_CHECK;
+/* The same among those that were started: a plan made since has changed nothing. */
+ErrCode rollouts_find_started(const Rollouts *rollouts, const char *name_or_id,
+                              RolloutEntry **ret_entry, Error *err) MUST_CHECK;
+size_t rollouts_named(const Rollouts *rollouts, const char *name);
 /* The rollout started last that has the shard, and its place there; NULL: none. */
 RolloutEntry *rollouts_holder(const Rollouts *rollouts, const Uuid *shard, uint32_t *ret_index);
 
 RolloutState rollout_entry_state(const RolloutEntry *entry);
-bool rollout_entry_is_open(const RolloutEntry *entry); /* started and not over */
-uint32_t rollout_entry_approved(const RolloutEntry *entry);
+bool rollout_entry_is_open(const RolloutEntry *entry);      /* started and not over */
+uint32_t rollout_entry_approved(const RolloutEntry *entry); /* ever; see rollout_start_approvals */
 uint32_t rollout_entry_rejected(const RolloutEntry *entry);
 
 /* --- changes that are journalled. `now` and the journal are the coordinator's. ---------------- */
@@ -106,7 +112,13 @@ uint64_t rollouts_next_timer(const Rollouts *rollouts); /* monotonic; 0 = none *
 
 /* --- for this module's files ------------------------------------------------------------------ */
 
-/* rollout_start.c: may it be started now? Makes the dossier and the tree. */
+/* rollout_start.c: how many approvals hold now: not expired, by operators who may still give them.
+ * After the start: how many were given. */
+uint32_t rollout_start_approvals(const Coordinator *coordinator, const RolloutEntry *entry);
+/* Why this one does not hold now; NULL: it does. */
+const char *rollout_start_flaw(const Coordinator *coordinator, const RolloutEntry *entry,
+                               const PlanApproval *given);
+/* May it be started now? Makes the dossier and the tree. */
 ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error *err) MUST_CHECK;
 /* The tree and the dossier blob that its commands need. */
 ErrCode rollout_start_prepare(Coordinator *coordinator, RolloutEntry *entry, Error *err) MUST_CHECK;

@@ -62,8 +62,11 @@
  *      "bake_ms":0,"bake_left_ms":0,"budget":0,"failures":0,"rolled_back":0,"in_flight":0,
  *      "done":1,"counts":COUNTS},...],
  *    "approval_list":[{"operator":NAME,"keyid","verdict":"approved|rejected","created":TIME,
- *      "expires":TIME,"reason":TEXT},...]
+ *      "expires":TIME,"reason":TEXT,"flaw":TEXT|null},...],       why it does not count now
+ *    "log":[{"time":TIME,"who":NAME,"what":TEXT,"reason":TEXT},...],  '' = the rollout itself
+ *    "log_untold":0,"same_name":0                                   others with this name
  *   and with `with_shards`
+ *    "newcomers":0,"newcomer_names":[NAME,...],     selected shards that came after the plan
  *    "shards":[{"index":0,"name","uuid","host","cluster","agent","wave":1,"state":WORD,
  *      "phase":WORD|null,"direction":WORD|null,"generation":1,"attempt":1,"in_flight":false,
  *      "rolled_back":false,"overdue":false,"steps_done":8,"steps_total":8,"revision":TEXT,

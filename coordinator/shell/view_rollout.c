@@ -1,7 +1,10 @@
 #include "coordinator.h"
+#include "newcomers.h"
 #include "plan_view.h"
 
 #include <string.h>
+
+enum { NEWCOMERS_NAMED = 20 };
 
 static const char *wave_state_name(WaveState state)
 {
@@ -97,10 +100,19 @@ static void write_plan_facts(const Coordinator *coordinator, const RolloutEntry 
     json_field_time(json, "expires", header->expires_unix_ms);
 }
 
+/* Approvals that hold no longer leave a draft. */
+static RolloutState shown_state(const Coordinator *coordinator, const RolloutEntry *entry)
+{
+    RolloutState state = rollout_entry_state(entry);
+    bool short_of = state == ROLLOUT_APPROVED && !entry->started &&
+                    rollout_start_approvals(coordinator, entry) < entry->header.policy.approvals;
+    return short_of ? ROLLOUT_DRAFT : state;
+}
+
 static void write_summary_fields(const Coordinator *coordinator, const RolloutEntry *entry,
                                  JsonWriter *json)
 {
-    RolloutState state = rollout_entry_state(entry);
+    RolloutState state = shown_state(coordinator, entry);
     write_uuid(json, "id", &entry->header.rollout_id);
     json_field_string(json, "name", entry->header.name);
     json_field_string(json, "state", rollout_state_name(state));
@@ -114,7 +126,7 @@ static void write_summary_fields(const Coordinator *coordinator, const RolloutEn
     json_field_time(json, "finished", entry->finished_unix_ms);
     json_field_object(json, "approvals");
     json_field_uint(json, "needed", entry->header.policy.approvals);
-    json_field_uint(json, "given", rollout_entry_approved(entry));
+    json_field_uint(json, "given", rollout_start_approvals(coordinator, entry));
     json_field_uint(json, "rejected", rollout_entry_rejected(entry));
     json_object_end(json);
     json_field_uint(json, "wave", opened_waves(entry));
@@ -212,8 +224,55 @@ static void write_approvals(const Coordinator *coordinator, const RolloutEntry *
         json_field_time(json, "created", given->approval.created_unix_ms);
         json_field_time(json, "expires", given->approval.expires_unix_ms);
         json_field_string(json, "reason", given->approval.reason);
+        json_field_string(json, "flaw",
+                          entry->started ? NULL : rollout_start_flaw(coordinator, entry, given));
         json_object_end(json);
     }
+    json_array_end(json);
+}
+
+static void write_deed(uint64_t at_unix_ms, const char *who, const char *what, const char *reason,
+                       JsonWriter *json)
+{
+    json_object_begin(json);
+    json_field_time(json, "time", at_unix_ms);
+    json_field_string(json, "who", who);
+    json_field_string(json, "what", what);
+    json_field_string(json, "reason", reason);
+    json_object_end(json);
+}
+
+/* Approvals come before the start. */
+static void write_log(const Coordinator *coordinator, const RolloutEntry *entry, JsonWriter *json)
+{
+    json_field_array(json, "log");
+    write_deed(entry->header.created_unix_ms, operator_name(coordinator, entry->header.author),
+               "planned", "", json);
+    for (size_t i = 0; i < entry->approval_count; i++) {
+        const PlanApproval *given = &entry->approvals[i];
+        bool approved = given->approval.verdict == VERDICT_APPROVED;
+        write_deed(given->approval.created_unix_ms, operator_name(coordinator, given->keyid),
+                   approved ? "approved" : "rejected", given->approval.reason, json);
+    }
+    for (size_t i = 0; i < entry->log.count; i++) {
+        const Deed *deed = &entry->log.items[i];
+        write_deed(deed->at_unix_ms, deed->who, deed->what, deed->reason, json);
+    }
+    json_array_end(json);
+    json_field_uint(json, "log_untold", entry->log.untold);
+}
+
+/* They are looked for only while the plan may still be waited for. */
+static void write_newcomers(const Coordinator *coordinator, const RolloutEntry *entry, Arena *arena,
+                            JsonWriter *json)
+{
+    StrList names = {0};
+    bool over = rollout_state_is_terminal(rollout_entry_state(entry));
+    size_t count = over ? 0 : newcomers_find(coordinator, entry, arena, &names);
+    json_field_uint(json, "newcomers", count);
+    json_field_array(json, "newcomer_names");
+    for (size_t i = 0; i < count && i < NEWCOMERS_NAMED; i++)
+        json_text(json, names.items[i]);
     json_array_end(json);
 }
 
@@ -309,8 +368,12 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
                                     entry->header.shard_count));
     write_waves(entry, request->now_ms, json);
     write_approvals(coordinator, entry, json);
+    write_log(coordinator, entry, json);
+    json_field_uint(json, "same_name",
+                    rollouts_named(coordinator->rollouts, entry->header.name) - 1);
     if (request->with_shards) {
         AUTO_ARENA Arena *arena = arena_new();
+        write_newcomers(coordinator, entry, arena, json);
         json_field_array(json, "shards");
         for (uint32_t i = 0; i < entry->header.shard_count; i++)
             write_shard(entry, i, arena, json);
