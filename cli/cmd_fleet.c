@@ -59,6 +59,50 @@ static const char *counts_text(CommandContext *context, const json_t *counts)
                         words.count == 0 ? "none" : strlist_join(context->arena, &words, ", "));
 }
 
+/* "5s", "16m", "3h", "2d" */
+static const char *age_text(CommandContext *context, int64_t ms)
+{
+    int64_t seconds = ms / 1000;
+    if (seconds < 60)
+        return arena_printf(context->arena, "%llds", (long long)seconds);
+    if (seconds < 3600)
+        return arena_printf(context->arena, "%lldm", (long long)(seconds / 60));
+    if (seconds < 48 * 3600)
+        return arena_printf(context->arena, "%lldh", (long long)(seconds / 3600));
+    return arena_printf(context->arena, "%lldd", (long long)(seconds / 86400));
+}
+
+/* "8.1MiB" */
+static const char *size_text(CommandContext *context, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    double size = (double)bytes;
+    for (; size >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        size /= 1024;
+    return arena_printf(context->arena, unit == 0 ? "%.0f%s" : "%.1f%s", size, units[unit]);
+}
+
+/* "15.14"; '' when it is not known */
+static const char *version_text(CommandContext *context, int64_t version)
+{
+    if (version == 0)
+        return "";
+    return arena_printf(context->arena, "%lld.%lld", (long long)(version / 10000),
+                        (long long)(version % 10000));
+}
+
+/* What is wrong with a cluster or shard, and how old that is when it is too old. */
+static const char *message_text(CommandContext *context, const json_t *item)
+{
+    const char *message = answer_text(item, "message");
+    if (!answer_bool(item, "stale"))
+        return message;
+    return arena_printf(context->arena, "%s%slisted %s ago", message,
+                        message[0] == '\0' ? "" : "; ",
+                        age_text(context, answer_int(item, "age_ms")));
+}
+
 static ErrCode run_status(CommandContext *context, Error *err)
 {
     AUTO_CLIENT Client *client = NULL;
@@ -81,6 +125,12 @@ static ErrCode run_status(CommandContext *context, Error *err)
     if (answer_bool(answer.result, "braked"))
         say(context, "brake        ON, %s", answer_text(answer.result, "brake_reason"));
     say(context, "shards       %s", counts_text(context, json_object_get(answer.result, "shards")));
+    if (answer_int(answer.result, "standbys") > 0)
+        say(context, "standbys     %lld copies of shards, listed and never migrated",
+            (long long)answer_int(answer.result, "standbys"));
+    if (answer_int(answer.result, "stale") > 0)
+        say(context, "stale        %lld shards were listed too long ago to be planned",
+            (long long)answer_int(answer.result, "stale"));
     const json_t *rows = json_object_get(answer.result, "rows");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *item = json_array_get(rows, i);
@@ -99,7 +149,8 @@ static ErrCode run_status(CommandContext *context, Error *err)
 
 static ErrCode run_hosts(CommandContext *context, Error *err)
 {
-    static const char *const header[] = {"HOST", "AGENTS", "CONNECTED", "CLUSTERS", "SHARDS", NULL};
+    static const char *const header[] = {"HOST",   "AGENTS", "CONNECTED", "CLUSTERS",
+                                         "SHARDS", "LISTED", NULL};
     AUTO_CLIENT Client *client = NULL;
     ClientAnswer answer;
     ErrCode code = client_open(context, &client, err);
@@ -116,6 +167,7 @@ static ErrCode run_hosts(CommandContext *context, Error *err)
         table_cell(&table, answer_bool(host, "connected") ? "yes" : "no");
         table_cell_int(&table, answer_int(host, "clusters"));
         table_cell(&table, counts_text(context, json_object_get(host, "shards")));
+        table_cell(&table, answer_text(host, "listed"));
     }
     table_print(&table);
     return ERR_OK;
@@ -123,8 +175,8 @@ static ErrCode run_hosts(CommandContext *context, Error *err)
 
 static ErrCode run_clusters(CommandContext *context, Error *err)
 {
-    static const char *const header[] = {"CLUSTER", "HOST",    "SERVER", "REACHABLE",
-                                         "SHARDS",  "MESSAGE", NULL};
+    static const char *const header[] = {"CLUSTER",   "HOST",   "SERVER",  "ROLE",
+                                         "REACHABLE", "SHARDS", "MESSAGE", NULL};
     AUTO_CLIENT Client *client = NULL;
     ClientAnswer answer;
     ErrCode code = client_open(context, &client, err);
@@ -137,14 +189,14 @@ static ErrCode run_clusters(CommandContext *context, Error *err)
     const json_t *clusters = json_object_get(answer.result, "clusters");
     for (size_t i = 0; i < json_array_size(clusters); i++) {
         const json_t *cluster = json_array_get(clusters, i);
-        int64_t version = answer_int(cluster, "server_version");
         table_cell(&table, answer_text(cluster, "name"));
         table_cell(&table, answer_text(cluster, "host"));
-        table_cell(&table, arena_printf(context->arena, "%lld.%lld", (long long)(version / 10000),
-                                        (long long)(version % 10000)));
+        table_cell(&table, version_text(context, answer_int(cluster, "server_version")));
+        table_cell(&table,
+                   answer_bool(cluster, "pooled") ? "pooler" : answer_text(cluster, "role"));
         table_cell(&table, answer_bool(cluster, "reachable") ? "yes" : "no");
         table_cell(&table, counts_text(context, json_object_get(cluster, "shards")));
-        table_cell(&table, answer_text(cluster, "message"));
+        table_cell(&table, message_text(context, cluster));
     }
     table_print(&table);
     return ERR_OK;
@@ -152,8 +204,8 @@ static ErrCode run_clusters(CommandContext *context, Error *err)
 
 static ErrCode run_shards(CommandContext *context, Error *err)
 {
-    static const char *const header[] = {"SHARD",   "STATE",   "REVISIONS", "LABELS",
-                                         "ROLLOUT", "MESSAGE", NULL};
+    static const char *const header[] = {"SHARD", "STATE",  "REVISIONS", "SIZE",    "SERVER",
+                                         "ROLE",  "LABELS", "ROLLOUT",   "MESSAGE", NULL};
     AUTO_CLIENT Client *client = NULL;
     ClientAnswer answer;
     const char *select = context_option(context, "select");
@@ -170,9 +222,12 @@ static ErrCode run_shards(CommandContext *context, Error *err)
         table_cell(&table, answer_text(shard, "name"));
         table_cell(&table, answer_text(shard, "state"));
         table_cell(&table, list_text(context, json_object_get(shard, "rows")));
+        table_cell(&table, size_text(context, answer_int(shard, "size_bytes")));
+        table_cell(&table, version_text(context, answer_int(shard, "server_version")));
+        table_cell(&table, answer_text(shard, "role"));
         table_cell(&table, labels_text(context, json_object_get(shard, "labels")));
         table_cell(&table, answer_text(shard, "rollout"));
-        table_cell(&table, answer_text(shard, "message"));
+        table_cell(&table, message_text(context, shard));
     }
     table_print(&table);
     return ERR_OK;
@@ -180,8 +235,8 @@ static ErrCode run_shards(CommandContext *context, Error *err)
 
 static ErrCode run_agents(CommandContext *context, Error *err)
 {
-    static const char *const header[] = {"AGENT",  "KEY ID", "HOST",   "CONNECTED",
-                                         "SHARDS", "JOBS",   "REMARK", NULL};
+    static const char *const header[] = {"AGENT", "KEY ID", "HOST",   "CONNECTED", "SHARDS",
+                                         "JOBS",  "LISTED", "REMARK", NULL};
     AUTO_CLIENT Client *client = NULL;
     ClientAnswer answer;
     ErrCode code = client_open(context, &client, err);
@@ -200,9 +255,11 @@ static ErrCode run_agents(CommandContext *context, Error *err)
         table_cell(&table, answer_bool(agent, "connected") ? "yes" : "no");
         table_cell_int(&table, answer_int(agent, "shards"));
         table_cell_int(&table, answer_int(agent, "jobs_running"));
+        table_cell(&table, answer_text(agent, "listed"));
         table_cell(&table, revoked ? arena_printf(context->arena, "revoked: %s",
                                                   answer_text(agent, "reason"))
-                                   : "");
+                           : answer_bool(agent, "stale") ? "its listing is stale"
+                                                         : "");
     }
     table_print(&table);
     return ERR_OK;
@@ -256,7 +313,7 @@ static ErrCode run_revoke(CommandContext *context, Error *err)
 static const CommandOption options[] = {CLIENT_OPTIONS, {0}};
 static const CommandOption shards_options[] = {
     {"select", 0, "EXPRESSION",
-     "only these, as in a rollout's select: tier in (free, pro) and region = eu"},
+     "only these, as in a rollout's select: tier in (free, pro) and version >= 15"},
     CLIENT_OPTIONS,
     {0},
 };

@@ -260,6 +260,11 @@ typedef struct ShardReading {
     uint64_t fence;
     uint64_t epoch;
     uint32_t schema_oid;
+    /* As the row says; 0 without one. */
+    uint64_t row_system_identifier;
+    uint32_t row_database_oid;
+    uint32_t row_schema_oid;
+    bool origin_present; /* the database and schema that the row names are on this very server */
 } ShardReading;
 
 /* The last upgrade of a revision or repeatable that succeeded, by the history. */

@@ -163,7 +163,10 @@ const char shard_sql_claim[] =
 #define ROW_COLUMNS                                                                                \
     "SELECT s.schema_name, s.uuid, s.fleet_id, s.fence, s.epoch, s.system_identifier,"             \
     " s.database_oid, s.schema_oid, encode(s.last_operation, 'hex'),"                              \
-    " (SELECT max(format) FROM pgtide.meta) FROM pgtide.shard s"
+    " (SELECT max(format) FROM pgtide.meta),"                                                      \
+    " EXISTS (SELECT 1 FROM pg_database d WHERE d.oid = s.database_oid),"                          \
+    " s.schema_oid = 0 OR EXISTS (SELECT 1 FROM pg_namespace n WHERE n.oid = s.schema_oid)"        \
+    " FROM pgtide.shard s"
 
 const char shard_sql_row[] = ROW_COLUMNS " WHERE s.schema_name = ANY($1::text[])";
 

@@ -80,9 +80,14 @@ static void fill_from_row(const ReadOp *op, ShardReading *shard, const PgResult 
         shard->fleet_id = (Uuid){0};
     shard->fence = pg_u64(rows, row, 3);
     shard->epoch = pg_u64(rows, row, 4);
-    shard->identity_mismatch = pg_u64(rows, row, 5) != op->look.system_identifier ||
-                               pg_u64(rows, row, 6) != op->look.database_oid ||
-                               pg_u64(rows, row, 7) != shard->schema_oid;
+    shard->row_system_identifier = pg_u64(rows, row, 5);
+    shard->row_database_oid = (uint32_t)pg_u64(rows, row, 6);
+    shard->row_schema_oid = (uint32_t)pg_u64(rows, row, 7);
+    bool same_server = shard->row_system_identifier == op->look.system_identifier;
+    bool same_database = same_server && shard->row_database_oid == op->look.database_oid;
+    shard->identity_mismatch = !same_database || shard->row_schema_oid != shard->schema_oid;
+    shard->origin_present =
+        same_server && (same_database ? pg_bool(rows, row, 11) : pg_bool(rows, row, 10));
 }
 
 static void take_applied(ReadOp *op, const PgResult *rows)

@@ -90,6 +90,13 @@ static const ConfigField cluster_fields[] = {
      .min = 1,
      .help =
          "SQL that gives database, and if wanted schema and labels ({\"k\": \"v\"} or k=v k=v)"},
+    {.key = "discover-command",
+     .kind = CONFIG_STRINGS,
+     .offset = CLUSTER_AT(discover_command),
+     .min = 1,
+     .max = 64,
+     .help = "program and arguments, without a shell, that print [{\"database\": ..., \"schema\": "
+             "..., \"labels\": {...}}, ...]"},
     {.key = "shared-schemas",
      .kind = CONFIG_STRINGS,
      .offset = CLUSTER_AT(shared_schemas),
@@ -251,8 +258,13 @@ static void check_clusters(Config *config, AgentSettings *settings)
     ClusterSettings *clusters = settings->clusters.items;
     for (size_t i = 0; i < settings->clusters.count; i++) {
         const ConfigNode *node = config_node_item(nodes, i);
-        if (clusters[i].shards.count == 0 && clusters[i].discover == NULL)
-            config_problem(config, node, "'clusters[%zu]' needs 'shards' or 'discover'", i);
+        bool by_command = clusters[i].discover_command.count > 0;
+        if (clusters[i].shards.count == 0 && clusters[i].discover == NULL && !by_command)
+            config_problem(config, node,
+                           "'clusters[%zu]' needs 'shards', 'discover' or 'discover-command'", i);
+        if (clusters[i].discover != NULL && by_command)
+            config_problem(config, node,
+                           "'clusters[%zu]' has both 'discover' and 'discover-command'", i);
         for (size_t j = 0; j < i; j++)
             if (strcmp(clusters[i].name, clusters[j].name) == 0)
                 config_problem(config, node, "'clusters[%zu].name' is '%s' again", i,

@@ -24,12 +24,13 @@ typedef struct ClusterSettings {
     LabelList labels;
     bool pooled; /* the address is a pooler's: shards are read, never written */
     ConfigList shards;
-    const char *discover;   /* SQL: database, schema, labels; NULL = none */
-    StrList shared_schemas; /* in the search path of steps, after the tenant's schema */
+    const char *discover;     /* SQL: database, schema, labels; NULL = none */
+    StrList discover_command; /* program and arguments that print the same as JSON; may be empty */
+    StrList shared_schemas;   /* in the search path of steps, after the tenant's schema */
     const char
         *provision_template; /* what new tenants' databases are copies of; NULL = template1 */
     const char *pg_bin;      /* directory of pg_dump and pg_restore; NULL = PATH */
-    PgKeyword conninfo[6];   /* made from the above */
+    PgKeyword conninfo[6];    /* made from the above */
     size_t conninfo_count;
 } ClusterSettings;
 

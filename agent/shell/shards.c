@@ -117,6 +117,9 @@ static ClusterInfo cluster_info(const Shards *shards, Arena *arena, const Shards
         .reachable = cluster->found.reachable,
         .message = cluster->found.message,
         .labels = labels_merge(arena, labels, 2),
+        .standby = cluster->found.standby,
+        .timeline = cluster->found.timeline,
+        .pooled = cluster->settings->pooled,
     };
 }
 

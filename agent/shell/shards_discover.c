@@ -56,6 +56,68 @@ ErrCode shard_names_add_rows(ShardNameList *list, const PgResult *result, int co
     return ERR_OK;
 }
 
+static ErrCode add_labels(Arena *arena, const json_t *object, LabelList *labels, Error *err);
+
+static ErrCode element_text(const json_t *value, const char *key, const char **ret_text, Error *err)
+{
+    if (!json_is_string(value) ||
+        strlen(json_string_value(value)) != json_string_length(value)) /* a NUL inside */
+        return err_set(err, ERR_CONFIG, "'%s' is not a text", key);
+    *ret_text = json_string_value(value);
+    return ERR_OK;
+}
+
+static ErrCode add_element(ShardNameList *list, json_t *element, Error *err)
+{
+    const char *database = NULL, *schema = "";
+    LabelList labels = {.items = ARENA_ARRAY(list->arena, Label, LIMIT_LABELS)};
+    const char *key;
+    json_t *value;
+    if (!json_is_object(element))
+        return err_set(err, ERR_CONFIG, "not an object");
+    json_object_foreach(element, key, value)
+    {
+        ErrCode code = ERR_OK;
+        if (strcmp(key, "database") == 0)
+            code = element_text(value, key, &database, err);
+        else if (strcmp(key, "schema") == 0)
+            code = element_text(value, key, &schema, err);
+        else if (strcmp(key, "labels") == 0 && json_is_object(value))
+            code = add_labels(list->arena, value, &labels, err);
+        else
+            code = err_set(err, ERR_CONFIG,
+                           strcmp(key, "labels") == 0 ? "'%.80s' is not an object"
+                                                      : "unknown key '%.80s'",
+                           key);
+        if (code != ERR_OK)
+            return code;
+    }
+    if (database == NULL)
+        return err_set(err, ERR_CONFIG, "'database' is missing");
+    return shard_names_add(list, database, schema, labels, err);
+}
+
+ErrCode shard_names_add_json(ShardNameList *list, const char *text, size_t length, Error *err)
+{
+    json_error_t where;
+    json_t *array = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    ErrCode code = ERR_OK;
+    size_t former = list->count;
+    if (array == NULL)
+        code = err_set(err, ERR_CONFIG, "line %d is not JSON: %.160s", where.line, where.text);
+    else if (!json_is_array(array))
+        code = err_set(err, ERR_CONFIG, "not a JSON array");
+    for (size_t i = 0; code == ERR_OK && i < json_array_size(array); i++) {
+        code = add_element(list, json_array_get(array, i), err);
+        if (code != ERR_OK)
+            err_wrap(err, "element %zu", i + 1);
+    }
+    if (code != ERR_OK)
+        list->count = former; /* all of it or nothing */
+    json_decref(array);
+    return code;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     const ShardName *x = a, *y = b;
@@ -99,22 +161,28 @@ static ErrCode add_label(Arena *arena, LabelList *labels, const char *key, size_
     return ERR_OK;
 }
 
+static ErrCode add_labels(Arena *arena, const json_t *object, LabelList *labels, Error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        if (!json_is_string(value))
+            return err_set(err, ERR_CONFIG, "the value of label '%.80s' is not a text", key);
+        ErrCode code = add_label(arena, labels, key, strlen(key), json_string_value(value),
+                                 json_string_length(value), err);
+        if (code != ERR_OK)
+            return code;
+    }
+    return ERR_OK;
+}
+
 static ErrCode parse_json(Arena *arena, const char *text, LabelList *labels, Error *err)
 {
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     ErrCode code = json_is_object(object)
-                       ? ERR_OK
+                       ? add_labels(arena, object, labels, err)
                        : err_set(err, ERR_CONFIG, "labels are not a JSON object: %.80s", text);
-    const char *key;
-    json_t *value;
-    json_object_foreach(object, key, value)
-    {
-        if (code == ERR_OK && !json_is_string(value))
-            code = err_set(err, ERR_CONFIG, "the value of label '%.80s' is not a text", key);
-        if (code == ERR_OK)
-            code = add_label(arena, labels, key, strlen(key), json_string_value(value),
-                             json_string_length(value), err);
-    }
     json_decref(object);
     return code;
 }

@@ -20,6 +20,10 @@ ErrCode shard_names_add_configured(ShardNameList *list, const ClusterSettings *c
 /* Columns database, schema, labels (the last two may be missing). */
 ErrCode shard_names_add_rows(ShardNameList *list, const PgResult *result, int column_count,
                              Error *err) MUST_CHECK;
+/* What a discovery command prints: [{"database": ..., "schema": ..., "labels": {...}}, ...], the
+ * last two may be missing. ERR_CONFIG names the element that is wrong. */
+ErrCode shard_names_add_json(ShardNameList *list, const char *text, size_t length,
+                             Error *err) MUST_CHECK;
 /* Sorted, the first of equal ones kept. */
 ShardNames shard_names_finish(ShardNameList *list);
 /* {"k": "v"} or k=v pairs separated by spaces or commas. */

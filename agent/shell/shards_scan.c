@@ -1,6 +1,8 @@
 #include "shards_scan.h"
 
+#include "clock.h"
 #include "digest.h"
+#include "discover_command.h"
 #include "named_limits.h"
 #include "shards_discover.h"
 
@@ -34,6 +36,7 @@ struct ClusterScan {
     ClusterFound found;
     ShardNameList list;
     PgConn *discover;
+    DiscoverCommand *command;
     Arena *batch_arena;
     DatabaseScan *databases;
     size_t database_count;
@@ -59,6 +62,8 @@ static void destroy(ClusterScan *scan)
 {
     pg_close(scan->discover);
     scan->discover = NULL;
+    discover_command_cancel(scan->command);
+    scan->command = NULL;
     uv_close((uv_handle_t *)&scan->begin, on_begin_closed);
 }
 
@@ -106,6 +111,12 @@ static void fill_shard(ClusterScan *scan, ShardInfo *info, const DatabaseReading
     info->fleet_id = shard->fleet_id;
     info->reachable = true;
     info->identity_mismatch = shard->identity_mismatch;
+    info->schema_oid = shard->schema_oid;
+    info->row_system_identifier = shard->row_system_identifier;
+    info->row_database_oid = shard->row_database_oid;
+    info->row_schema_oid = shard->row_schema_oid;
+    info->origin_present = shard->origin_present;
+    info->read_unix_ms = clock_unix_ms();
     info->message =
         shard->message == NULL || shard->trusted ? "" : arena_strdup(arena, shard->message);
 }
@@ -117,6 +128,8 @@ static void take_reading(DatabaseScan *database, const DatabaseReading *reading)
     found->reachable = true;
     found->system_identifier = reading->system_identifier;
     found->server_version = reading->server_version;
+    found->timeline = reading->timeline;
+    found->standby = reading->in_recovery;
     for (size_t i = database->first; i < database->first + database->count; i++) {
         const ShardReading *shard = find_reading(reading, found->names.items[i].schema);
         if (shard == NULL)
@@ -286,6 +299,18 @@ static void on_discover_connected(PgConn *conn, const Error *err, void *data)
     pg_send(conn, &batch, DISCOVER_DEADLINE_MS, on_discovered, scan);
 }
 
+static void on_command(const char *output, size_t length, const Error *err, void *data)
+{
+    ClusterScan *scan = data;
+    Error wrong;
+    scan->command = NULL;
+    if (err == NULL && shard_names_add_json(&scan->list, output, length, &wrong) != ERR_OK)
+        err = &wrong;
+    if (err != NULL)
+        use_former_names(scan, err);
+    scan_databases(scan);
+}
+
 static void on_begin(uv_async_t *async)
 {
     ClusterScan *scan = async->data;
@@ -293,6 +318,11 @@ static void on_begin(uv_async_t *async)
     Error err;
     if (shard_names_add_configured(&scan->list, cluster, &err) != ERR_OK)
         scan->last_error = err;
+    if (cluster->discover_command.count > 0) {
+        scan->command =
+            discover_command_start(scan->loop, &cluster->discover_command, on_command, scan);
+        return;
+    }
     if (cluster->discover == NULL) {
         scan_databases(scan);
         return;

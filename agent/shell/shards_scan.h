@@ -26,6 +26,8 @@ typedef struct ClusterFound {
     ShardInfo *shards; /* one for each name; uuid nil: never read */
     uint64_t system_identifier;
     uint32_t server_version;
+    uint32_t timeline;
+    bool standby;
     bool reachable;
     const char *message;
 } ClusterFound;

@@ -136,6 +136,9 @@ typedef struct ClusterInfo {
     BackupCommandInfo *backup_commands;
     size_t backup_command_count;
     bool can_encrypt; /* it has age and recipients */
+    bool standby;      /* in recovery: its shards are listed, never planned */
+    uint32_t timeline; /* 0 on a standby and while unreachable */
+    bool pooled;       /* reached through a pooler: listed, never planned */
 } ClusterInfo;
 
 typedef struct ShardInfo {
@@ -153,6 +156,13 @@ typedef struct ShardInfo {
     const char *message;
     LabelList labels;
     bool identity_mismatch; /* a clone or a restore */
+    uint32_t schema_oid;    /* 0 for a whole database */
+    /* As the pgtide.shard row says; all 0 without one. */
+    uint64_t row_system_identifier;
+    uint32_t row_database_oid;
+    uint32_t row_schema_oid;
+    bool origin_present;   /* what the row names is on this very server */
+    uint64_t read_unix_ms; /* when it was read last; 0 = never */
 } ShardInfo;
 
 typedef struct Hello {

@@ -53,6 +53,9 @@ static ErrCode clusters_decode(Arena *arena, Pgtide__V1__ClusterInfo *const *ite
         clusters[i].reachable = in->reachable != 0;
         CHECK(proto_text(in->message, "cluster message", &clusters[i].message, err));
         CHECK(labels_decode(arena, in->labels, in->n_labels, &clusters[i].labels, err));
+        clusters[i].standby = in->standby != 0;
+        clusters[i].timeline = in->timeline;
+        clusters[i].pooled = in->pooled != 0;
     }
     *ret_clusters = clusters;
     return ERR_OK;
@@ -75,6 +78,12 @@ static ErrCode shard_info_decode(Arena *arena, const Pgtide__V1__ShardInfo *in, 
     CHECK(proto_text(in->message, "shard message", &out->message, err));
     CHECK(labels_decode(arena, in->labels, in->n_labels, &out->labels, err));
     out->identity_mismatch = in->identity_mismatch != 0;
+    out->schema_oid = in->schema_oid;
+    out->row_system_identifier = in->row_system_identifier;
+    out->row_database_oid = in->row_database_oid;
+    out->row_schema_oid = in->row_schema_oid;
+    out->origin_present = in->origin_present != 0;
+    out->read_unix_ms = in->read_unix_ms;
     return ERR_OK;
 }
 
@@ -300,6 +309,9 @@ static Pgtide__V1__ClusterInfo **clusters_encode(Arena *arena, const ClusterInfo
         out->message = proto_from_text(clusters[i].message);
         out->n_labels = clusters[i].labels.count;
         out->labels = labels_encode(arena, &clusters[i].labels);
+        out->standby = clusters[i].standby;
+        out->timeline = clusters[i].timeline;
+        out->pooled = clusters[i].pooled;
         items[i] = out;
     }
     return items;
@@ -325,6 +337,12 @@ static Pgtide__V1__ShardInfo *shard_info_encode(Arena *arena, const ShardInfo *s
     out->n_labels = shard->labels.count;
     out->labels = labels_encode(arena, &shard->labels);
     out->identity_mismatch = shard->identity_mismatch;
+    out->schema_oid = shard->schema_oid;
+    out->row_system_identifier = shard->row_system_identifier;
+    out->row_database_oid = shard->row_database_oid;
+    out->row_schema_oid = shard->row_schema_oid;
+    out->origin_present = shard->origin_present;
+    out->read_unix_ms = shard->read_unix_ms;
     return out;
 }
 

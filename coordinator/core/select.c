@@ -3,24 +3,37 @@
  *   or   := and ("or" and)*
  *   and  := not ("and" not)*
  *   not  := "not" not | "(" or ")" | term
- *   term := key | key ("=" | "!=") word | key ["not"] "in" "(" word ("," word)* ")"
+ *   term := key | key ("=" | "!=" | "<" | "<=" | ">" | ">=") word
+ *         | key ["not"] "in" "(" word ("," word)* ")"
  */
 #include "select.h"
 
 #include "named_limits.h"
+#include "select_field.h"
 
 #include <string.h>
 
 enum { SELECT_DEPTH_MAX = 100 };
 
-typedef enum NodeKind { NODE_ALL, NODE_AND, NODE_OR, NODE_NOT, NODE_PRESENT, NODE_IN } NodeKind;
+typedef enum NodeKind {
+    NODE_ALL,
+    NODE_AND,
+    NODE_OR,
+    NODE_NOT,
+    NODE_PRESENT,
+    NODE_IN,
+    NODE_BELOW,
+    NODE_ABOVE,
+} NodeKind;
 
 struct Selection {
     NodeKind kind;
     const struct Selection *left;
     const struct Selection *right;
-    const char *key;
+    SelectField field;
+    const char *key; /* field LABEL */
     StrList values;
+    SelectNumber *numbers; /* of the values, where the field is a number */
 };
 
 typedef enum TokenKind { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_SYMBOL, TOKEN_BAD } TokenKind;
@@ -79,8 +92,9 @@ static void next_token(Parser *parser)
         length++;
     parser->token.kind = TOKEN_WORD;
     if (length == 0) {
-        length = strncmp(at, "!=", 2) == 0 ? 2 : 1;
-        bool known = length == 2 || strchr("(),=", *at) != NULL;
+        bool two = at[1] == '=' && strchr("!<>", *at) != NULL;
+        length = two ? 2 : 1;
+        bool known = two || strchr("(),=<>", *at) != NULL;
         parser->token.kind = known ? TOKEN_SYMBOL : TOKEN_BAD;
     }
     parser->token.text = arena_strndup(parser->arena, at, length);
@@ -131,17 +145,35 @@ static const Selection *make_node(Parser *parser, NodeKind kind, const Selection
     return node;
 }
 
-static ErrCode parse_list(Parser *parser, StrList *values)
+/* A word that the field can have. */
+static ErrCode take_value(Parser *parser, Selection *node)
+{
+    const char *word = NULL;
+    size_t column = parser->token.column;
+    ErrCode code = take_word(parser, "a value", &word);
+    if (code != ERR_OK)
+        return code;
+    SelectNumber number = {0};
+    const char *wanted = NULL;
+    if (!select_field_reads(node->field, word, &number, &wanted))
+        return err_set(parser->err, ERR_USAGE, "selection, column %zu: expected %s, found %.80s",
+                       column, wanted, word);
+    size_t count = node->values.count;
+    node->numbers = arena_grow(parser->arena, node->numbers, count, count + 1, sizeof number);
+    node->numbers[count] = number;
+    strlist_add(parser->arena, &node->values, word);
+    return ERR_OK;
+}
+
+static ErrCode parse_list(Parser *parser, Selection *node)
 {
     if (!is_symbol(parser, "("))
         return expected(parser, "( after in");
     do {
         next_token(parser);
-        const char *word = NULL;
-        ErrCode code = take_word(parser, "a value", &word);
+        ErrCode code = take_value(parser, node);
         if (code != ERR_OK)
             return code;
-        strlist_add(parser->arena, values, word);
     } while (is_symbol(parser, ","));
     if (!is_symbol(parser, ")"))
         return expected(parser, ", or )");
@@ -149,21 +181,49 @@ static ErrCode parse_list(Parser *parser, StrList *values)
     return ERR_OK;
 }
 
+/* >= is not the opposite of <: what is not known is neither. */
+static ErrCode parse_order(Parser *parser, Selection *node, const Selection **ret_node)
+{
+    bool below = parser->token.text[0] == '<';
+    bool or_equal = parser->token.text[1] == '=';
+    if (!select_field_is_number(node->field))
+        return err_set(parser->err, ERR_USAGE,
+                       "selection, column %zu: only version and size can be compared with %s",
+                       parser->token.column, parser->token.text);
+    next_token(parser);
+    ErrCode code = take_value(parser, node);
+    if (code != ERR_OK)
+        return code;
+    node->kind = below ? NODE_BELOW : NODE_ABOVE;
+    *ret_node = node;
+    if (or_equal) {
+        Selection *equal = ARENA_NEW(parser->arena, Selection);
+        *equal = *node;
+        equal->kind = NODE_IN;
+        *ret_node = make_node(parser, NODE_OR, node, equal);
+    }
+    return ERR_OK;
+}
+
 static ErrCode parse_term(Parser *parser, const Selection **ret_node)
 {
     Selection *node = ARENA_NEW(parser->arena, Selection);
+    const char *key = NULL;
+    bool quoted = parser->token.kind == TOKEN_QUOTED;
     node->kind = NODE_IN;
-    ErrCode code = take_word(parser, "a key, not or (", &node->key);
+    ErrCode code = take_word(parser, "a key, not or (", &key);
     if (code != ERR_OK)
         return code;
+    node->field = quoted ? SELECT_LABEL : select_field_of(&key);
+    node->key = key;
     bool negated = false;
     if (is_symbol(parser, "=") || is_symbol(parser, "!=")) {
         negated = is_symbol(parser, "!=");
         next_token(parser);
-        const char *word = NULL;
-        code = take_word(parser, "a value", &word);
-        if (code == ERR_OK)
-            strlist_add(parser->arena, &node->values, word);
+        code = take_value(parser, node);
+    } else if (is_symbol(parser, "<") || is_symbol(parser, "<=") || is_symbol(parser, ">") ||
+               is_symbol(parser, ">=")) {
+        return parse_order(parser, node, ret_node);
     } else if (is_keyword(parser, "in") || is_keyword(parser, "not")) {
         negated = is_keyword(parser, "not");
         if (negated)
@@ -171,7 +231,7 @@ static ErrCode parse_term(Parser *parser, const Selection **ret_node)
         if (!is_keyword(parser, "in"))
             return expected(parser, "in after not");
         next_token(parser);
-        code = parse_list(parser, &node->values);
+        code = parse_list(parser, node);
     } else {
         node->kind = NODE_PRESENT;
     }
@@ -256,26 +316,38 @@ ErrCode select_parse(const char *text, Arena *arena, const Selection **ret_selec
     return code;
 }
 
-/* NULL when the shard has no such label. */
-static const char *value_of(const SelectTarget *target, const char *key)
+static bool is_present(const Selection *selection, const SelectTarget *target)
 {
-    if (strcmp(key, "host") == 0)
-        return target->host;
-    if (strcmp(key, "cluster") == 0)
-        return target->cluster;
-    if (strcmp(key, "database") == 0)
-        return target->database;
-    if (strcmp(key, "schema") == 0)
-        return target->schema;
-    for (size_t i = 0; i < target->labels->count; i++)
-        if (strcmp(target->labels->items[i].key, key) == 0)
-            return target->labels->items[i].value;
-    return NULL;
+    if (selection->field == SELECT_ROWS)
+        return target->rows->count > 0;
+    if (select_field_is_number(selection->field))
+        return select_field_number(selection->field, target) != 0;
+    const char *value = select_field_text(selection->field, selection->key, target);
+    return value != NULL && value[0] != '\0' && strcmp(value, "false") != 0;
+}
+
+static bool is_in(const Selection *selection, const SelectTarget *target)
+{
+    const StrList *values = &selection->values;
+    if (selection->field == SELECT_ROWS) {
+        for (size_t i = 0; i < values->count; i++)
+            if (strlist_has(target->rows, values->items[i]))
+                return true;
+        return false;
+    }
+    if (select_field_is_number(selection->field)) {
+        for (size_t i = 0; i < values->count; i++)
+            if (select_field_compare(selection->field, target, &selection->numbers[i]) ==
+                SELECT_EQUAL)
+                return true;
+        return false;
+    }
+    const char *value = select_field_text(selection->field, selection->key, target);
+    return value != NULL && strlist_has(values, value);
 }
 
 bool select_matches(const Selection *selection, const SelectTarget *target)
 {
-    const char *value;
     switch (selection->kind) {
     case NODE_ALL:
         return true;
@@ -286,11 +358,13 @@ bool select_matches(const Selection *selection, const SelectTarget *target)
     case NODE_NOT:
         return !select_matches(selection->left, target);
     case NODE_PRESENT:
-        value = value_of(target, selection->key);
-        return value != NULL && value[0] != '\0' && strcmp(value, "false") != 0;
+        return is_present(selection, target);
     case NODE_IN:
-        value = value_of(target, selection->key);
-        return value != NULL && strlist_has(&selection->values, value);
+        return is_in(selection, target);
+    case NODE_BELOW:
+        return select_field_compare(selection->field, target, selection->numbers) == SELECT_BELOW;
+    case NODE_ABOVE:
+        return select_field_compare(selection->field, target, selection->numbers) == SELECT_ABOVE;
     }
     return false;
 }

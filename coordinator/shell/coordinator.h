@@ -89,7 +89,7 @@ void coordinator_take_word(Coordinator *coordinator, const FleetWord *word);
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator);
 /* An agent's word about the highest epoch that it has served. */
 void coordinator_note_epoch(Coordinator *coordinator, RosterAgent *agent, uint64_t epoch);
-/* The state that the fleet view gives a shard, and why. `ret_open` (may be NULL) gets the rollout
- * in progress that holds it, or NULL. */
+/* standing.c: the state that the fleet view gives a shard, and why. `ret_open` (may be NULL) gets
+ * the rollout in progress that holds it, or NULL. */
 ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetShard *shard,
                                    const char **ret_message, const RolloutEntry **ret_open);

@@ -12,6 +12,8 @@ typedef struct Listing {
     uint64_t snapshot;
     uint32_t parts;
     const char *host;
+    uint64_t listed_ms; /* of its first part: nothing in it is older than the scan before that */
+    uint64_t listed_unix_ms;
     FleetCluster *clusters;
     size_t cluster_count;
     size_t cluster_capacity;
@@ -166,25 +168,29 @@ static void copy_clusters(Listing *listing, const char *agent, const Inventory *
         cluster->info = part->clusters[i];
         cluster->info.name = arena_strdup(arena, part->clusters[i].name);
         cluster->info.message = arena_strdup(arena, part->clusters[i].message);
+        cluster->listed_ms = listing->listed_ms;
+        cluster->listed_unix_ms = listing->listed_unix_ms;
         cluster->info.labels = copy_labels(arena, &(LabelList){NULL, 0}, &part->clusters[i].labels);
         copy_commands(arena, &part->clusters[i], &cluster->info);
     }
 }
 
-static LabelList cluster_labels(const Listing *listing, const char *cluster)
+/* What the listing says of the shard's cluster; all 0 when it does not. */
+static const ClusterInfo *cluster_of(const Listing *listing, const char *cluster)
 {
+    static const ClusterInfo none = {.name = "", .message = ""};
     for (size_t i = 0; i < listing->cluster_count; i++) {
         if (strcmp(listing->clusters[i].info.name, cluster) == 0)
-            return listing->clusters[i].info.labels;
+            return &listing->clusters[i].info;
     }
-    return (LabelList){NULL, 0};
+    return &none;
 }
 
 static void copy_shard(const FleetInventory *inventory, Listing *listing, const char *agent,
-                       const ShardInfo *info, uint64_t unix_ms, FleetShard *out)
+                       const ShardInfo *info, FleetShard *out)
 {
     Arena *arena = listing->arena;
-    LabelList base = cluster_labels(listing, info->cluster);
+    const ClusterInfo *cluster = cluster_of(listing, info->cluster);
     *out = (FleetShard){
         .uuid = info->uuid,
         .name = shard_display_name(arena, info->cluster, info->database, info->schema),
@@ -200,8 +206,13 @@ static void copy_shard(const FleetInventory *inventory, Listing *listing, const 
         .adopted = info->adopted,
         .reachable = info->reachable,
         .message = arena_strdup(arena, info->message),
-        .labels = copy_labels(arena, &base, &info->labels),
-        .seen_unix_ms = unix_ms,
+        .labels = copy_labels(arena, &cluster->labels, &info->labels),
+        .schema_oid = info->schema_oid,
+        .server_version = cluster->server_version,
+        .standby = cluster->standby,
+        .pooled = cluster->pooled,
+        .seen_unix_ms = info->read_unix_ms,
+        .listed_ms = listing->listed_ms,
     };
     if (info->identity_mismatch)
         out->fault = SHARD_FAULT_IDENTITY;
@@ -210,7 +221,7 @@ static void copy_shard(const FleetInventory *inventory, Listing *listing, const 
 }
 
 static void copy_shards(const FleetInventory *inventory, Listing *listing, const char *agent,
-                        const Inventory *part, uint64_t unix_ms)
+                        const Inventory *part)
 {
     size_t total = listing->shard_count + part->shard_count;
     if (total > listing->shard_capacity) {
@@ -220,7 +231,7 @@ static void copy_shards(const FleetInventory *inventory, Listing *listing, const
         listing->shard_capacity = capacity;
     }
     for (size_t i = 0; i < part->shard_count; i++)
-        copy_shard(inventory, listing, agent, &part->shards[i], unix_ms,
+        copy_shard(inventory, listing, agent, &part->shards[i],
                    &listing->shards[listing->shard_count++]);
 }
 
@@ -248,12 +259,15 @@ static void keep_job_rows(AgentListings *agent, uint64_t now_ms)
     uuid_map_free(former);
 }
 
-static ErrCode begin_or_go_on(AgentListings *agent, const Inventory *part, Error *err)
+static ErrCode begin_or_go_on(AgentListings *agent, const Inventory *part, uint64_t now_ms,
+                              uint64_t unix_ms, Error *err)
 {
     if (part->part == 0) {
         listing_drop(&agent->coming);
         agent->coming.arena = arena_new();
         agent->coming.snapshot = part->snapshot;
+        agent->coming.listed_ms = now_ms;
+        agent->coming.listed_unix_ms = unix_ms;
         agent->coming.host = arena_strdup(agent->coming.arena, part->host);
         return ERR_OK;
     }
@@ -270,7 +284,7 @@ ErrCode inventory_part(FleetInventory *inventory, const char *agent_name, const 
                        uint64_t now_ms, uint64_t unix_ms, bool *ret_replaced, Error *err)
 {
     AgentListings *agent = find_or_add_agent(inventory, agent_name);
-    ErrCode code = begin_or_go_on(agent, part, err);
+    ErrCode code = begin_or_go_on(agent, part, now_ms, unix_ms, err);
     if (code != ERR_OK)
         return code;
     Listing *listing = &agent->coming;
@@ -282,7 +296,7 @@ ErrCode inventory_part(FleetInventory *inventory, const char *agent_name, const 
     }
     listing->parts++;
     copy_clusters(listing, agent->agent, part);
-    copy_shards(inventory, listing, agent->agent, part, unix_ms);
+    copy_shards(inventory, listing, agent->agent, part);
     *ret_replaced = part->last;
     if (!part->last)
         return ERR_OK;
@@ -343,6 +357,8 @@ static void find_twins(FleetInventory *inventory)
         uint64_t other;
         if (shard->fault == SHARD_FAULT_TWICE)
             shard->fault = SHARD_FAULT_NONE;
+        if (shard->standby)
+            continue;
         if (!uuid_map_get(inventory->by_uuid, &shard->uuid, &other)) {
             uuid_map_put(inventory->by_uuid, &shard->uuid, i);
             continue;
@@ -352,6 +368,12 @@ static void find_twins(FleetInventory *inventory)
             shard->fault = SHARD_FAULT_TWICE;
         if (twin->fault == SHARD_FAULT_NONE)
             twin->fault = SHARD_FAULT_TWICE;
+    }
+    for (size_t i = 0; i < inventory->shard_count; i++) {
+        const FleetShard *shard = inventory->shards[i];
+        uint64_t primary;
+        if (shard->standby && !uuid_map_get(inventory->by_uuid, &shard->uuid, &primary))
+            uuid_map_put(inventory->by_uuid, &shard->uuid, i);
     }
 }
 

@@ -6,6 +6,9 @@
  * listing is surely newer. A shard that is listed twice, whose identity is not the one it was
  * adopted with, or that belongs to another fleet has a `fault` and is never planned.
  *
+ * A standby lists the same shards as its primary: these are no twins, and inventory_find() gives
+ * the primary's where both are listed.
+ *
  * Pointers that are given out live until the next inventory_part() or inventory_drop().
  */
 #pragma once
@@ -25,6 +28,8 @@ typedef struct FleetCluster {
     const char *agent;
     const char *host;
     ClusterInfo info;
+    uint64_t listed_ms; /* on our clock: when its agent's listing was complete */
+    uint64_t listed_unix_ms;
 } FleetCluster;
 
 typedef struct FleetShard {
@@ -44,8 +49,13 @@ typedef struct FleetShard {
     ShardFault fault;
     const char *message;
     LabelList labels; /* the cluster's and its own, which win */
-    uint64_t seen_unix_ms;
-    uint64_t job_rows_ms; /* when a job's end told `rows`; 0 = the listing's */
+    uint32_t schema_oid;
+    uint32_t server_version; /* as 150014; 0 = not known */
+    bool standby;            /* a copy that follows its primary: listed, never planned */
+    bool pooled;             /* reached through a pooler: listed, never planned */
+    uint64_t seen_unix_ms;   /* when its agent has read it last; 0 = never */
+    uint64_t listed_ms;      /* on our clock: when its agent's listing was complete */
+    uint64_t job_rows_ms;    /* when a job's end told `rows`; 0 = the listing's */
 } FleetShard;
 
 typedef struct FleetInventory FleetInventory;

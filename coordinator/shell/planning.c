@@ -7,6 +7,7 @@
 #include "gates.h"
 #include "named_limits.h"
 #include "select.h"
+#include "standing.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct Planning {
     Digest bundle_blob;
     PlanHeader header; /* all but what follows from the shards */
     PlannerResult result;
+    PassingShards passing; /* selected, and not there now */
 } Planning;
 
 /* Shards with the same rows have the same steps. */
@@ -167,24 +169,6 @@ static ErrCode cached_steps(const Planning *planning, StepsCache *cache, const F
     return ERR_OK;
 }
 
-static bool is_there(const Coordinator *coordinator, const FleetShard *shard)
-{
-    const RosterAgent *agent = roster_find(coordinator->roster, shard->agent);
-    return shard->reachable && agent != NULL && agent->connected;
-}
-
-/* Why no rollout may touch it; NULL: it may. */
-static const char *quarantine_reason(const Planning *planning, const FleetShard *shard)
-{
-    if (shard->fault != SHARD_FAULT_NONE)
-        return shard_fault_text(shard->fault);
-    const Quarantined *found = quarantine_find(planning->coordinator->quarantine, &shard->uuid);
-    if (found == NULL)
-        return NULL;
-    return arena_printf(planning->arena, "%s: %s", shard_state_name(found->state),
-                        found->reason == NULL ? "" : found->reason);
-}
-
 static PlanShard plan_shard_of(const FleetShard *shard)
 {
     return (PlanShard){
@@ -202,17 +186,6 @@ static PlanShard plan_shard_of(const FleetShard *shard)
     };
 }
 
-static uint32_t server_version(const Coordinator *coordinator, const FleetShard *shard)
-{
-    for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++) {
-        const FleetCluster *cluster = inventory_cluster_at(coordinator->inventory, i);
-        if (strcmp(cluster->info.name, shard->cluster) == 0 &&
-            strcmp(cluster->agent, shard->agent) == 0)
-            return cluster->info.server_version / 10000;
-    }
-    return 0;
-}
-
 static ErrCode select_candidates(Planning *planning, const char *select_text,
                                  ShardCandidate **ret_candidates, size_t *ret_count, Error *err)
 {
@@ -225,29 +198,36 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
     ErrCode code = select_parse(select_text, planning->arena, &selection, err);
     for (size_t i = 0; code == ERR_OK && i < total; i++) {
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
-        SelectTarget target = {shard->host, shard->cluster, shard->database, shard->schema,
-                               &shard->labels};
+        SelectTarget target = standing_select_target(coordinator, shard);
         if (!select_matches(selection, &target))
             continue;
-        const char *reason = quarantine_reason(planning, shard);
-        if (reason != NULL) {
-            leave_out(planning, shard->name, reason);
+        ShardBarrier barrier = standing_barrier(coordinator, shard);
+        if (shard_barrier_is_passing(barrier))
+            passing_add(planning->arena, &planning->passing, barrier, shard->name);
+        else if (barrier != SHARD_BARRIER_NONE)
+            leave_out(planning, shard->name,
+                      standing_reason(coordinator, planning->arena, shard, barrier));
+        if (barrier != SHARD_BARRIER_NONE)
             continue;
         }
         ShardCandidate *candidate = &candidates[count++];
         *candidate = (ShardCandidate){.shard = plan_shard_of(shard),
                                       .size_bytes = shard->size_bytes,
-                                      .server_version = server_version(coordinator, shard),
-                                      .reachable = is_there(coordinator, shard)};
-        if (candidate->reachable)
-            code = cached_steps(planning, &cache, shard, &candidate->shard, err);
+                                      .server_version = shard->server_version / 10000,
+                                      .reachable = true};
+        code = cached_steps(planning, &cache, shard, &candidate->shard, err);
     }
+    if (code == ERR_OK)
+        code = passing_refuse(&planning->passing, err);
     if (code != ERR_OK)
         return code;
     uint32_t left_out = planning->header.notes.left_out_count;
-    if (count == 0 && left_out > 0)
-        return err_set(err, ERR_EMPTY_SELECTION, "all %u selected shards are quarantined",
-                       left_out);
+    if (count == 0 && left_out > 0) {
+        err_set(err, ERR_EMPTY_SELECTION, "all %u selected shards are left out", left_out);
+        err_detail(err, "%s: %s", planning->header.notes.left_out[0].shard,
+                   planning->header.notes.left_out[0].reason);
+        return ERR_EMPTY_SELECTION;
+    }
     *ret_candidates = candidates;
     *ret_count = count;
     return ERR_OK;
@@ -623,18 +603,17 @@ static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint3
     const PlanShard *shard = &of->shards[index];
     const FleetShard *now = inventory_find(coordinator->inventory, &shard->uuid);
     RolloutShardView view;
-    size_t steps;
+    size_t steps = 0;
     *ret_wanted = false;
     rollout_shard(of->core, index, &view);
     if (view.generation == 0 || view.rolled_back)
         return ERR_OK;
     const char *name =
         shard_display_name(planning->arena, shard->cluster, shard->database, shard->schema);
-    const char *reason = now == NULL                   ? "no agent lists it now"
-                         : !is_there(coordinator, now) ? "unreachable"
-                                                       : quarantine_reason(planning, now);
-    if (reason != NULL) {
-        leave_out(planning, name, reason);
+    ShardBarrier barrier =
+        now == NULL ? SHARD_BARRIER_UNLISTED : standing_barrier(coordinator, now);
+    if (barrier != SHARD_BARRIER_NONE) {
+        leave_out(planning, name, standing_reason(coordinator, planning->arena, now, barrier));
         return ERR_OK;
     }
     ErrCode code = steps_to_take_back(planning, of, shard, &now->rows, &steps, err);

@@ -22,6 +22,7 @@ typedef struct Settings {
     uint64_t heartbeat_ms;
     uint64_t silence_deadline_ms; /* told to agents: after that they start no step */
     uint64_t agent_deadline_ms;   /* an agent not heard of for so long is down */
+    uint64_t inventory_limit_ms;  /* shards that were listed longer ago are not planned */
     uint64_t plan_ttl_ms;         /* until an approved plan may be started */
     int64_t approvals_min;        /* no plan may ask for fewer */
     ConfigList gate_commands;     /* of GateCommand */

@@ -1,6 +1,6 @@
 #include "coordinator.h"
 
-#include "select.h"
+#include "standing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +62,8 @@ typedef struct HostView {
     bool connected;
     uint64_t clusters;
     ShardCounts shards;
+    uint64_t stale; /* of them */
+    uint64_t listed_unix_ms;
 } HostView;
 
 typedef struct HostList {
@@ -113,11 +115,18 @@ static HostList list_hosts(const Coordinator *coordinator, Arena *arena)
     for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++) {
         const FleetCluster *cluster = inventory_cluster_at(coordinator->inventory, i);
         add_agent(coordinator, &hosts, cluster->host, cluster->agent);
-        host_of(&hosts, cluster->host)->clusters++;
+        HostView *host = host_of(&hosts, cluster->host);
+        host->clusters++;
+        if (cluster->listed_unix_ms > host->listed_unix_ms)
+            host->listed_unix_ms = cluster->listed_unix_ms;
     }
     for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++) {
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
-        count_shard(&host_of(&hosts, shard->host)->shards, state_of(coordinator, shard));
+        HostView *host = host_of(&hosts, shard->host);
+        if (!shard->standby)
+            count_shard(&host->shards, state_of(coordinator, shard));
+        if (standing_is_stale(coordinator, shard->listed_ms))
+            host->stale++;
     }
     if (hosts.count > 0)
         qsort(hosts.items, hosts.count, sizeof *hosts.items, by_host_name);
@@ -136,6 +145,8 @@ static void render_hosts(const Coordinator *coordinator, Arena *arena, JsonWrite
         json_field_bool(json, "connected", host->connected);
         json_field_uint(json, "clusters", host->clusters);
         write_counts(json, "shards", &host->shards);
+        json_field_uint(json, "stale", host->stale);
+        json_field_time(json, "listed", host->listed_unix_ms);
         json_object_end(json);
     }
     json_array_end(json);
@@ -201,6 +212,8 @@ static void render_rows(const Coordinator *coordinator, Arena *arena, JsonWriter
     for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++) {
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
         size_t at = 0;
+        if (shard->standby)
+            continue;
         while (at < count && !strlist_equal(places[at].rows, &shard->rows))
             at++;
         if (at == PLACES_MAX)
@@ -232,9 +245,17 @@ static void render_fleet(const Coordinator *coordinator, const ViewRequest *requ
     render_agent_totals(coordinator, json);
     json_field_uint(json, "hosts", list_hosts(coordinator, arena).count);
     json_field_uint(json, "clusters", inventory_cluster_count(coordinator->inventory));
-    for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++)
-        count_shard(&counts, state_of(coordinator, inventory_shard_at(coordinator->inventory, i)));
+    uint64_t standbys = 0, stale = 0;
+    for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++) {
+        const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
+        standbys += shard->standby ? 1 : 0;
+        stale += standing_is_stale(coordinator, shard->listed_ms) ? 1 : 0;
+        if (!shard->standby)
+            count_shard(&counts, state_of(coordinator, shard));
+    }
     write_counts(json, "shards", &counts);
+    json_field_uint(json, "standbys", standbys);
+    json_field_uint(json, "stale", stale);
     render_rows(coordinator, arena, json);
     json_field_array(json, "rollouts");
     for (size_t i = rollouts_count(coordinator->rollouts); i > 0; i--) {
@@ -247,6 +268,21 @@ static void render_fleet(const Coordinator *coordinator, const ViewRequest *requ
 
 /* --- clusters, shards, agents ----------------------------------------------------------------- */
 
+/* NULL: not known, its server was never reached. */
+static const char *role_of(const FleetCluster *cluster)
+{
+    if (cluster->info.server_version == 0)
+        return NULL;
+    return cluster->info.standby ? "standby" : "primary";
+}
+
+static void write_age(const Coordinator *coordinator, JsonWriter *json, uint64_t listed_ms)
+{
+    json_field_uint(json, "age_ms",
+                    coordinator->now_ms > listed_ms ? coordinator->now_ms - listed_ms : 0);
+    json_field_bool(json, "stale", standing_is_stale(coordinator, listed_ms));
+}
+
 static void render_cluster(const Coordinator *coordinator, const FleetCluster *cluster,
                            JsonWriter *json)
 {
@@ -255,7 +291,7 @@ static void render_cluster(const Coordinator *coordinator, const FleetCluster *c
     for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++) {
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
         if (strcmp(shard->cluster, cluster->info.name) == 0 &&
-            strcmp(shard->agent, cluster->agent) == 0)
+            strcmp(shard->agent, cluster->agent) == 0) /* a standby's copies too */
             count_shard(&counts, state_of(coordinator, shard));
     }
     json_object_begin(json);
@@ -268,9 +304,14 @@ static void render_cluster(const Coordinator *coordinator, const FleetCluster *c
     json_field_uint(json, "pg_dump_version", cluster->info.pg_dump_version);
     json_field_bool(json, "reachable",
                     cluster->info.reachable && agent_is_connected(coordinator, cluster->agent));
+    json_field_string(json, "role", role_of(cluster));
+    json_field_uint(json, "timeline", cluster->info.timeline);
+    json_field_bool(json, "pooled", cluster->info.pooled);
     json_field_string(json, "message", cluster->info.message);
     write_labels(json, &cluster->info.labels);
     write_counts(json, "shards", &counts);
+    json_field_time(json, "listed", cluster->listed_unix_ms);
+    write_age(coordinator, json, cluster->listed_ms);
     json_object_end(json);
 }
 
@@ -287,6 +328,7 @@ static void render_shard(const Coordinator *coordinator, const FleetShard *shard
     const char *message;
     const RolloutEntry *open;
     ShardState state = coordinator_shard_state(coordinator, shard, &message, &open);
+    ShardBarrier barrier = standing_barrier(coordinator, shard);
     json_object_begin(json);
     json_field_string(json, "name", shard->name);
     write_uuid(json, "uuid", &shard->uuid);
@@ -301,8 +343,13 @@ static void render_shard(const Coordinator *coordinator, const FleetShard *shard
     json_field_string(json, "state", shard_state_name(state));
     json_field_string(json, "message", message);
     json_field_uint(json, "size_bytes", shard->size_bytes);
+    json_field_uint(json, "server_version", shard->server_version);
+    json_field_string(json, "role", shard->standby ? "standby" : "primary");
+    json_field_string(json, "left_out",
+                      barrier == SHARD_BARRIER_NONE ? NULL : shard_barrier_name(barrier));
     json_field_string(json, "rollout", open != NULL ? open->header.name : NULL);
     json_field_time(json, "seen", shard->seen_unix_ms);
+    write_age(coordinator, json, shard->listed_ms);
     json_object_end(json);
 }
 
@@ -317,8 +364,7 @@ static ErrCode render_shards(const Coordinator *coordinator, const ViewRequest *
     json_field_array(json, "shards");
     for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++) {
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
-        SelectTarget target = {shard->host, shard->cluster, shard->database, shard->schema,
-                               &shard->labels};
+        SelectTarget target = standing_select_target(coordinator, shard);
         if (select_matches(selection, &target))
             render_shard(coordinator, shard, json);
     }
@@ -327,14 +373,21 @@ static ErrCode render_shards(const Coordinator *coordinator, const ViewRequest *
     return ERR_OK;
 }
 
+/* `ret_listed`: one of its clusters, which tells when it listed; NULL when it never did. */
 static void count_of_agent(const Coordinator *coordinator, const char *agent,
-                           uint64_t *ret_clusters, uint64_t *ret_shards)
+                           uint64_t *ret_clusters, uint64_t *ret_shards,
+                           const FleetCluster **ret_listed)
 {
     *ret_clusters = 0;
     *ret_shards = 0;
-    for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++)
-        *ret_clusters +=
-            strcmp(inventory_cluster_at(coordinator->inventory, i)->agent, agent) == 0 ? 1 : 0;
+    *ret_listed = NULL;
+    for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++) {
+        const FleetCluster *cluster = inventory_cluster_at(coordinator->inventory, i);
+        if (strcmp(cluster->agent, agent) != 0)
+            continue;
+        *ret_listed = cluster;
+        ++*ret_clusters;
+    }
     for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++)
         *ret_shards +=
             strcmp(inventory_shard_at(coordinator->inventory, i)->agent, agent) == 0 ? 1 : 0;
@@ -345,7 +398,8 @@ static void render_agent(const Coordinator *coordinator, const RosterAgent *agen
     const TrustOperator *admin = trust_find_operator(coordinator->trust, agent->admitted_by);
     uint64_t clusters;
     uint64_t shards;
-    count_of_agent(coordinator, agent->key.name, &clusters, &shards);
+    const FleetCluster *listed;
+    count_of_agent(coordinator, agent->key.name, &clusters, &shards, &listed);
     json_object_begin(json);
     json_field_string(json, "name", agent->key.name);
     json_field_string(json, "keyid", agent->key.keyid);
@@ -358,6 +412,9 @@ static void render_agent(const Coordinator *coordinator, const RosterAgent *agen
     json_field_uint(json, "jobs_running", agent->jobs_running);
     json_field_uint(json, "clusters", clusters);
     json_field_uint(json, "shards", shards);
+    json_field_time(json, "listed", listed != NULL ? listed->listed_unix_ms : 0);
+    json_field_bool(json, "stale",
+                    listed != NULL && standing_is_stale(coordinator, listed->listed_ms));
     json_field_bool(json, "revoked", agent->revoked);
     json_field_string(json, "reason", agent->reason);
     json_field_time(json, "admitted", agent->serial);

@@ -12,29 +12,36 @@
  *    "coordinator":{"name","keyid","version","epoch":1,"started":TIME,"read_only":false,
  *                   "read_only_reason":TEXT|null},
  *    "agents":{"admitted":3,"connected":3,"revoked":0}, "hosts":3, "clusters":3, "shards":COUNTS,
+ *    "standbys":0, "stale":0,                          copies on standbys; listed too long ago
  *    "rows":[{"rows":["008_add_user_title"],"shards":24},...],      most shards first, at most 50
  *    "rollouts":[SUMMARY,...]}                                      those that are not over
  *
  * VIEW_KIND_HOSTS
- *   {"hosts":[{"name","agents":[NAME,...],"connected":true,"clusters":1,"shards":COUNTS},...]}
+ *   {"hosts":[{"name","agents":[NAME,...],"connected":true,"clusters":1,"shards":COUNTS,
+ *     "stale":0,"listed":TIME|null},...]}                the newest listing of its agents
  *
  * VIEW_KIND_CLUSTERS
  *   {"clusters":[{"name","host","agent","system_identifier":TEXT,"server_version":150020,
- *     "pg_dump_version":150020,"reachable":true,"message":TEXT,"labels":{KEY:VALUE,...},
- *     "shards":COUNTS},...]}
+ *     "pg_dump_version":150020,"reachable":true,"role":"primary|standby"|null,"timeline":1,
+ *     "pooled":false,"message":TEXT,"labels":{KEY:VALUE,...},"shards":COUNTS,
+ *     "listed":TIME,"age_ms":0,"stale":false},...]}
+ *   COUNTS of a standby are of its copies; everywhere else copies are not counted.
  *
  * VIEW_KIND_SHARDS (`select` filters)
  *   {"shards":[{"name":"cluster/database[/schema]","uuid","host","cluster","database","schema",
  *     "agent","labels":{...},"rows":[...],"adopted":true,"state":WORD,"message":TEXT,
- *     "size_bytes":0,"rollout":NAME|null,"seen":TIME|null},...],
+ *     "size_bytes":0,"server_version":150020,"role":"primary|standby",
+ *     "left_out":WORD|null,"rollout":NAME|null,"seen":TIME|null,"age_ms":0,"stale":false},...],
  *    "total":24}                                                    of the fleet, unfiltered
  *   `rollout` is the open one that holds the shard. `message` says why when the state is not a
- *   healthy one.
+ *   healthy one. `seen` is when its agent has read it, `age_ms` how long ago it was listed;
+ *   `stale` when that is longer than `inventory-limit`. `left_out` is why no plan would have it:
+ *   quarantined, identity, standby, pooled, unreachable, stale.
  *
  * VIEW_KIND_AGENTS
  *   {"agents":[{"name","keyid","host":TEXT|null,"version":TEXT|null,"connected":true,
  *     "last_seen":TIME|null,"uptime_ms":0,"epoch":1,"jobs_running":0,"clusters":1,"shards":8,
- *     "revoked":false,"reason":TEXT,"admitted":TIME,"admitted_by":NAME},...]}
+ *     "listed":TIME|null,"stale":false,"revoked":false,"reason":TEXT,"admitted":TIME,"admitted_by":NAME},...]}
  *
  * SUMMARY
  *   {"id":UUID,"name","state":WORD,"reason":TEXT,"who":TEXT,"stopping":false,"terminal":false,

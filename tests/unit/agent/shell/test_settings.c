@@ -85,6 +85,11 @@ static void what_is_wrong_is_told(void **state)
 {
     (void)state;
     refuses(HEAD "clusters:\n  - {name: main, host: /run, user: u}\n", "discover");
+    refuses(HEAD "clusters:\n  - {name: main, host: /run, user: u, discover: x,"
+                 " discover-command: [list]}\n",
+            "both 'discover' and 'discover-command'");
+    refuses(HEAD "clusters:\n  - {name: main, host: /run, user: u, discover-command: []}\n",
+            "discover-command");
     refuses(HEAD "clusters: []\n", "clusters");
     refuses(HEAD, "clusters");
     refuses(HEAD "clusters:\n  - {name: a, host: h, user: u, discover: x}\n"

@@ -99,9 +99,61 @@ static void wrong_names_are_refused(void **state)
     assert_int_equal(list.count, 0);
 }
 
+static void json_names_shards(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    ShardNameList list = {.arena = arena};
+    Error err;
+    static const char text[] = "[{\"database\": \"b\"},"
+                               " {\"labels\": {\"tier\": \"pro\"}, \"schema\": \"s\","
+                               "  \"database\": \"a\"}]\n";
+    assert_int_equal(shard_names_add_json(&list, text, strlen(text), &err), ERR_OK);
+    assert_int_equal(shard_names_add_json(&list, "[]", 2, &err), ERR_OK);
+    ShardNames names = shard_names_finish(&list);
+    assert_int_equal(names.count, 2);
+    assert_string_equal(names.items[0].database, "a");
+    assert_string_equal(names.items[0].schema, "s");
+    assert_string_equal(names.items[0].labels.items[0].value, "pro");
+    assert_string_equal(names.items[1].schema, "");
+}
+
+static void other_json_is_refused_by_element(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *message;
+    } cases[] = {
+        {"{\"database\": \"a\"}", "not a JSON array"},
+        {"[{\"database\": \"a\"}, 7]", "element 2: not an object"},
+        {"[{\"schema\": \"a\"}]", "element 1: 'database' is missing"},
+        {"[{\"database\": 5}]", "element 1: 'database' is not a text"},
+        {"[{\"database\": \"a\", \"scheme\": \"s\"}]", "element 1: unknown key 'scheme'"},
+        {"[{\"database\": \"a\", \"labels\": [\"x\"]}]", "element 1: 'labels' is not an object"},
+        {"[{\"database\": \"a\", \"labels\": {\"tier\": 1}}]",
+         "element 1: the value of label 'tier' is not a text"},
+        {"[{\"database\": \"\"}]", "element 1: '' is not the name of a database"},
+        {"[{\"database\": \"a\\u0000b\"}]",
+         "line 1 is not JSON: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'"},
+        {"[{\"database\": \"a\"},\n oops]", "line 2 is not JSON: invalid token near 'oops'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        ShardNameList list = {.arena = arena};
+        Error err;
+        assert_int_equal(shard_names_add_json(&list, cases[i].text, strlen(cases[i].text), &err),
+                         ERR_CONFIG);
+        assert_string_equal(err.message, cases[i].message);
+        assert_int_equal(list.count, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_names_shards),
+        cmocka_unit_test(other_json_is_refused_by_element),
         cmocka_unit_test(labels_are_json_or_pairs),
         cmocka_unit_test(other_labels_are_refused),
         cmocka_unit_test(names_are_sorted_and_told_once),

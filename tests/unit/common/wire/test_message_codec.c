@@ -311,7 +311,10 @@ static void inventory_comes_back(void **state)
                            .pg_restore_version = 150007,
                            .backup_commands = commands,
                            .backup_command_count = 1,
-                           .can_encrypt = true};
+                           .can_encrypt = true,
+                           .standby = true,
+                           .timeline = 7,
+                           .pooled = true};
     ShardInfo shard = {.uuid = {{1}},
                        .cluster = "main",
                        .database = "tenant",
@@ -324,7 +327,13 @@ static void inventory_comes_back(void **state)
                        .reachable = true,
                        .message = "m",
                        .labels = {labels, 1},
-                       .identity_mismatch = true};
+                       .identity_mismatch = true,
+                       .schema_oid = 11,
+                       .row_system_identifier = 12,
+                       .row_database_oid = 13,
+                       .row_schema_oid = 14,
+                       .origin_present = true,
+                       .read_unix_ms = 15};
     strlist_add(arena, &shard.rows, "001");
     in.inventory = (Inventory){9, 2, true, "host-a", &cluster, 1, &shard, 1};
     assert_int_equal(report_round_trip(arena, &in, &out), ERR_OK);
@@ -346,6 +355,8 @@ static void inventory_comes_back(void **state)
     assert_true(c->reachable);
     assert_string_equal(c->message, "fine");
     assert_string_equal(c->labels.items[0].value, "pro");
+    assert_true(c->standby && c->pooled);
+    assert_int_equal(c->timeline, 7);
     const ShardInfo *s = out.inventory.shards;
     assert_int_equal(out.inventory.shard_count, 1);
     assert_true(uuid_equal(&s->uuid, &shard.uuid));
@@ -359,6 +370,12 @@ static void inventory_comes_back(void **state)
     assert_true(uuid_equal(&s->fleet_id, &shard.fleet_id));
     assert_string_equal(s->message, "m");
     assert_int_equal(s->labels.count, 1);
+    assert_int_equal(s->schema_oid, 11);
+    assert_int_equal(s->row_system_identifier, 12);
+    assert_int_equal(s->row_database_oid, 13);
+    assert_int_equal(s->row_schema_oid, 14);
+    assert_true(s->origin_present);
+    assert_int_equal(s->read_unix_ms, 15);
 }
 
 static void other_reports_come_back(void **state)

@@ -11,10 +11,25 @@
 static bool matches(const char *text)
 {
     static Label labels[] = {{"tier", "free"}, {"region", "eu"}, {"canary", "true"},
-                             {"old", "false"}, {"in", "x"},      {"empty", ""}};
+                             {"old", "false"}, {"in", "x"},      {"empty", ""},
+                             {"version", "2"}};
+    static const char *rows[] = {"007_a", "008_x"};
     LabelList list = {labels, sizeof labels / sizeof *labels};
+    StrList row_list = {.items = rows, .count = 2};
     SelectTarget target = {
-        .host = "h1", .cluster = "c1", .database = "shop", .schema = "", .labels = &list};
+        .name = "c1/shop",
+        .host = "h1",
+        .cluster = "c1",
+        .database = "shop",
+        .schema = "",
+        .agent = "a1",
+        .role = "primary",
+        .state = SHARD_CURRENT,
+        .rows = &row_list,
+        .server_version = 150014,
+        .size_bytes = 10 * 1024 * 1024,
+        .labels = &list,
+    };
     AUTO_ARENA Arena *arena = arena_new();
     const Selection *selection = NULL;
     Error error;
@@ -59,6 +74,29 @@ static void test_what_matches(void **state)
         {"database in (\"shop\", 'bar')", true},
         {"'in' = x", true},
         {"((((canary))))", true},
+        {"name = c1/shop and agent = a1 and role = primary", true},
+        {"role = standby", false},
+        {"state = current and state != unreachable and state not in (failed, unknown)", true},
+        {"state in (new, pending)", false},
+        {"rows = 008_x and rows = 007_a", true},
+        {"rows = 006_b", false},
+        {"rows != 006_b", true},
+        {"rows in (006_b, 007_a)", true},
+        {"rows", true},
+        {"version >= 15 and size < 10GiB and rows = 008_x", true},
+        {"version = 15 and version = 15.14 and version in (14, 15)", true},
+        {"version = 15.13", false},
+        {"version > 15", false},
+        {"version > 15.13", true},
+        {"version <= 15", true},
+        {"version < 15.14", false},
+        {"version < 16 and version != 16", true},
+        {"size = 10MiB and size <= 10MiB and size >= 10MiB", true},
+        {"size > 10MiB", false},
+        {"size < 10485761", true},
+        {"size > 1TiB", false},
+        {"label.version = 2 and 'version' = 2", true},
+        {"label.size", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (matches(cases[i].text) != cases[i].expected)
@@ -83,6 +121,19 @@ static void test_what_is_refused_and_where(void **state)
         {"and", "selection, column 1: expected a key, not or (, found and"},
         {"a = 'x", "selection, column 5: expected a value, found a quote that is not closed"},
         {"a ! b", "selection, column 3: expected and, or, or the end, found !"},
+        {"tier < 3", "selection, column 6: only version and size can be compared with <"},
+        {"name >= x", "selection, column 6: only version and size can be compared with >="},
+        {"version > old", "selection, column 11: expected a version (15 or 15.4), found old"},
+        {"version > 15.", "selection, column 11: expected a version (15 or 15.4), found 15."},
+        {"canary and size < 10GB", "selection, column 19: expected a size (500MiB, 10GiB), "
+                                   "found 10GB"},
+        {"size < 99999999999999999999",
+         "selection, column 8: expected a size (500MiB, 10GiB), found 99999999999999999999"},
+        {"state in (new, runing)",
+         "selection, column 16: expected a state (new, current, pending, running, failed, unknown, "
+         "diverged, rollback-failed, quarantined, unreachable), found runing"},
+        {"role = master", "selection, column 8: expected primary or standby, found master"},
+        {"version >", "selection, column 10: expected a value, found the end"},
     };
     AUTO_ARENA Arena *arena = arena_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

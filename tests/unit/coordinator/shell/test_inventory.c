@@ -194,10 +194,45 @@ static void names_are_percent_encoded(void **state)
                         "main/caf%C3%A9");
 }
 
+/* A standby lists what its primary has: no twins, and the primary's is the one that is found. */
+static void a_standby_is_no_twin(void **state)
+{
+    Place *place = *state;
+    ShardInfo one = shard(place, 1, "r1");
+    ClusterInfo cluster = {.name = "main",
+                           .message = "",
+                           .reachable = true,
+                           .server_version = 150014,
+                           .standby = true};
+    Inventory part = {.snapshot = 1,
+                      .last = true,
+                      .host = "follower",
+                      .clusters = &cluster,
+                      .cluster_count = 1,
+                      .shards = &one,
+                      .shard_count = 1};
+    bool replaced;
+    Error error;
+    assert_int_equal(
+        inventory_part(place->inventory, "atlanta", &part, place->now_ms, 5, &replaced, &error),
+        ERR_OK);
+    assert_true(inventory_find(place->inventory, &one.uuid)->standby);
+    list(place, "boston", &one, 1);
+    assert_int_equal(inventory_shard_count(place->inventory), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(inventory_shard_at(place->inventory, i)->fault, SHARD_FAULT_NONE);
+    const FleetShard *found = inventory_find(place->inventory, &one.uuid);
+    assert_false(found->standby);
+    assert_string_equal(found->agent, "boston");
+    assert_int_equal(inventory_shard_at(place->inventory, 0)->server_version, 150014);
+    assert_int_equal(found->listed_ms, place->now_ms);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(a_standby_is_no_twin),
         TEST(a_listing_counts_when_it_is_whole),
         TEST(a_part_out_of_order_drops_the_listing),
         TEST(agents_replace_only_their_own),

@@ -1,0 +1,120 @@
+#include "discover_command.h"
+
+#include "child.h"
+#include "named_limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DISCOVER_COMMAND_DEADLINE_MS = 30000 };
+
+struct DiscoverCommand {
+    Arena *arena;
+    const char *program;
+    DiscoverCommandCb *cb; /* NULL: cancelled */
+    void *data;
+    Child *child;
+    Str output;
+    Error error;
+    uv_timer_t timer; /* its deadline; at once when it could not be started */
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    DiscoverCommand *command = handle->data;
+    str_free(&command->output);
+    arena_free(command->arena);
+    free(command);
+}
+
+static void finish(DiscoverCommand *command)
+{
+    bool failed = command->error.code != ERR_OK;
+    DiscoverCommandCb *cb = command->cb;
+    uv_close((uv_handle_t *)&command->timer, on_closed);
+    cb(failed ? NULL : str_text(&command->output), failed ? 0 : command->output.length,
+       failed ? &command->error : NULL, command->data);
+}
+
+static void on_output(const char *bytes, size_t length, void *data)
+{
+    DiscoverCommand *command = data;
+    if (command->output.length + length <= LIMIT_DISCOVER_BYTES) {
+        str_append_bytes(&command->output, bytes, length);
+        return;
+    }
+    if (command->error.code == ERR_OK) {
+        err_set(&command->error, ERR_LIMIT, "'%.200s' printed more than %d bytes", command->program,
+                LIMIT_DISCOVER_BYTES);
+        child_signal(command->child, SIGKILL);
+    }
+}
+
+/* What it said on stderr belongs to its own log, not into what a fleet is shown: the first line. */
+static void describe_failure(DiscoverCommand *command, const ChildResult *result)
+{
+    int first_line = (int)strcspn(result->errors, "\r\n");
+    if (result->term_signal != 0)
+        err_set(&command->error, ERR_IO, "'%.200s' was ended by signal %d", command->program,
+                result->term_signal);
+    else
+        err_set(&command->error, ERR_IO, "'%.200s' ended with status %d%s%.*s", command->program,
+                (int)result->exit_status, first_line > 0 ? ": " : "",
+                first_line > 200 ? 200 : first_line, result->errors);
+}
+
+static void on_ended(const ChildResult *result, void *data)
+{
+    DiscoverCommand *command = data;
+    command->child = NULL;
+    if (command->error.code == ERR_OK && (result->exit_status != 0 || result->term_signal != 0))
+        describe_failure(command, result);
+    finish(command);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    DiscoverCommand *command = timer->data;
+    if (command->child != NULL) {
+        err_set(&command->error, ERR_TIMEOUT, "'%.200s' has not ended after %d s", command->program,
+                DISCOVER_COMMAND_DEADLINE_MS / 1000);
+        child_kill(command->child); /* it may ignore a signal */
+        command->child = NULL;
+    }
+    finish(command);
+}
+
+DiscoverCommand *discover_command_start(uv_loop_t *loop, const StrList *argv, DiscoverCommandCb *cb,
+                                        void *data)
+{
+    static const char *const without[] = {"PGPASSWORD", NULL};
+    DiscoverCommand *command = xcalloc(1, sizeof *command);
+    command->arena = arena_new();
+    command->program = argv->items[0];
+    command->cb = cb;
+    command->data = data;
+    uv_timer_init(loop, &command->timer);
+    command->timer.data = command;
+    const char **words = ARENA_ARRAY(command->arena, const char *, argv->count + 1);
+    for (size_t i = 0; i < argv->count; i++)
+        words[i] = argv->items[i];
+    ChildArgs args = {
+        .program = argv->items[0],
+        .argv = words,
+        .env = child_environment(command->arena, without),
+        .output = on_output,
+    };
+    bool started =
+        child_start(loop, &args, on_ended, command, &command->child, &command->error) == ERR_OK;
+    uv_timer_start(&command->timer, on_deadline, started ? DISCOVER_COMMAND_DEADLINE_MS : 0, 0);
+    return command;
+}
+
+void discover_command_cancel(DiscoverCommand *command)
+{
+    if (command == NULL)
+        return;
+    if (command->child != NULL)
+        child_kill(command->child);
+    uv_close((uv_handle_t *)&command->timer, on_closed);
+}

@@ -1,0 +1,50 @@
+/*
+ * How a listed shard stands: what the fleet's view calls it, and what keeps it out of plans.
+ */
+#pragma once
+
+#include "coordinator.h"
+#include "select.h"
+
+/* Why no plan may have the shard. */
+typedef enum ShardBarrier {
+    SHARD_BARRIER_NONE,
+    /* The plan is made without it and says so. */
+    SHARD_BARRIER_QUARANTINED,
+    SHARD_BARRIER_IDENTITY, /* a clone, a restore, another fleet's: see ShardFault */
+    SHARD_BARRIER_STANDBY,
+    SHARD_BARRIER_POOLED,
+    SHARD_BARRIER_GONE,  /* known, and its agent lists it no more */
+    /* For the time being: a plan without it would be smaller than its author thinks, so it is
+     * refused. */
+    SHARD_BARRIER_UNREACHABLE,
+    SHARD_BARRIER_STALE,    /* it was listed too long ago */
+    SHARD_BARRIER_UNLISTED, /* known, and its agent has not been heard of */
+    SHARD_BARRIER_COUNT
+} ShardBarrier;
+
+const char *shard_barrier_name(ShardBarrier barrier); /* "unreachable" */
+bool shard_barrier_is_passing(ShardBarrier barrier);  /* UNREACHABLE and after it */
+
+ShardBarrier standing_barrier(const Coordinator *coordinator, const FleetShard *shard);
+/* Its agent's listing is older than `inventory-limit`. */
+bool standing_is_stale(const Coordinator *coordinator, uint64_t listed_ms);
+SelectTarget standing_select_target(const Coordinator *coordinator, const FleetShard *shard);
+
+/* For people: "quarantined by alice: ...", "a standby: ...". `shard` NULL: UNLISTED. Lives in
+ * `arena`. */
+const char *standing_reason(const Coordinator *coordinator, Arena *arena, const FleetShard *shard,
+                            ShardBarrier barrier);
+
+/* Selected shards whose barrier is passing. */
+enum { PASSING_NAMES_MAX = 10 };
+
+typedef struct PassingShards {
+    size_t count;
+    ShardBarrier first;
+    StrList names; /* the first PASSING_NAMES_MAX: "NAME is stale" */
+} PassingShards;
+
+void passing_add(Arena *arena, PassingShards *passing, ShardBarrier barrier, const char *name);
+/* ERR_REFUSED names them; ERR_OK when there are none. */
+ErrCode passing_refuse(const PassingShards *passing, Error *err) MUST_CHECK;
