@@ -209,7 +209,6 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
                       standing_reason(coordinator, planning->arena, shard, barrier));
         if (barrier != SHARD_BARRIER_NONE)
             continue;
-        }
         ShardCandidate *candidate = &candidates[count++];
         *candidate = (ShardCandidate){.shard = plan_shard_of(shard),
                                       .size_bytes = shard->size_bytes,

@@ -14,7 +14,7 @@ typedef enum ShardBarrier {
     SHARD_BARRIER_IDENTITY, /* a clone, a restore, another fleet's: see ShardFault */
     SHARD_BARRIER_STANDBY,
     SHARD_BARRIER_POOLED,
-    SHARD_BARRIER_GONE,  /* known, and its agent lists it no more */
+    SHARD_BARRIER_GONE, /* known, and its agent lists it no more */
     /* For the time being: a plan without it would be smaller than its author thinks, so it is
      * refused. */
     SHARD_BARRIER_UNREACHABLE,
