@@ -135,7 +135,7 @@ typedef struct ClusterInfo {
     uint32_t pg_restore_version;
     BackupCommandInfo *backup_commands;
     size_t backup_command_count;
-    bool can_encrypt; /* it has age and recipients */
+    bool can_encrypt;  /* it has age and recipients */
     bool standby;      /* in recovery: its shards are listed, never planned */
     uint32_t timeline; /* 0 on a standby and while unreachable */
     bool pooled;       /* reached through a pooler: listed, never planned */
