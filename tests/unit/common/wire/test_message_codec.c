@@ -293,6 +293,46 @@ static void job_report_comes_back(void **state)
     assert_string_equal(out.jobs.items[1].backup.path, "");
 }
 
+static void check_cluster_info(const ClusterInfo *c)
+{
+    assert_string_equal(c->name, "main");
+    assert_true(c->system_identifier == UINT64_MAX);
+    assert_int_equal(c->server_version, 150005);
+    assert_int_equal(c->pg_dump_version, 150006);
+    assert_int_equal(c->pg_restore_version, 150007);
+    assert_int_equal(c->backup_command_count, 1);
+    assert_string_equal(c->backup_commands[0].name, "barman");
+    assert_true(c->backup_commands[0].can_verify && c->backup_commands[0].can_prune);
+    assert_false(c->backup_commands[0].can_restore);
+    assert_true(c->can_encrypt);
+    assert_true(c->reachable);
+    assert_string_equal(c->message, "fine");
+    assert_string_equal(c->labels.items[0].value, "pro");
+    assert_true(c->standby && c->pooled);
+    assert_int_equal(c->timeline, 7);
+}
+
+static void check_shard_info(const ShardInfo *s, const ShardInfo *in)
+{
+    assert_true(uuid_equal(&s->uuid, &in->uuid));
+    assert_string_equal(s->database, "tenant");
+    assert_string_equal(s->schema, "s");
+    assert_int_equal(s->system_identifier, 5);
+    assert_int_equal(s->database_oid, 6);
+    assert_int_equal(s->size_bytes, 7);
+    assert_string_equal(s->rows.items[0], "001");
+    assert_true(s->adopted && s->reachable && s->identity_mismatch);
+    assert_true(uuid_equal(&s->fleet_id, &in->fleet_id));
+    assert_string_equal(s->message, "m");
+    assert_int_equal(s->labels.count, 1);
+    assert_int_equal(s->schema_oid, 11);
+    assert_int_equal(s->row_system_identifier, 12);
+    assert_int_equal(s->row_database_oid, 13);
+    assert_int_equal(s->row_schema_oid, 14);
+    assert_true(s->origin_present);
+    assert_int_equal(s->read_unix_ms, 15);
+}
+
 static void inventory_comes_back(void **state)
 {
     (void)state;
@@ -341,41 +381,9 @@ static void inventory_comes_back(void **state)
     assert_int_equal(out.inventory.part, 2);
     assert_true(out.inventory.last);
     assert_string_equal(out.inventory.host, "host-a");
-    const ClusterInfo *c = out.inventory.clusters;
-    assert_string_equal(c->name, "main");
-    assert_true(c->system_identifier == UINT64_MAX);
-    assert_int_equal(c->server_version, 150005);
-    assert_int_equal(c->pg_dump_version, 150006);
-    assert_int_equal(c->pg_restore_version, 150007);
-    assert_int_equal(c->backup_command_count, 1);
-    assert_string_equal(c->backup_commands[0].name, "barman");
-    assert_true(c->backup_commands[0].can_verify && c->backup_commands[0].can_prune);
-    assert_false(c->backup_commands[0].can_restore);
-    assert_true(c->can_encrypt);
-    assert_true(c->reachable);
-    assert_string_equal(c->message, "fine");
-    assert_string_equal(c->labels.items[0].value, "pro");
-    assert_true(c->standby && c->pooled);
-    assert_int_equal(c->timeline, 7);
-    const ShardInfo *s = out.inventory.shards;
+    check_cluster_info(out.inventory.clusters);
     assert_int_equal(out.inventory.shard_count, 1);
-    assert_true(uuid_equal(&s->uuid, &shard.uuid));
-    assert_string_equal(s->database, "tenant");
-    assert_string_equal(s->schema, "s");
-    assert_int_equal(s->system_identifier, 5);
-    assert_int_equal(s->database_oid, 6);
-    assert_int_equal(s->size_bytes, 7);
-    assert_string_equal(s->rows.items[0], "001");
-    assert_true(s->adopted && s->reachable && s->identity_mismatch);
-    assert_true(uuid_equal(&s->fleet_id, &shard.fleet_id));
-    assert_string_equal(s->message, "m");
-    assert_int_equal(s->labels.count, 1);
-    assert_int_equal(s->schema_oid, 11);
-    assert_int_equal(s->row_system_identifier, 12);
-    assert_int_equal(s->row_database_oid, 13);
-    assert_int_equal(s->row_schema_oid, 14);
-    assert_true(s->origin_present);
-    assert_int_equal(s->read_unix_ms, 15);
+    check_shard_info(out.inventory.shards, &shard);
 }
 
 static void other_reports_come_back(void **state)
