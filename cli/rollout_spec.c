@@ -152,6 +152,10 @@ typedef struct GatePart {
     const char *name;
     const char *person;
     const char *command;
+    const char *sql;
+    uint64_t lag_max_ms;
+    int64_t active_max;
+    int64_t waiting_max;
     StrList when;
     uint64_t interval_ms;
     int64_t attempts;
@@ -164,6 +168,16 @@ static const ConfigField gate_fields[] = {
           .help = "somebody resumes the rollout; the text says what to look at"),
     FIELD(GatePart, "command", CONFIG_NAME, command,
           .help = "one of the coordinator's gate-commands"),
+    FIELD(GatePart, "sql", CONFIG_STRING, sql, .max = LIMIT_GATE_TEXT_BYTES,
+          .help = "one SELECT, run read-only by the agents on each shard of the wave (before: all "
+                  "of them; during, after: those migrated): true, false, or NULL"),
+    FIELD(GatePart, "lag-max", CONFIG_DURATION, lag_max_ms, .min = 100, .max = 3600000,
+          .help = "replicas of the wave's servers replay within this what is written; below "
+                  "`timeout`"),
+    FIELD(GatePart, "active-max", CONFIG_INTEGER, active_max, .min = 0, .max = 1000000,
+          .help = "sessions active on each of the wave's servers, without pgtide's; default any"),
+    FIELD(GatePart, "waiting-max", CONFIG_INTEGER, waiting_max, .min = 0, .max = 1000000,
+          .help = "of them, sessions waiting for locks; default any"),
     FIELD(GatePart, "when", CONFIG_STRINGS, when, .max = 3,
           .help = "before, during, after a wave; default after"),
     FIELD(GatePart, "interval", CONFIG_DURATION, interval_ms, .min = 100, .max = 86400000,
@@ -174,7 +188,14 @@ static const ConfigField gate_fields[] = {
           .help = "of one look; default 1m"),
 };
 static const GatePart gate_defaults = {
-    .person = "", .command = "", .interval_ms = 10000, .attempts = 4, .timeout_ms = 60000};
+    .person = "",
+    .command = "",
+    .sql = "",
+    .active_max = -1,
+    .waiting_max = -1,
+    .interval_ms = 10000,
+    .attempts = 4,
+    .timeout_ms = 60000};
 static const ConfigTable gate_table = {.fields = gate_fields,
                                        .count = sizeof gate_fields / sizeof gate_fields[0],
                                        .size = sizeof(GatePart),
@@ -561,6 +582,39 @@ static uint32_t when_read(Config *config, const ConfigNode *node, const StrList 
     return when;
 }
 
+/* What a gate looks at; UNSPECIFIED when it says nothing, or several things. */
+static GateKind gate_kind(const GatePart *part)
+{
+    bool load = part->active_max >= 0 || part->waiting_max >= 0;
+    int said = (part->person[0] != '\0') + (part->command[0] != '\0') + (part->sql[0] != '\0') +
+               (part->lag_max_ms > 0) + load;
+    if (said != 1)
+        return GATE_KIND_UNSPECIFIED;
+    return part->person[0] != '\0'    ? GATE_KIND_PERSON
+           : part->command[0] != '\0' ? GATE_KIND_COMMAND
+           : part->sql[0] != '\0'     ? GATE_KIND_SQL
+           : load                     ? GATE_KIND_LOAD
+                                      : GATE_KIND_LAG;
+}
+
+static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gate)
+{
+    gate->name = proto_from_text(part->name);
+    gate->kind = (Pgtide__V1__GateKind)kind;
+    gate->text = proto_from_text(kind == GATE_KIND_PERSON    ? part->person
+                                 : kind == GATE_KIND_COMMAND ? part->command
+                                                             : part->sql);
+    if (kind == GATE_KIND_LAG)
+        gate->limit = part->lag_max_ms;
+    if (kind == GATE_KIND_LOAD) {
+        gate->limit = part->active_max < 0 ? UINT64_MAX : (uint64_t)part->active_max;
+        gate->waiting_max = part->waiting_max < 0 ? UINT64_MAX : (uint64_t)part->waiting_max;
+    }
+    gate->interval_ms = (uint32_t)part->interval_ms;
+    gate->attempts = (uint32_t)part->attempts;
+    gate->timeout_ms = (uint32_t)part->timeout_ms;
+}
+
 static void gates_read(Arena *arena, Config *config, const ConfigList *list, const ConfigNode *node,
                        Pgtide__V1__MakePlan *plan)
 {
@@ -571,22 +625,22 @@ static void gates_read(Arena *arena, Config *config, const ConfigList *list, con
         const GatePart *part = &parts[i];
         Pgtide__V1__Gate *gate = ARENA_NEW(arena, Pgtide__V1__Gate);
         pgtide__v1__gate__init(gate);
-        bool person = part->person[0] != '\0';
-        gate->name = proto_from_text(part->name);
-        gate->kind = person ? PGTIDE__V1__GATE_KIND__GATE_KIND_PERSON
-                            : PGTIDE__V1__GATE_KIND__GATE_KIND_COMMAND;
-        gate->text = proto_from_text(person ? part->person : part->command);
-        gate->when = when_read(config, config_node_item(node, i), &part->when);
-        gate->interval_ms = (uint32_t)part->interval_ms;
-        gate->attempts = (uint32_t)part->attempts;
-        gate->timeout_ms = (uint32_t)part->timeout_ms;
+        const ConfigNode *item = config_node_item(node, i);
+        GateKind kind = gate_kind(part);
+        gate_fill(part, kind, gate);
+        gate->when = when_read(config, item, &part->when);
         plan->gates[i] = gate;
-        if (person == (part->command[0] != '\0'))
-            config_problem(config, config_node_item(node, i),
-                           "gate '%s' needs one of `person` and `command`", part->name);
-        if (person && (gate->when & GATE_DURING) != 0)
-            config_problem(config, config_node_item(node, i),
-                           "gate '%s': a person looks before or after a wave", part->name);
+        if (kind == GATE_KIND_UNSPECIFIED)
+            config_problem(config, item,
+                           "gate '%s' needs one of `sql`, `lag-max`, `active-max` and "
+                           "`waiting-max`, `command`, `person`",
+                           part->name);
+        if (kind == GATE_KIND_PERSON && (gate->when & GATE_DURING) != 0)
+            config_problem(config, item, "gate '%s': a person looks before or after a wave",
+                           part->name);
+        if (kind == GATE_KIND_LAG && part->lag_max_ms >= part->timeout_ms)
+            config_problem(config, item, "gate '%s': `lag-max` must be below `timeout`",
+                           part->name);
     }
 }
 

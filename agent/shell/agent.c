@@ -40,6 +40,7 @@ struct Agent {
     Shards *shards;
     ExecWorld world;
     Jobs *jobs;
+    Looks *looks;
     Orders *orders;
     SafeShards *safe;
     Tasks *tasks;
@@ -125,6 +126,15 @@ static void send_task_done(void *context, const TaskDone *done)
         log_event(LOG_DEBUG, "task.not-told", NULL); /* it is asked again */
 }
 
+static void send_looked(void *context, const Looked *looked)
+{
+    Agent *agent = context;
+    Report report = {.kind = REPORT_LOOKED, .looked = *looked};
+    Error err;
+    if (bus_send(agent->bus, &report, &err) != ERR_OK)
+        log_failure(LOG_WARN, "look.not-sent", &err, NULL); /* the coordinator's time runs out */
+}
+
 static void ask_for_blob(void *context, const BlobFetch *fetch)
 {
     Agent *agent = context;
@@ -157,6 +167,7 @@ static void follow(Agent *agent, uint64_t epoch)
         return;
     agent->epoch = epoch;
     orders_stop(agent->orders, &all);
+    looks_drop(agent->looks, &all);
     jobs_stop(agent->jobs, &all);
 }
 
@@ -173,6 +184,10 @@ static void on_command(void *context, const Command *command)
         break;
     case COMMAND_RUN:
         take_run(agent, &command->run);
+        break;
+    case COMMAND_LOOK:
+        if (agent->stop_signal == 0)
+            orders_look(agent->orders, &command->look);
         break;
     case COMMAND_STOP:
         log_event(LOG_INFO, "rollout.stop", "reason", command->stop.reason, NULL);
@@ -257,6 +272,7 @@ static void stop(Agent *agent, int signum)
     log_event(LOG_INFO, "agent.stopping", "jobs", LOG_UINT(jobs_running(agent->jobs)), "signals",
               LOG_UINT(agent->stop_count), NULL);
     uv_timer_stop(&agent->inventory);
+    looks_drop(agent->looks, &all);
     orders_stop(agent->orders, &all);
     jobs_stop(agent->jobs, &all);
     if (agent->stop_count == 2)
@@ -403,11 +419,17 @@ static void open_parts(Agent *agent)
                            .done = on_blob,
                            .context = agent};
     agent->fetch = fetch_new(&fetch);
+    LooksSettings looks = {.loop = &agent->loop,
+                           .settings = agent->settings,
+                           .answer = send_looked,
+                           .context = agent};
+    agent->looks = looks_new(&looks);
     OrdersSettings orders = {.world = &agent->world,
                              .trust = agent->trust,
                              .blobs = agent->blobs,
                              .fetch = agent->fetch,
                              .jobs = agent->jobs,
+                             .looks = agent->looks,
                              .approvals_min = (size_t)agent->settings->approvals_min};
     agent->orders = orders_new(&orders);
     agent->tasks = tasks_new(agent->trust, send_task_done, agent);
@@ -492,6 +514,7 @@ void agent_free(Agent *agent)
     if (agent == NULL)
         return;
     bus_close(agent->bus);
+    looks_free(agent->looks);
     jobs_free(agent->jobs);
     orders_free(agent->orders);
     safe_shards_free(agent->safe);

@@ -159,6 +159,19 @@ static ErrCode check_place(const OrderPlan *plan, const char *agent, const Shard
     return ERR_OK;
 }
 
+ErrCode order_look_open(Arena *arena, const OrderPlan *plan, const char *agent,
+                        const ShardOrder *order, PlanShard *ret_shard, Error *err)
+{
+    PlanShard shard;
+    ErrCode code = plan_shard_decode(arena, order->plan_shard.bytes, order->plan_shard.length,
+                                     &shard, err);
+    if (code == ERR_OK)
+        code = check_place(plan, agent, order, &shard, err);
+    if (code == ERR_OK)
+        *ret_shard = shard;
+    return code;
+}
+
 static Direction inverse_of(Direction direction)
 {
     return direction == DIRECTION_UPGRADE ? DIRECTION_DOWNGRADE : DIRECTION_UPGRADE;

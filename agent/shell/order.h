@@ -35,6 +35,9 @@ typedef struct OrderShard {
 ErrCode order_plan_open(Arena *arena, const Trust *trust, const RunShards *run, ByteSpan dossier,
                         ByteSpan bundle, uint64_t now_unix_ms, OrderPlan *ret_plan,
                         Error *err) MUST_CHECK;
+/* One shard that is to be looked at: the plan's, in its place, and this agent's. */
+ErrCode order_look_open(Arena *arena, const OrderPlan *plan, const char *agent,
+                        const ShardOrder *order, PlanShard *ret_shard, Error *err) MUST_CHECK;
 /* One order of the command. Whether the cluster and database are configured is the caller's. */
 ErrCode order_shard_open(Arena *arena, const OrderPlan *plan, const char *agent,
                          const ShardOrder *order, uint64_t now_unix_ms, OrderShard *ret_shard,

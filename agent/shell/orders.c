@@ -1,6 +1,7 @@
 #include "orders.h"
 
 #include "clock.h"
+#include "gate_sql.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -15,6 +16,8 @@ enum {
 typedef struct Pending {
     Arena *arena;
     RunShards run;
+    bool is_look;
+    Looked look; /* what is to be answered */
 } Pending;
 
 struct Orders {
@@ -186,19 +189,25 @@ void orders_set_trust(Orders *orders, const Trust *trust)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static ErrCode check_configured(const Orders *orders, const PlanShard *shard, Error *err)
+static ErrCode check_known(const Orders *orders, const PlanShard *shard, Error *err)
 {
     const ExecWorld *world = orders->settings.world;
-    const ClusterSettings *cluster = agent_settings_find_cluster(world->settings, shard->cluster);
-    if (cluster == NULL)
+    if (agent_settings_find_cluster(world->settings, shard->cluster) == NULL)
         return err_set(err, ERR_REFUSED, "this agent has no cluster '%s'", shard->cluster);
-    if (cluster->pooled)
-        return err_set(err, ERR_POOLED_CONNECTION, "cluster '%s' is reached through a pooler",
-                       shard->cluster);
     if (shards_find(world->shards, shard->cluster, shard->database, shard->schema) == NULL)
         return err_set(err, ERR_REFUSED, "this agent looks after no database '%s' of that cluster",
                        shard->database);
     return ERR_OK;
+}
+
+static ErrCode check_configured(const Orders *orders, const PlanShard *shard, Error *err)
+{
+    ErrCode code = check_known(orders, shard, err);
+    if (code == ERR_OK &&
+        agent_settings_find_cluster(orders->settings.world->settings, shard->cluster)->pooled)
+        code = err_set(err, ERR_POOLED_CONNECTION, "cluster '%s' is reached through a pooler",
+                       shard->cluster);
+    return code;
 }
 
 static void run_order(Orders *orders, SharedPlan *plan, const RunShards *run,
@@ -219,23 +228,85 @@ static void run_order(Orders *orders, SharedPlan *plan, const RunShards *run,
     jobs_order(orders->settings.jobs, plan, &shard, &exec);
 }
 
+static ErrCode check_contradiction(const OrderPlan *plan, const RunShards *run, Error *err)
+{
+    if (uuid_equal(&plan->header.rollout_id, &run->rollout_id) &&
+        digest_equal(&plan->header.bundle_digest, &run->bundle_digest))
+        return ERR_OK;
+    return err_set(err, ERR_DIGEST_MISMATCH, "the order contradicts its plan");
+}
+
 static void run_now(Orders *orders, const RunShards *run)
 {
     Error err;
     SharedPlan *plan = find_plan(orders, &run->plan_digest);
-    if (plan != NULL && (!uuid_equal(&plan->order.header.rollout_id, &run->rollout_id) ||
-                         !digest_equal(&plan->order.header.bundle_digest, &run->bundle_digest))) {
-        err_set(&err, ERR_DIGEST_MISMATCH, "the order contradicts its plan");
-        refuse_all(orders, run, &err);
-        return;
-    }
-    if (plan == NULL && open_plan(orders, run, &plan, &err) != ERR_OK) {
+    if ((plan == NULL && open_plan(orders, run, &plan, &err) != ERR_OK) ||
+        check_contradiction(&plan->order, run, &err) != ERR_OK) {
         refuse_all(orders, run, &err);
         return;
     }
     for (size_t i = 0; i < run->order_count; i++)
         run_order(orders, plan, run, &run->orders[i]);
 }
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+/* Only what a look reads is in it: no job, no change, whatever its text says. */
+static ErrCode check_gate(const PlanHeader *header, uint32_t number, Error *err)
+{
+    const GatePlan *gate = number < header->gate_count ? &header->gates[number] : NULL;
+    bool ours = gate != NULL && (gate->kind == GATE_KIND_SQL || gate->kind == GATE_KIND_LAG ||
+                                 gate->kind == GATE_KIND_LOAD);
+    if (!ours)
+        return err_set(err, ERR_REFUSED, "the plan has no such gate for an agent");
+    return gate->kind == GATE_KIND_SQL ? gate_sql_check(gate->name, gate->text, err) : ERR_OK;
+}
+
+static ErrCode open_look_shards(Orders *orders, Arena *arena, const SharedPlan *plan,
+                                const RunShards *run, PlanShard *shards, Error *err)
+{
+    const ExecWorld *world = orders->settings.world;
+    for (size_t i = 0; i < run->order_count; i++) {
+        ErrCode code = order_look_open(arena, &plan->order, world->settings->name, &run->orders[i],
+                                       &shards[i], err);
+        if (code == ERR_OK)
+            code = check_known(orders, &shards[i], err);
+        if (code != ERR_OK)
+            return code;
+    }
+    return ERR_OK;
+}
+
+static ErrCode look_at_shards(Orders *orders, const RunShards *run, const Looked *what, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    SharedPlan *plan = find_plan(orders, &run->plan_digest);
+    PlanShard *shards = ARENA_ARRAY(arena, PlanShard, run->order_count);
+    ErrCode code = ERR_OK;
+    if (plan == NULL)
+        code = open_plan(orders, run, &plan, err);
+    if (code == ERR_OK)
+        code = check_contradiction(&plan->order, run, err);
+    if (code == ERR_OK)
+        code = check_gate(&plan->order.header, what->gate, err);
+    if (code == ERR_OK)
+        code = open_look_shards(orders, arena, plan, run, shards, err);
+    if (code == ERR_OK)
+        looks_add(orders->settings.looks, what, &plan->order.header.gates[what->gate], shards,
+                  run->order_count);
+    return code;
+}
+
+static void look_now(Orders *orders, const RunShards *run, const Looked *what)
+{
+    Error err;
+    if (look_at_shards(orders, run, what, &err) == ERR_OK)
+        return;
+    log_failure(LOG_WARN, "look.refused", &err, NULL);
+    looks_refuse(orders->settings.looks, what, &err);
+}
+
+/* --- waiting for blobs ------------------------------------------------------------------------ */
 
 /* Everything is there to verify it; what is missing is asked for. */
 static bool is_ready(Orders *orders, const RunShards *run)
@@ -281,7 +352,7 @@ static bool is_pending(const Orders *orders, const RunShards *run)
 {
     for (size_t i = 0; i < orders->pending_count; i++) {
         const RunShards *other = &orders->pending[i].run;
-        bool same = other->order_count == run->order_count &&
+        bool same = !orders->pending[i].is_look && other->order_count == run->order_count &&
                     digest_equal(&other->plan_digest, &run->plan_digest);
         for (size_t j = 0; same && j < run->order_count; j++)
             same = same_order(&other->orders[j], &run->orders[j]);
@@ -302,6 +373,41 @@ void orders_run(Orders *orders, const RunShards *run)
     orders->pending[orders->pending_count++] = copy_run(run);
 }
 
+void orders_look(Orders *orders, const LookAtGate *look)
+{
+    Looked what = {.rollout_id = look->run.rollout_id,
+                   .gate = look->gate,
+                   .token = look->token,
+                   .page = look->page,
+                   .message = ""};
+    if (is_ready(orders, &look->run) && orders->listed) {
+        look_now(orders, &look->run, &what);
+        return;
+    }
+    if (orders->pending_count == ORDERS_PENDING_MAX)
+        return; /* it is asked again */
+    Pending pending = copy_run(&look->run);
+    pending.is_look = true;
+    pending.look = what;
+    orders->pending[orders->pending_count++] = pending;
+}
+
+static void pending_refuse(Orders *orders, const Pending *pending, const Error *err)
+{
+    if (pending->is_look)
+        looks_refuse(orders->settings.looks, &pending->look, err);
+    else
+        refuse_all(orders, &pending->run, err);
+}
+
+static void pending_run(Orders *orders, const Pending *pending)
+{
+    if (pending->is_look)
+        look_now(orders, &pending->run, &pending->look);
+    else
+        run_now(orders, &pending->run);
+}
+
 static bool needs(const RunShards *run, const Digest *digest)
 {
     return digest_equal(&run->dossier_digest, digest) ||
@@ -318,9 +424,9 @@ static void run_pending(Orders *orders, const Digest *digest, const Error *err)
     for (size_t i = 0; i < count; i++) {
         bool concerned = digest == NULL || needs(&pending[i].run, digest);
         if (concerned && err != NULL) {
-            refuse_all(orders, &pending[i].run, err);
+            pending_refuse(orders, &pending[i], err);
         } else if (concerned && orders->listed && is_ready(orders, &pending[i].run)) {
-            run_now(orders, &pending[i].run);
+            pending_run(orders, &pending[i]);
         } else {
             orders->pending[orders->pending_count++] = pending[i];
             continue;

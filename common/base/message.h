@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "gate.h"
 #include "plan.h"
 
 /* 16 random bytes made at each start of an agent; nil when not known yet. */
@@ -29,6 +30,7 @@ typedef enum CommandKind {
     COMMAND_CHUNK,
     COMMAND_REFRESH,
     COMMAND_TASK,
+    COMMAND_LOOK,
     COMMAND_KIND_COUNT
 } CommandKind;
 
@@ -56,6 +58,14 @@ typedef struct RunShards {
     ShardOrder *orders;
     size_t order_count;
 } RunShards;
+
+/* Look at one gate of the plan, for these shards: nothing is changed by it. */
+typedef struct LookAtGate {
+    RunShards run; /* orders: plan_shard and audit_path alone */
+    uint32_t gate; /* of the header */
+    uint64_t token;
+    uint32_t page; /* of those that the shards of one look were cut into */
+} LookAtGate;
 
 typedef struct StopRollout {
     Uuid rollout_id; /* nil: every rollout */
@@ -99,6 +109,7 @@ typedef struct Command {
         StopRollout stop;
         BlobChunk chunk;
         OperatorTask task;
+        LookAtGate look;
     };
 } Command;
 
@@ -113,6 +124,7 @@ typedef enum ReportKind {
     REPORT_FETCH,
     REPORT_REFUSAL,
     REPORT_TASK_DONE,
+    REPORT_LOOKED,
     REPORT_KIND_COUNT
 } ReportKind;
 
@@ -231,6 +243,16 @@ typedef struct BlobFetch {
     uint64_t offset;
 } BlobFetch;
 
+/* The answer to a LookAtGate. */
+typedef struct Looked {
+    Uuid rollout_id;
+    uint32_t gate;
+    uint64_t token;
+    uint32_t page;
+    GateVerdict verdict;
+    const char *message; /* of the shard or server that decided it */
+} Looked;
+
 /* A command that was not acted on. */
 typedef struct Refusal {
     uint64_t sequence; /* of the command */
@@ -265,5 +287,6 @@ typedef struct Report {
         BlobFetch fetch;
         Refusal refusal;
         TaskDone task_done;
+        Looked looked;
     };
 } Report;

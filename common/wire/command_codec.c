@@ -20,19 +20,27 @@ static ErrCode welcome_decode(const Pgtide__V1__Welcome *in, Welcome *out, Error
     return ERR_OK;
 }
 
+static ErrCode path_decode(Arena *arena, const ProtobufCBinaryData *bytes,
+                           const ProtobufCBinaryData *path, size_t count, ShardOrder *out,
+                           Error *err)
+{
+    if (bytes->len == 0) {
+        return err_set(err, ERR_PROTOCOL, "an order without a shard");
+    }
+    out->plan_shard = span_decode(bytes);
+    CHECK(proto_count(count, LIMIT_MERKLE_DEPTH, "hashes in an audit path", err));
+    out->audit_path = ARENA_ARRAY(arena, Digest, count + 1);
+    out->audit_path_count = count;
+    for (size_t i = 0; i < count; i++) {
+        CHECK(proto_digest(&path[i], "audit path", &out->audit_path[i], err));
+    }
+    return ERR_OK;
+}
+
 static ErrCode order_decode(Arena *arena, const Pgtide__V1__ShardOrder *in, ShardOrder *out,
                             Error *err)
 {
-    if (in->plan_shard.len == 0) {
-        return err_set(err, ERR_PROTOCOL, "an order without a shard");
-    }
-    out->plan_shard = span_decode(&in->plan_shard);
-    CHECK(proto_count(in->n_audit_path, LIMIT_MERKLE_DEPTH, "hashes in an audit path", err));
-    out->audit_path = ARENA_ARRAY(arena, Digest, in->n_audit_path + 1);
-    out->audit_path_count = in->n_audit_path;
-    for (size_t i = 0; i < in->n_audit_path; i++) {
-        CHECK(proto_digest(&in->audit_path[i], "audit path", &out->audit_path[i], err));
-    }
+    CHECK(path_decode(arena, &in->plan_shard, in->audit_path, in->n_audit_path, out, err));
     CHECK(proto_enum((int)in->direction, DIRECTION_COUNT, "direction", err));
     out->direction = (Direction)in->direction;
     out->generation = in->generation;
@@ -59,6 +67,34 @@ static ErrCode run_decode(Arena *arena, const Pgtide__V1__RunShards *in, RunShar
     out->order_count = in->n_orders;
     for (size_t i = 0; i < in->n_orders; i++) {
         CHECK(order_decode(arena, in->orders[i], &out->orders[i], err));
+    }
+    return ERR_OK;
+}
+
+static ErrCode look_decode(Arena *arena, const Pgtide__V1__LookAtGate *in, LookAtGate *out,
+                           Error *err)
+{
+    RunShards *run = &out->run;
+    CHECK(proto_uuid(&in->rollout_id, "rollout id", &run->rollout_id, err));
+    CHECK(proto_digest(&in->plan_digest, "plan digest", &run->plan_digest, err));
+    CHECK(proto_digest(&in->dossier_digest, "dossier digest", &run->dossier_digest, err));
+    CHECK(proto_digest(&in->bundle_digest, "bundle digest", &run->bundle_digest, err));
+    CHECK(
+        proto_digest(&in->bundle_blob_digest, "bundle blob digest", &run->bundle_blob_digest, err));
+    CHECK(proto_count(in->gate, LIMIT_PLAN_GATES - 1, "gates", err));
+    CHECK(proto_count(in->n_shards, LIMIT_SHARD_ORDERS_PER_COMMAND, "shards to look at", err));
+    if (in->n_shards == 0) {
+        return err_set(err, ERR_PROTOCOL, "a command to look at no shard");
+    }
+    out->gate = in->gate;
+    out->token = in->token;
+    out->page = in->page;
+    run->orders = ARENA_ARRAY(arena, ShardOrder, in->n_shards);
+    run->order_count = in->n_shards;
+    for (size_t i = 0; i < in->n_shards; i++) {
+        const Pgtide__V1__LookShard *shard = in->shards[i];
+        CHECK(path_decode(arena, &shard->plan_shard, shard->audit_path, shard->n_audit_path,
+                          &run->orders[i], err));
     }
     return ERR_OK;
 }
@@ -128,6 +164,9 @@ static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, 
     case PGTIDE__V1__COMMAND__BODY_TASK:
         out->kind = COMMAND_TASK;
         return task_decode(in->task, &out->task, err);
+    case PGTIDE__V1__COMMAND__BODY_LOOK:
+        out->kind = COMMAND_LOOK;
+        return look_decode(arena, in->look, &out->look, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a command without a body this version knows");
     }
@@ -167,16 +206,22 @@ ErrCode command_decode(Arena *arena, const void *bytes, size_t length, Command *
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
+static ProtobufCBinaryData *path_encode(Arena *arena, const ShardOrder *order)
+{
+    ProtobufCBinaryData *path = ARENA_ARRAY(arena, ProtobufCBinaryData, order->audit_path_count + 1);
+    for (size_t i = 0; i < order->audit_path_count; i++) {
+        path[i] = proto_from_digest(&order->audit_path[i]);
+    }
+    return path;
+}
+
 static Pgtide__V1__ShardOrder *order_encode(Arena *arena, const ShardOrder *order)
 {
     Pgtide__V1__ShardOrder *out = ARENA_NEW(arena, Pgtide__V1__ShardOrder);
     pgtide__v1__shard_order__init(out);
     out->plan_shard = proto_bytes(order->plan_shard.bytes, order->plan_shard.length);
     out->n_audit_path = order->audit_path_count;
-    out->audit_path = ARENA_ARRAY(arena, ProtobufCBinaryData, order->audit_path_count + 1);
-    for (size_t i = 0; i < order->audit_path_count; i++) {
-        out->audit_path[i] = proto_from_digest(&order->audit_path[i]);
-    }
+    out->audit_path = path_encode(arena, order);
     out->generation = order->generation;
     out->direction = (Pgtide__V1__Direction)order->direction;
     out->attempt = order->attempt;
@@ -196,6 +241,33 @@ static Pgtide__V1__RunShards *run_encode(Arena *arena, const RunShards *run)
     out->orders = ARENA_ARRAY(arena, Pgtide__V1__ShardOrder *, run->order_count + 1);
     for (size_t i = 0; i < run->order_count; i++) {
         out->orders[i] = order_encode(arena, &run->orders[i]);
+    }
+    return out;
+}
+
+static Pgtide__V1__LookAtGate *look_encode(Arena *arena, const LookAtGate *look)
+{
+    const RunShards *run = &look->run;
+    Pgtide__V1__LookAtGate *out = ARENA_NEW(arena, Pgtide__V1__LookAtGate);
+    pgtide__v1__look_at_gate__init(out);
+    out->rollout_id = proto_from_uuid(&run->rollout_id);
+    out->plan_digest = proto_from_digest(&run->plan_digest);
+    out->dossier_digest = proto_from_digest(&run->dossier_digest);
+    out->bundle_digest = proto_from_digest(&run->bundle_digest);
+    out->bundle_blob_digest = proto_from_digest(&run->bundle_blob_digest);
+    out->gate = look->gate;
+    out->token = look->token;
+    out->page = look->page;
+    out->n_shards = run->order_count;
+    out->shards = ARENA_ARRAY(arena, Pgtide__V1__LookShard *, run->order_count + 1);
+    for (size_t i = 0; i < run->order_count; i++) {
+        const ShardOrder *order = &run->orders[i];
+        out->shards[i] = ARENA_NEW(arena, Pgtide__V1__LookShard);
+        pgtide__v1__look_shard__init(out->shards[i]);
+        out->shards[i]->plan_shard =
+            proto_bytes(order->plan_shard.bytes, order->plan_shard.length);
+        out->shards[i]->n_audit_path = order->audit_path_count;
+        out->shards[i]->audit_path = path_encode(arena, order);
     }
     return out;
 }
@@ -279,6 +351,10 @@ static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide_
     case COMMAND_TASK:
         out->body_case = PGTIDE__V1__COMMAND__BODY_TASK;
         out->task = task_encode(arena, &command->task);
+        return ERR_OK;
+    case COMMAND_LOOK:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_LOOK;
+        out->look = look_encode(arena, &command->look);
         return ERR_OK;
     default:
         return err_set(err, ERR_INTERNAL, "a command of no kind");

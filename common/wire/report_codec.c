@@ -10,6 +10,7 @@
 
 _Static_assert((int)PGTIDE__V1__PHASE__PHASE_DONE == (int)PHASE_DONE, "");
 _Static_assert((int)PGTIDE__V1__OUTCOME__OUTCOME_UNREACHABLE == (int)OUTCOME_UNREACHABLE, "");
+_Static_assert((int)PGTIDE__V1__LOOK_VERDICT__LOOK_VERDICT_ERROR == (int)GATE_ERROR, "");
 
 enum {
     LIMIT_CLUSTERS_PER_AGENT = 1000,
@@ -216,6 +217,18 @@ static ErrCode task_done_decode(const Pgtide__V1__TaskDone *in, TaskDone *out, E
     return ERR_OK;
 }
 
+static ErrCode looked_decode(const Pgtide__V1__Looked *in, Looked *out, Error *err)
+{
+    CHECK(proto_uuid(&in->rollout_id, "rollout id", &out->rollout_id, err));
+    CHECK(proto_count(in->gate, LIMIT_PLAN_GATES - 1, "gates", err));
+    CHECK(proto_enum((int)in->verdict, GATE_VERDICT_COUNT, "verdict", err));
+    out->gate = in->gate;
+    out->token = in->token;
+    out->page = in->page;
+    out->verdict = (GateVerdict)in->verdict;
+    return proto_text(in->message, "message", &out->message, err);
+}
+
 static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Report *out,
                                   Error *err)
 {
@@ -243,6 +256,9 @@ static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Re
     case PGTIDE__V1__REPORT__BODY_TASK_DONE:
         out->kind = REPORT_TASK_DONE;
         return task_done_decode(in->task_done, &out->task_done, err);
+    case PGTIDE__V1__REPORT__BODY_LOOKED:
+        out->kind = REPORT_LOOKED;
+        return looked_decode(in->looked, &out->looked, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a report without a body this version knows");
     }
@@ -429,6 +445,19 @@ static Pgtide__V1__Hello *hello_encode(Arena *arena, const Hello *hello)
     return out;
 }
 
+static Pgtide__V1__Looked *looked_encode(Arena *arena, const Looked *looked)
+{
+    Pgtide__V1__Looked *out = ARENA_NEW(arena, Pgtide__V1__Looked);
+    pgtide__v1__looked__init(out);
+    out->rollout_id = proto_from_uuid(&looked->rollout_id);
+    out->gate = looked->gate;
+    out->token = looked->token;
+    out->page = looked->page;
+    out->verdict = (Pgtide__V1__LookVerdict)looked->verdict;
+    out->message = proto_from_text(looked->message);
+    return out;
+}
+
 static void small_body_encode(Arena *arena, const Report *report, Pgtide__V1__Report *out)
 {
     if (report->kind == REPORT_HEARTBEAT) {
@@ -480,6 +509,10 @@ static ErrCode report_body_encode(Arena *arena, const Report *report, Pgtide__V1
     case REPORT_JOBS:
         out->body_case = PGTIDE__V1__REPORT__BODY_JOBS;
         out->jobs = jobs_encode(arena, &report->jobs);
+        return ERR_OK;
+    case REPORT_LOOKED:
+        out->body_case = PGTIDE__V1__REPORT__BODY_LOOKED;
+        out->looked = looked_encode(arena, &report->looked);
         return ERR_OK;
     case REPORT_HEARTBEAT:
     case REPORT_FETCH:

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "gate.h"
 #include "message.h"
 
 typedef enum RolloutEventKind {
@@ -39,15 +40,6 @@ typedef enum RolloutSetting {
     ROLLOUT_SETTING_CONCURRENCY_DATABASE = 4,
     ROLLOUT_SETTING_COUNT
 } RolloutSetting;
-
-typedef enum GateVerdict {
-    GATE_UNSPECIFIED,
-    GATE_SUCCEEDED,    /* go on */
-    GATE_FAILED,       /* stop; the policy acts */
-    GATE_INCONCLUSIVE, /* pause: a person looks */
-    GATE_ERROR,        /* the provider could not say; asked again, then inconclusive */
-    GATE_VERDICT_COUNT
-} GateVerdict;
 
 /* The answer to an EFFECT_GATE. */
 typedef struct RolloutGateEvent {

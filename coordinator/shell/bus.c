@@ -1,6 +1,7 @@
 #include "bus.h"
 
 #include "clock.h"
+#include "gates.h"
 #include "message_codec.h"
 #include "named_limits.h"
 #include "relay.h"
@@ -367,6 +368,10 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report)
         break;
     case REPORT_FETCH:
         take_fetch(bus, agent, &report->fetch);
+        break;
+    case REPORT_LOOKED:
+        if (coordinator_outranked_by(bus->coordinator) == NULL)
+            gates_looked(bus->coordinator->gates, agent->key.name, &report->looked);
         break;
     case REPORT_REFUSAL:
         log_event(LOG_WARN, "agent.refused_command", "agent", agent->key.name, "sequence",

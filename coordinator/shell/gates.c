@@ -2,6 +2,8 @@
 
 #include "child.h"
 #include "coordinator.h"
+#include "gate_look.h"
+#include "gate_sql.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -9,6 +11,9 @@
 
 /* What a gate's command says by its exit status. */
 enum { COMMAND_SUCCEEDED = 0, COMMAND_FAILED = 1, COMMAND_INCONCLUSIVE = 2 };
+
+/* An agent's own word about what took too long comes before ours that it did. */
+enum { AGENTS_GRACE_MS = 2000 };
 
 /* A look under way, or its answer that waits for the turn. */
 typedef struct Look {
@@ -18,16 +23,19 @@ typedef struct Look {
     uint32_t gate;
     uint64_t token;
     uint64_t until_ms;
-    Child *child; /* NULL: none at work */
+    Child *child;         /* NULL: none at work */
+    GateLook *agents;     /* what is asked of agents; NULL: it is not theirs */
+    uint64_t agent_token; /* in commands: never the same twice, over restarts too */
     bool answered;
     GateVerdict verdict;
-    char message[256];
+    char message[512];
 } Look;
 
 struct Gates {
     Coordinator *coordinator;
     uv_loop_t *loop;
     Look *looks;
+    uint32_t agent_tokens;
 };
 
 Gates *gates_new(Coordinator *coordinator, uv_loop_t *loop)
@@ -36,6 +44,12 @@ Gates *gates_new(Coordinator *coordinator, uv_loop_t *loop)
     gates->coordinator = coordinator;
     gates->loop = loop;
     return gates;
+}
+
+static void look_free(Look *look)
+{
+    gate_look_free(look->agents);
+    free(look);
 }
 
 void gates_free(Gates *gates)
@@ -47,7 +61,7 @@ void gates_free(Gates *gates)
         gates->looks = look->next;
         if (look->child != NULL)
             child_kill(look->child);
-        free(look);
+        look_free(look);
     }
     free(gates);
 }
@@ -137,7 +151,68 @@ static void start_command(Look *look, const RolloutEntry *entry, const RolloutLo
         answer(look, GATE_ERROR, "%s", err.message);
 }
 
+/* --- agents ----------------------------------------------------------------------------------- */
+
+static void agents_go_on(Look *look, const RolloutEntry *entry)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    GatePage page;
+    while (gate_look_next(look->agents, &page)) {
+        size_t sent = rollout_send_look(look->gates->coordinator, entry, &page, look->gate,
+                                        look->agent_token, arena);
+        gate_look_cut(look->agents, page.agent, sent);
+        arena_reset(arena);
+    }
+    if (gate_look_is_over(look->agents))
+        answer(look, gate_look_verdict(look->agents), "%s", gate_look_message(look->agents));
+}
+
+static void start_agents(Look *look, const RolloutEntry *entry, const RolloutLookAtGate *asked)
+{
+    Gates *gates = look->gates;
+    uint64_t epoch = journal_epoch(gates->coordinator->journal);
+    look->until_ms += AGENTS_GRACE_MS;
+    look->agent_token = epoch << 32 | ++gates->agent_tokens;
+    look->agents = gate_look_new(entry->core, asked);
+    for (uint32_t i = 0; i < rollout_agent_count(entry->core); i++) {
+        const RosterAgent *agent =
+            roster_find(gates->coordinator->roster, rollout_agent_name(entry->core, i));
+        gate_look_agent(look->agents, i, agent != NULL && agent->connected);
+    }
+    agents_go_on(look, entry);
+}
+
+void gates_looked(Gates *gates, const char *agent, const Looked *looked)
+{
+    const RolloutEntry *entry = rollouts_find_id(gates->coordinator->rollouts, &looked->rollout_id);
+    for (Look *look = gates->looks; look != NULL && entry != NULL; look = look->next) {
+        if (look->answered || look->agents == NULL || look->agent_token != looked->token ||
+            look->gate != looked->gate || !uuid_equal(&look->rollout_id, &looked->rollout_id))
+            continue;
+        gate_look_answer(look->agents, rollout_agent_find(entry->core, agent), looked->page,
+                         looked->verdict, looked->message);
+        agents_go_on(look, entry);
+    }
+}
+
+void gates_agent(Gates *gates, const char *agent, bool there)
+{
+    for (Look *look = gates == NULL ? NULL : gates->looks; look != NULL; look = look->next) {
+        const RolloutEntry *entry =
+            rollouts_find_id(gates->coordinator->rollouts, &look->rollout_id);
+        if (look->answered || look->agents == NULL || entry == NULL)
+            continue;
+        gate_look_agent(look->agents, rollout_agent_find(entry->core, agent), there);
+        agents_go_on(look, entry);
+    }
+}
+
 /* --- looks ------------------------------------------------------------------------------------ */
+
+static bool is_for_agents(GateKind kind)
+{
+    return kind == GATE_KIND_SQL || kind == GATE_KIND_LAG || kind == GATE_KIND_LOAD;
+}
 
 void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate *asked)
 {
@@ -152,29 +227,34 @@ void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate
     gates->looks = look;
     if (gate->kind == GATE_KIND_PERSON)
         answer(look, GATE_INCONCLUSIVE, "%s", gate->text);
+    else if (is_for_agents(gate->kind))
+        start_agents(look, entry, asked);
     else
         start_command(look, entry, asked);
 }
 
 static bool has_ended(Look *look)
 {
-    if (!look->answered && look->until_ms <= look->gates->coordinator->now_ms) {
-        child_kill(look->child);
-        look->child = NULL;
-        answer(look, GATE_ERROR, "no answer in time");
+    if (look->answered || look->until_ms > look->gates->coordinator->now_ms)
+        return look->answered;
+    if (look->agents != NULL) {
+        gate_look_expire(look->agents);
+        answer(look, gate_look_verdict(look->agents), "%s", gate_look_message(look->agents));
+        return true;
     }
-    return look->answered;
+    child_kill(look->child);
+    look->child = NULL;
+    answer(look, GATE_ERROR, "no answer in time");
+    return true;
 }
 
 static void give(Gates *gates, const Look *look)
 {
-    static const char *const names[GATE_VERDICT_COUNT] = {"", "succeeded", "failed", "inconclusive",
-                                                          "error"};
     RolloutEntry *entry = rollouts_find_id(gates->coordinator->rollouts, &look->rollout_id);
     if (entry == NULL)
         return;
     log_event(LOG_INFO, "gate.looked", "rollout", entry->header.name, "gate",
-              entry->header.gates[look->gate].name, "verdict", names[look->verdict], "message",
+              entry->header.gates[look->gate].name, "verdict", gate_verdict_name(look->verdict), "message",
               look->message, NULL);
     RolloutGateEvent event = {look->gate, look->token, look->verdict, look->message};
     rollouts_gate(gates->coordinator->rollouts, entry, &event);
@@ -199,13 +279,20 @@ void gates_take(Gates *gates)
         Look *look = ended;
         ended = look->next;
         give(gates, look);
-        free(look);
+        look_free(look);
     }
 }
 
 ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error *err)
 {
-    if (gate->kind == GATE_KIND_PERSON)
+    if (gate->kind == GATE_KIND_SQL)
+        return gate_sql_check(gate->name, gate->text, err);
+    if (gate->kind == GATE_KIND_LAG && gate->limit >= gate->timeout_ms)
+        return err_set(err, ERR_CONFIG,
+                       "gate '%s': a lag is measured for as long as it may be: its timeout must be "
+                       "longer",
+                       gate->name);
+    if (gate->kind == GATE_KIND_PERSON || is_for_agents(gate->kind))
         return ERR_OK;
     if (gate->kind != GATE_KIND_COMMAND)
         return err_set(err, ERR_CONFIG, "gate '%s' is of a kind that this version can't look at",

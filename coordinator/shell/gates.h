@@ -16,8 +16,13 @@ typedef struct Gates Gates;
 Gates *gates_new(Coordinator *coordinator, uv_loop_t *loop);
 void gates_free(Gates *gates); /* NULL-safe; ends what is under way */
 void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate *look);
+/* An agent's answer to a page of one. */
+void gates_looked(Gates *gates, const char *agent, const Looked *looked);
+/* An agent has come or gone. NULL-safe. */
+void gates_agent(Gates *gates, const char *agent, bool there);
 /* Gives the answers that have come; once a turn. */
 void gates_take(Gates *gates);
 
-/* Whether this coordinator can look at such a gate: its command is configured. ERR_CONFIG. */
+/* Whether this coordinator can look at such a gate: its command is configured, its SQL is one SELECT.
+ * ERR_CONFIG. */
 ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error *err) MUST_CHECK;

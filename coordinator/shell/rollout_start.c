@@ -176,6 +176,45 @@ static size_t order_bytes(const ShardOrder *order)
            ORDER_OVERHEAD_BYTES;
 }
 
+/* What of the orders from `first` on fits into one command: at least one. */
+static size_t orders_fitting(const ShardOrder *orders, size_t first, size_t count)
+{
+    size_t bytes = COMMAND_OVERHEAD_BYTES;
+    size_t end = first;
+    while (end < count && end - first < LIMIT_SHARD_ORDERS_PER_COMMAND &&
+           (end == first || bytes + order_bytes(&orders[end]) <= LIMIT_COMMAND_BYTES))
+        bytes += order_bytes(&orders[end++]);
+    return end - first;
+}
+
+static RunShards orders_of(const RolloutEntry *entry, ShardOrder *orders, size_t count)
+{
+    return (RunShards){.rollout_id = entry->header.rollout_id,
+                       .plan_digest = entry->plan_digest,
+                       .dossier_digest = entry->dossier,
+                       .bundle_digest = entry->header.bundle_digest,
+                       .bundle_blob_digest = entry->bundle_blob,
+                       .orders = orders,
+                       .order_count = count};
+}
+
+size_t rollout_send_look(Coordinator *coordinator, const RolloutEntry *entry, const GatePage *page,
+                         uint32_t gate, uint64_t token, Arena *arena)
+{
+    ShardOrder *orders = ARENA_ARRAY(arena, ShardOrder, page->count);
+    for (size_t i = 0; i < page->count; i++)
+        orders[i] = make_order(entry, page->shards[i], arena);
+    size_t count = orders_fitting(orders, 0, page->count);
+    Command command = {
+        .kind = COMMAND_LOOK,
+        .look = {orders_of(entry, orders, count), gate, token, page->page},
+    };
+    if (coordinator->sink.send != NULL)
+        coordinator->sink.send(coordinator->sink.context,
+                               rollout_agent_name(entry->core, page->agent), &command);
+    return count;
+}
+
 void rollout_send_orders(Coordinator *coordinator, const RolloutEntry *entry, const char *agent,
                          const uint32_t *shards, size_t count, Arena *arena)
 {
@@ -184,22 +223,9 @@ void rollout_send_orders(Coordinator *coordinator, const RolloutEntry *entry, co
         orders[i] = make_order(entry, shards[i], arena);
     size_t first = 0;
     while (first < count && coordinator->sink.send != NULL) {
-        size_t bytes = COMMAND_OVERHEAD_BYTES;
-        size_t end = first;
-        while (end < count && end - first < LIMIT_SHARD_ORDERS_PER_COMMAND &&
-               (end == first || bytes + order_bytes(&orders[end]) <= LIMIT_COMMAND_BYTES))
-            bytes += order_bytes(&orders[end++]);
-        Command command = {
-            .kind = COMMAND_RUN,
-            .run = {.rollout_id = entry->header.rollout_id,
-                    .plan_digest = entry->plan_digest,
-                    .dossier_digest = entry->dossier,
-                    .bundle_digest = entry->header.bundle_digest,
-                    .bundle_blob_digest = entry->bundle_blob,
-                    .orders = &orders[first],
-                    .order_count = end - first},
-        };
+        size_t part = orders_fitting(orders, first, count);
+        Command command = {.kind = COMMAND_RUN, .run = orders_of(entry, &orders[first], part)};
         coordinator->sink.send(coordinator->sink.context, agent, &command);
-        first = end;
+        first += part;
     }
 }

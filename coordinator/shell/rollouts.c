@@ -534,11 +534,13 @@ static void agent_event_everywhere(Rollouts *rollouts, const char *name, Rollout
 
 void rollouts_agent_up(Rollouts *rollouts, const char *agent)
 {
+    gates_agent(rollouts->coordinator->gates, agent, true);
     agent_event_everywhere(rollouts, agent, ROLLOUT_EVENT_AGENT_UP);
 }
 
 void rollouts_agent_down(Rollouts *rollouts, const char *agent)
 {
+    gates_agent(rollouts->coordinator->gates, agent, false);
     agent_event_everywhere(rollouts, agent, ROLLOUT_EVENT_AGENT_DOWN);
 }
 

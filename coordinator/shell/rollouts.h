@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "gate_look.h"
 #include "merkle.h"
 #include "plan_codec.h"
 #include "record_codec.h"
@@ -125,3 +126,6 @@ ErrCode rollout_start_prepare(Coordinator *coordinator, RolloutEntry *entry, Err
 /* rollout_start.c: RUN commands for these shards, as many as their size asks for. */
 void rollout_send_orders(Coordinator *coordinator, const RolloutEntry *entry, const char *agent,
                          const uint32_t *shards, size_t count, Arena *arena);
+/* A LOOK command for a page, or as much of it as fits; how many shards that is. */
+size_t rollout_send_look(Coordinator *coordinator, const RolloutEntry *entry, const GatePage *page,
+                         uint32_t gate, uint64_t token, Arena *arena);

@@ -130,6 +130,27 @@ static void refuses_plans_for_others(void **state)
     refuses_plan(f, ERR_REFUSED);
 }
 
+/* --- looking ---------------------------------------------------------------------------------- */
+
+static void looks_only_at_the_plans_own_shards(void **state)
+{
+    Fleet *f = *state;
+    OrderPlan plan;
+    PlanShard shard;
+    assert_ok(open_plan(f, &plan));
+    assert_ok(order_look_open(f->arena, &plan, "here", &f->order, &shard, &f->err));
+    assert_int_equal(shard.index, 1);
+    ErrCode code = order_look_open(f->arena, &plan, "elsewhere", &f->order, &shard, &f->err);
+    assert_int_equal(code, ERR_REFUSED);
+    ByteSpan good = f->order.plan_shard;
+    for (size_t at = 0; at < good.length; at++) {
+        f->order.plan_shard = good;
+        flip(&f->order.plan_shard, f->arena, at);
+        assert_int_not_equal(
+            order_look_open(f->arena, &plan, "here", &f->order, &shard, &f->err), ERR_OK);
+    }
+}
+
 /* --- approvals -------------------------------------------------------------------------------- */
 
 static void refuses_a_missing_approval(void **state)
@@ -411,6 +432,7 @@ static void an_order_needs_a_generation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(looks_only_at_the_plans_own_shards),
         T(believes_what_is_signed_and_approved),
         T(no_byte_of_the_header_can_be_changed),
         T(refuses_another_plan_than_the_ordered),

@@ -98,6 +98,51 @@ static void run_command_comes_back(void **state)
     assert_int_equal(order->attempt, 3);
 }
 
+static void look_command_comes_back(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Command in = make_command(COMMAND_LOOK);
+    Command out;
+    in.look = (LookAtGate){make_run(arena, 2), 3, UINT64_C(1) << 40, 7};
+    assert_int_equal(command_round_trip(arena, &in, &out), ERR_OK);
+    assert_int_equal(out.kind, COMMAND_LOOK);
+    assert_true(digest_equal(&in.look.run.plan_digest, &out.look.run.plan_digest));
+    assert_true(digest_equal(&in.look.run.dossier_digest, &out.look.run.dossier_digest));
+    assert_int_equal(out.look.gate, 3);
+    assert_true(out.look.token == UINT64_C(1) << 40);
+    assert_int_equal(out.look.page, 7);
+    assert_int_equal(out.look.run.order_count, 2);
+    assert_int_equal(out.look.run.orders[1].plan_shard.length, 5);
+    assert_int_equal(out.look.run.orders[1].audit_path_count, 2);
+    in.look.gate = LIMIT_PLAN_GATES;
+    assert_int_not_equal(command_round_trip(arena, &in, &out), ERR_OK);
+    in.look.gate = 0;
+    in.look.run.order_count = 0;
+    assert_int_not_equal(command_round_trip(arena, &in, &out), ERR_OK);
+}
+
+static void looked_report_comes_back(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Report in = make_report(REPORT_LOOKED);
+    Report out;
+    in.looked = (Looked){{{9}}, 1, 77, 2, GATE_INCONCLUSIVE, "one/t1: the query is NULL"};
+    assert_int_equal(report_round_trip(arena, &in, &out), ERR_OK);
+    assert_int_equal(out.kind, REPORT_LOOKED);
+    assert_true(uuid_equal(&in.looked.rollout_id, &out.looked.rollout_id));
+    assert_int_equal(out.looked.gate, 1);
+    assert_true(out.looked.token == 77);
+    assert_int_equal(out.looked.page, 2);
+    assert_int_equal(out.looked.verdict, GATE_INCONCLUSIVE);
+    assert_string_equal(out.looked.message, "one/t1: the query is NULL");
+    in.looked.verdict = GATE_UNSPECIFIED;
+    assert_int_not_equal(report_round_trip(arena, &in, &out), ERR_OK);
+    in.looked.verdict = GATE_VERDICT_COUNT;
+    assert_int_not_equal(report_round_trip(arena, &in, &out), ERR_OK);
+}
+
 static void other_commands_come_back(void **state)
 {
     (void)state;
@@ -509,6 +554,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_command_comes_back),
+        cmocka_unit_test(look_command_comes_back),
+        cmocka_unit_test(looked_report_comes_back),
         cmocka_unit_test(other_commands_come_back),
         cmocka_unit_test(wrong_commands_are_refused),
         cmocka_unit_test(a_command_has_one_body),

@@ -1,0 +1,538 @@
+#include "looks.h"
+
+#include "clock.h"
+#include "named_limits.h"
+#include "shard.h"
+#include "split.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define APPLICATION_NAME "pgtide-agent gate"
+
+enum { CONNECT_TIMEOUT_MS = 10000 };
+
+/* One command: a gate, and what it is to be looked at on. */
+typedef struct Look {
+    struct Look *next;
+    Arena *arena; /* owns it all */
+    Looked answer;
+    GatePlan gate;
+    PlanShard *targets; /* for LAG and LOAD one for each server */
+    size_t count;
+    size_t at;      /* the next target */
+    size_t running; /* visits */
+    size_t succeeded;
+    uint64_t until_ms;
+    bool dropped;
+} Look;
+
+/* A session at work. */
+typedef struct Visit {
+    Looks *looks;
+    Look *look; /* NULL: idle */
+    const PlanShard *shard;
+    const ClusterSettings *cluster;
+    ShardSession *session;
+    Arena *arena;
+    StatementList statements;
+    char lsn[32]; /* LAG: what replicas must have replayed */
+    uint64_t since_ms;
+} Visit;
+
+struct Looks {
+    LooksSettings settings;
+    Look *first; /* in the order they came */
+    Visit visits[LIMIT_LOOK_SESSIONS];
+};
+
+Looks *looks_new(const LooksSettings *settings)
+{
+    Looks *looks = xcalloc(1, sizeof *looks);
+    looks->settings = *settings;
+    for (size_t i = 0; i < LIMIT_LOOK_SESSIONS; i++)
+        looks->visits[i].looks = looks;
+    return looks;
+}
+
+static void visit_close(Visit *visit)
+{
+    shard_close(visit->session);
+    arena_free(visit->arena);
+    *visit = (Visit){.looks = visit->looks};
+}
+
+void looks_free(Looks *looks)
+{
+    if (looks == NULL)
+        return;
+    for (size_t i = 0; i < LIMIT_LOOK_SESSIONS; i++) {
+        if (looks->visits[i].look != NULL)
+            visit_close(&looks->visits[i]);
+    }
+    while (looks->first != NULL) {
+        Look *look = looks->first;
+        looks->first = look->next;
+        arena_free(look->arena);
+    }
+    free(looks);
+}
+
+/* --- what was found --------------------------------------------------------------------------- */
+
+static const char *target_name(const Look *look, const PlanShard *shard)
+{
+    if (look->gate.kind != GATE_KIND_SQL)
+        return arena_printf(look->arena, "cluster %s", shard->cluster);
+    return arena_printf(look->arena, "%s/%s%s%s", shard->cluster, shard->database,
+                        shard->schema[0] == '\0' ? "" : "/", shard->schema);
+}
+
+/* The first of the worst gives the words. */
+static void note(Look *look, const PlanShard *shard, GateVerdict verdict, const char *message)
+{
+    look->succeeded += verdict == GATE_SUCCEEDED;
+    if (!gate_verdict_is_worse(verdict, look->answer.verdict))
+        return;
+    look->answer.verdict = verdict;
+    look->answer.message =
+        arena_printf(look->arena, "%s: %s", target_name(look, shard), message);
+}
+
+static void start_visits(Looks *looks);
+
+static void visit_end(Visit *visit, GateVerdict verdict, const char *message)
+{
+    Look *look = visit->look;
+    note(look, visit->shard, verdict, message);
+    look->running--;
+    if (verdict == GATE_FAILED)
+        look->at = look->count; /* nothing can make it better */
+    visit_close(visit);
+}
+
+static void visit_error(Visit *visit, const Error *err)
+{
+    visit_end(visit, GATE_ERROR, err->message);
+}
+
+/* Gives the answers of those that are complete, and begins what there is room for. */
+static void go_on(Looks *looks)
+{
+    Look **at = &looks->first;
+    while (*at != NULL) {
+        Look *look = *at;
+        if (look->running > 0 || (look->at < look->count && !look->dropped)) {
+            at = &look->next;
+            continue;
+        }
+        *at = look->next;
+        if (look->answer.verdict == GATE_SUCCEEDED && look->count > 1)
+            look->answer.message =
+                arena_printf(look->arena, "%zu of %zu %s, first %s", look->succeeded, look->count,
+                             look->gate.kind == GATE_KIND_SQL ? "shards" : "servers",
+                             look->answer.message);
+        if (!look->dropped)
+            looks->settings.answer(looks->settings.context, &look->answer);
+        arena_free(look->arena);
+    }
+    start_visits(looks);
+}
+
+/* --- one session ------------------------------------------------------------------------------ */
+
+static uint32_t time_left(const Look *look)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    return now_ms < look->until_ms ? (uint32_t)(look->until_ms - now_ms) : 0;
+}
+
+static void add_statement(Visit *visit, const char *text)
+{
+    Statement *items = ARENA_ARRAY(visit->arena, Statement, visit->statements.count + 1);
+    for (size_t i = 0; i < visit->statements.count; i++)
+        items[i] = visit->statements.items[i];
+    statement_set_text(visit->arena, &items[visit->statements.count], text);
+    visit->statements = (StatementList){items, visit->statements.count + 1};
+}
+
+/* Runs the visit's statements; the last one's answer counts. */
+static void run(Visit *visit, ShardSqlCb *cb)
+{
+    uint32_t left_ms = time_left(visit->look);
+    Error err;
+    if (left_ms == 0) {
+        err_set(&err, ERR_TIMEOUT, "no answer in time");
+        visit_error(visit, &err);
+        return;
+    }
+    ShardSqlArgs args = {.statements = &visit->statements,
+                         .statement_timeout_ms = left_ms,
+                         .deadline_ms = left_ms + 1000,
+                         .read_only = true};
+    shard_run_sql(visit->session, &args, cb, visit);
+}
+
+static const char *cell(const ShardSqlResult *result, size_t row, size_t column)
+{
+    const char *value = row < result->row_count && column < result->column_count
+                            ? result->values[row * result->column_count + column]
+                            : NULL;
+    return value == NULL ? "" : value;
+}
+
+/* --- SQL -------------------------------------------------------------------------------------- */
+
+GateVerdict look_judge_sql(size_t rows, size_t columns, const char *const *values,
+                           const char **ret_message)
+{
+    *ret_message = "the query is true";
+    if (columns != 1 || rows > 1) {
+        *ret_message = "the query must answer with one row of one boolean column";
+        return GATE_ERROR;
+    }
+    if (rows == 0) {
+        *ret_message = "the query gives no row";
+        return GATE_INCONCLUSIVE;
+    }
+    if (values[0] == NULL) {
+        *ret_message = "the query is NULL";
+        return GATE_INCONCLUSIVE;
+    }
+    if (strcmp(values[0], "t") == 0)
+        return GATE_SUCCEEDED;
+    if (strcmp(values[0], "f") == 0) {
+        *ret_message = "the query is false";
+        return GATE_FAILED;
+    }
+    *ret_message = "the query's answer is not a boolean";
+    return GATE_ERROR;
+}
+
+static void on_sql(ShardSession *session, const ShardSqlResult *result, const Error *err,
+                   void *data)
+{
+    (void)session;
+    Visit *visit = data;
+    Looks *looks = visit->looks;
+    const char *message;
+    if (err != NULL) {
+        visit_error(visit, err);
+    } else {
+        GateVerdict verdict = look_judge_sql(result->row_count, result->column_count,
+                                             result->values, &message);
+        visit_end(visit, verdict, message);
+    }
+    go_on(looks);
+}
+
+/* It is the plan's shard, and not another one that has its name now. */
+static void on_identity(ShardSession *session, const ShardSqlResult *result, const Error *err,
+                        void *data)
+{
+    (void)session;
+    Visit *visit = data;
+    Looks *looks = visit->looks;
+    const PlanShard *shard = visit->shard;
+    if (err != NULL) {
+        visit_error(visit, err);
+    } else if (strtoull(cell(result, 0, 0), NULL, 10) != shard->system_identifier ||
+               strtoull(cell(result, 0, 1), NULL, 10) != shard->database_oid) {
+        visit_end(visit, GATE_ERROR, "it is not the database that the plan names any more");
+    } else {
+        visit->statements = (StatementList){0};
+        add_statement(visit, visit->look->gate.text);
+        run(visit, on_sql);
+    }
+    go_on(looks);
+}
+
+static void ask_identity(Visit *visit)
+{
+    add_statement(visit, "SELECT (pg_catalog.pg_control_system()).system_identifier, d.oid"
+                         " FROM pg_catalog.pg_database d WHERE d.datname"
+                         " OPERATOR(pg_catalog.=) pg_catalog.current_database()");
+    run(visit, on_identity);
+}
+
+/* --- lag -------------------------------------------------------------------------------------- */
+
+/* How old the replicas' data is can't be read from the server: pg_stat_replication's replay_lag
+ * keeps its last value while a replica stands still, and bytes are no time. So it is measured: where
+ * the log ends now, and how long it takes until every replica has replayed that far. */
+
+static const char lag_rows[] =
+    "SELECT 'replica', r.application_name,"
+    " coalesce(r.replay_lsn OPERATOR(pg_catalog.>=) '%s'::pg_catalog.pg_lsn, false),"
+    " pg_catalog.pg_wal_lsn_diff('%s'::pg_catalog.pg_lsn, r.replay_lsn)"
+    " FROM pg_catalog.pg_stat_replication r"
+    " WHERE r.state OPERATOR(pg_catalog.<>) 'backup'"
+    " AND NOT (r.replay_lsn IS NULL AND r.flush_lsn IS NOT NULL)"
+    " UNION ALL SELECT 'slot', s.slot_name::pg_catalog.text, false, NULL"
+    " FROM pg_catalog.pg_replication_slots s"
+    " WHERE s.slot_type OPERATOR(pg_catalog.=) 'physical' AND NOT s.active";
+
+static void poll_lag(Visit *visit, bool pause);
+
+/* True when it has been judged. */
+static bool judge_lag(Visit *visit, const ShardSqlResult *result)
+{
+    uint64_t gone_ms = clock_monotonic_ms() - visit->since_ms;
+    size_t behind = result->row_count;
+    const char *slot = NULL;
+    for (size_t i = result->row_count; i-- > 0;) {
+        if (strcmp(cell(result, i, 0), "slot") == 0)
+            slot = cell(result, i, 1);
+        else if (strcmp(cell(result, i, 2), "t") != 0)
+            behind = i;
+    }
+    Arena *arena = visit->look->arena;
+    if (behind < result->row_count && gone_ms < visit->look->gate.limit)
+        return false;
+    if (behind < result->row_count)
+        visit_end(visit, GATE_FAILED,
+                  arena_printf(arena, "replica %s is more than %llu ms behind (%s bytes)",
+                               cell(result, behind, 1), (unsigned long long)gone_ms,
+                               cell(result, behind, 3)));
+    else if (slot != NULL)
+        visit_end(visit, GATE_INCONCLUSIVE,
+                  arena_printf(arena, "no replica is connected to its slot %s", slot));
+    else if (result->row_count == 0)
+        visit_end(visit, GATE_SUCCEEDED, "it has no replicas");
+    else
+        visit_end(visit, GATE_SUCCEEDED,
+                  arena_printf(arena, "%zu replicas are at most %llu ms behind", result->row_count,
+                               (unsigned long long)gone_ms));
+    return true;
+}
+
+static void on_lag(ShardSession *session, const ShardSqlResult *result, const Error *err,
+                   void *data)
+{
+    (void)session;
+    Visit *visit = data;
+    Looks *looks = visit->looks;
+    if (err != NULL)
+        visit_error(visit, err);
+    else if (!judge_lag(visit, result))
+        poll_lag(visit, true);
+    go_on(looks);
+}
+
+static void poll_lag(Visit *visit, bool pause)
+{
+    visit->statements = (StatementList){0};
+    if (pause)
+        add_statement(visit, "SELECT pg_catalog.pg_sleep(0.1)");
+    add_statement(visit, arena_printf(visit->arena, lag_rows, visit->lsn, visit->lsn));
+    run(visit, on_lag);
+}
+
+static bool may_see(Visit *visit, const char *answer)
+{
+    if (strcmp(answer, "t") == 0)
+        return true;
+    visit_end(visit, GATE_ERROR,
+              arena_printf(visit->look->arena,
+                           "role %s may not see other sessions: grant it pg_read_all_stats",
+                           visit->cluster->user));
+    return false;
+}
+
+static void on_log_end(ShardSession *session, const ShardSqlResult *result, const Error *err,
+                       void *data)
+{
+    (void)session;
+    Visit *visit = data;
+    Looks *looks = visit->looks;
+    if (err != NULL) {
+        visit_error(visit, err);
+    } else if (may_see(visit, cell(result, 0, 0))) {
+        const char *lsn = cell(result, 0, 1);
+        bool good = lsn[0] != '\0' && lsn[strspn(lsn, "0123456789ABCDEF/")] == '\0';
+        snprintf(visit->lsn, sizeof visit->lsn, "%s", good ? lsn : "0/0");
+        poll_lag(visit, false);
+    }
+    go_on(looks);
+}
+
+static void ask_log_end(Visit *visit)
+{
+    visit->since_ms = clock_monotonic_ms();
+    add_statement(visit, "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
+                         " pg_catalog.pg_current_wal_flush_lsn()");
+    run(visit, on_log_end);
+}
+
+/* --- load ------------------------------------------------------------------------------------- */
+
+static void on_load(ShardSession *session, const ShardSqlResult *result, const Error *err,
+                    void *data)
+{
+    (void)session;
+    Visit *visit = data;
+    Looks *looks = visit->looks;
+    if (err != NULL) {
+        visit_error(visit, err);
+    } else if (may_see(visit, cell(result, 0, 0))) {
+        const GatePlan *gate = &visit->look->gate;
+        Arena *arena = visit->look->arena;
+        unsigned long long active = strtoull(cell(result, 0, 1), NULL, 10);
+        unsigned long long waiting = strtoull(cell(result, 0, 2), NULL, 10);
+        if (active > gate->limit)
+            visit_end(visit, GATE_FAILED,
+                      arena_printf(arena, "%llu sessions are active, at most %llu may be", active,
+                                   (unsigned long long)gate->limit));
+        else if (waiting > gate->waiting_max)
+            visit_end(visit, GATE_FAILED,
+                      arena_printf(arena, "%llu sessions wait for locks, at most %llu may", waiting,
+                                   (unsigned long long)gate->waiting_max));
+        else
+            visit_end(visit, GATE_SUCCEEDED,
+                      arena_printf(arena, "%llu sessions are active, %llu wait for locks", active,
+                                   waiting));
+    }
+    go_on(looks);
+}
+
+static void ask_load(Visit *visit)
+{
+    add_statement(visit,
+                  "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
+                  " pg_catalog.count(*) FILTER (WHERE a.state"
+                  "  OPERATOR(pg_catalog.=) ANY ('{active,fastpath function call}')),"
+                  " pg_catalog.count(*) FILTER (WHERE a.wait_event_type"
+                  "  OPERATOR(pg_catalog.=) 'Lock')"
+                  " FROM pg_catalog.pg_stat_activity a"
+                  " WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend'"
+                  " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+                  " AND NOT (a.usename OPERATOR(pg_catalog.=) current_user"
+                  "  AND a.application_name OPERATOR(pg_catalog.~~) 'pgtide%')");
+    run(visit, on_load);
+}
+
+/* --- visits ----------------------------------------------------------------------------------- */
+
+static void on_opened(ShardSession *session, const Error *err, void *data)
+{
+    (void)session;
+    Visit *visit = data;
+    Looks *looks = visit->looks;
+    if (err != NULL)
+        visit_error(visit, err);
+    else if (visit->look->gate.kind == GATE_KIND_SQL)
+        ask_identity(visit);
+    else if (visit->look->gate.kind == GATE_KIND_LAG)
+        ask_log_end(visit);
+    else
+        ask_load(visit);
+    go_on(looks);
+}
+
+static void visit_start(Visit *visit, Look *look)
+{
+    const PlanShard *shard = &look->targets[look->at++];
+    bool whole = look->gate.kind != GATE_KIND_SQL;
+    visit->look = look;
+    visit->shard = shard;
+    visit->arena = arena_new();
+    visit->cluster = agent_settings_find_cluster(visit->looks->settings.settings, shard->cluster);
+    look->running++;
+    uint32_t left_ms = time_left(look);
+    ShardTarget target = {
+        .conninfo = visit->cluster->conninfo,
+        .conninfo_count = visit->cluster->conninfo_count,
+        .database = whole ? visit->cluster->maintenance_database : shard->database,
+        .schema = whole ? "" : shard->schema,
+        .shared_schemas = visit->cluster->shared_schemas,
+        .connect_timeout_ms = left_ms == 0                   ? 1
+                              : left_ms < CONNECT_TIMEOUT_MS ? left_ms
+                                                             : CONNECT_TIMEOUT_MS,
+        .application_name = APPLICATION_NAME,
+    };
+    visit->session = shard_open(visit->looks->settings.loop, &target, on_opened, visit);
+}
+
+static void start_visits(Looks *looks)
+{
+    Look *look = looks->first;
+    for (size_t i = 0; i < LIMIT_LOOK_SESSIONS; i++) {
+        while (look != NULL && (look->at == look->count || look->dropped))
+            look = look->next;
+        if (look == NULL)
+            return;
+        if (looks->visits[i].look == NULL)
+            visit_start(&looks->visits[i], look);
+    }
+}
+
+/* --- asked ------------------------------------------------------------------------------------ */
+
+static bool has_cluster(const Look *look, const char *cluster)
+{
+    for (size_t i = 0; i < look->count; i++) {
+        if (strcmp(look->targets[i].cluster, cluster) == 0)
+            return true;
+    }
+    return false;
+}
+
+static PlanShard copy_target(Arena *arena, const PlanShard *shard)
+{
+    return (PlanShard){.index = shard->index,
+                       .cluster = arena_strdup(arena, shard->cluster),
+                       .database = arena_strdup(arena, shard->database),
+                       .schema = arena_strdup(arena, shard->schema),
+                       .system_identifier = shard->system_identifier,
+                       .database_oid = shard->database_oid};
+}
+
+void looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const PlanShard *shards,
+               size_t count)
+{
+    Arena *arena = arena_new();
+    Look *look = ARENA_NEW(arena, Look);
+    look->arena = arena;
+    look->answer = *what;
+    look->answer.verdict = GATE_UNSPECIFIED;
+    look->answer.message = "";
+    look->gate = *gate;
+    look->gate.name = arena_strdup(arena, gate->name);
+    look->gate.text = arena_strdup(arena, gate->text);
+    look->until_ms = clock_monotonic_ms() + gate->timeout_ms;
+    look->targets = ARENA_ARRAY(arena, PlanShard, count);
+    for (size_t i = 0; i < count; i++) {
+        if (gate->kind == GATE_KIND_SQL || !has_cluster(look, shards[i].cluster))
+            look->targets[look->count++] = copy_target(arena, &shards[i]);
+    }
+    Look **end = &looks->first;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = look;
+    start_visits(looks);
+}
+
+void looks_refuse(Looks *looks, const Looked *what, const Error *err)
+{
+    Looked answer = *what;
+    answer.verdict = GATE_ERROR;
+    answer.message = err->message;
+    looks->settings.answer(looks->settings.context, &answer);
+}
+
+void looks_drop(Looks *looks, const Uuid *rollout)
+{
+    for (Look *look = looks->first; look != NULL; look = look->next) {
+        if (uuid_is_nil(rollout) || uuid_equal(&look->answer.rollout_id, rollout))
+            look->dropped = true;
+    }
+    for (size_t i = 0; i < LIMIT_LOOK_SESSIONS; i++) {
+        Visit *visit = &looks->visits[i];
+        if (visit->look == NULL || !visit->look->dropped)
+            continue;
+        visit->look->running--;
+        visit_close(visit);
+    }
+    go_on(looks);
+}
