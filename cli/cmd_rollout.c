@@ -274,6 +274,50 @@ static void waves_tell(CommandContext *context, const json_t *rollout)
     table_print(&table);
 }
 
+static const char *looks_text(CommandContext *context, const json_t *gate)
+{
+    static const char *const verdicts[] = {"succeeded", "failed", "inconclusive", "error"};
+    const json_t *looks = json_object_get(gate, "looks");
+    AUTO_STR Str text = {0};
+    for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
+        int64_t count = answer_int(looks, verdicts[i]);
+        if (count > 0)
+            str_printf(&text, "%s%lld %s", text.length > 0 ? ", " : "", (long long)count,
+                       verdicts[i]);
+    }
+    return arena_strdup(context->arena, str_text(&text));
+}
+
+static const char *when_text(CommandContext *context, const json_t *gate)
+{
+    const json_t *when = json_object_get(gate, "when");
+    AUTO_STR Str text = {0};
+    for (size_t i = 0; i < json_array_size(when); i++)
+        str_printf(&text, "%s%s", i > 0 ? "," : "", json_string_value(json_array_get(when, i)));
+    return arena_strdup(context->arena, str_text(&text));
+}
+
+static void gates_tell(CommandContext *context, const json_t *rollout)
+{
+    static const char *const header[] = {"GATE", "KIND", "WHEN", "LOOKS", "LAST", "MESSAGE", NULL};
+    const json_t *gates = json_object_get(rollout, "gates");
+    if (json_array_size(gates) == 0)
+        return;
+    Table table = table_begin(context, header);
+    for (size_t i = 0; i < json_array_size(gates); i++) {
+        const json_t *gate = json_array_get(gates, i);
+        table_cell(&table, answer_text(gate, "name"));
+        table_cell(&table, answer_text(gate, "kind"));
+        table_cell(&table, when_text(context, gate));
+        table_cell(&table, looks_text(context, gate));
+        table_cell(&table, answer_bool(gate, "waits")     ? "waits"
+                           : answer_bool(gate, "looking") ? "looking"
+                                                          : answer_text(gate, "verdict"));
+        table_cell(&table, answer_text(gate, "message"));
+    }
+    table_print(&table);
+}
+
 static void shards_tell(CommandContext *context, const json_t *rollout, bool only_troubled)
 {
     static const char *const header[] = {"SHARD", "WAVE", "STATE", "STEPS", "AT", "MESSAGE", NULL};
@@ -375,6 +419,7 @@ static ErrCode run_status(CommandContext *context, Error *err)
     summary_tell(context, answer.result);
     newcomers_tell(context, answer.result);
     waves_tell(context, answer.result);
+    gates_tell(context, answer.result);
     shards_tell(context, answer.result, !context_has(context, "shards"));
     log_tell(context, answer.result);
     return ERR_OK;
@@ -424,9 +469,13 @@ static void watch_draw(CommandContext *context, const json_t *rollout, WatchScre
     fputs("\x1b[?7l", stdout); /* a line that wraps would count twice */
     summary_tell(context, rollout);
     waves_tell(context, rollout);
+    gates_tell(context, rollout);
     fputs("\x1b[?7h", stdout);
     fflush(stdout);
-    screen->lines = 5 + json_array_size(json_object_get(rollout, "waves"));
+    size_t gates = json_array_size(json_object_get(rollout, "gates"));
+    screen->lines = 5 + (answer_text(rollout, "window")[0] != '\0') +
+                    json_array_size(json_object_get(rollout, "waves")) +
+                    (gates > 0 ? gates + 1 : 0);
 }
 
 static bool watch_is_over(const json_t *rollout)

@@ -1,6 +1,7 @@
 #include "rollout_spec.h"
 
 #include "clock.h"
+#include "condition.h"
 #include "config.h"
 #include "named_limits.h"
 #include "proto_read.h"
@@ -153,6 +154,9 @@ typedef struct GatePart {
     const char *person;
     const char *command;
     const char *sql;
+    const char *prometheus;
+    const char *success;
+    const char *failure;
     uint64_t lag_max_ms;
     int64_t active_max;
     int64_t waiting_max;
@@ -171,6 +175,15 @@ static const ConfigField gate_fields[] = {
     FIELD(GatePart, "sql", CONFIG_STRING, sql, .max = LIMIT_GATE_TEXT_BYTES,
           .help = "one SELECT, run read-only by the agents on each shard of the wave (before: all "
                   "of them; during, after: those migrated): true, false, or NULL"),
+    FIELD(GatePart, "prometheus", CONFIG_STRING, prometheus, .max = LIMIT_GATE_TEXT_BYTES,
+          .help = "a query that the coordinator's Prometheus is asked; needs `success` or "
+                  "`failure`"),
+    FIELD(GatePart, "success", CONFIG_STRING, success, .max = 1024,
+          .help = "of `prometheus`, what must hold of every sample: result < 0.01, or result >= 1 "
+                  "and result < 5; default what is no failure"),
+    FIELD(GatePart, "failure", CONFIG_STRING, failure, .max = 1024,
+          .help = "of `prometheus`, what makes any sample a failure; what is neither is "
+                  "inconclusive; default what is no success"),
     FIELD(GatePart, "lag-max", CONFIG_DURATION, lag_max_ms, .min = 100, .max = 3600000,
           .help = "replicas of the wave's servers replay within this what is written; below "
                   "`timeout`"),
@@ -187,15 +200,17 @@ static const ConfigField gate_fields[] = {
     FIELD(GatePart, "timeout", CONFIG_DURATION, timeout_ms, .min = 100, .max = 86400000,
           .help = "of one look; default 1m"),
 };
-static const GatePart gate_defaults = {
-    .person = "",
-    .command = "",
-    .sql = "",
-    .active_max = -1,
-    .waiting_max = -1,
-    .interval_ms = 10000,
-    .attempts = 4,
-    .timeout_ms = 60000};
+static const GatePart gate_defaults = {.person = "",
+                                       .command = "",
+                                       .sql = "",
+                                       .prometheus = "",
+                                       .success = "",
+                                       .failure = "",
+                                       .active_max = -1,
+                                       .waiting_max = -1,
+                                       .interval_ms = 10000,
+                                       .attempts = 4,
+                                       .timeout_ms = 60000};
 static const ConfigTable gate_table = {.fields = gate_fields,
                                        .count = sizeof gate_fields / sizeof gate_fields[0],
                                        .size = sizeof(GatePart),
@@ -587,23 +602,27 @@ static GateKind gate_kind(const GatePart *part)
 {
     bool load = part->active_max >= 0 || part->waiting_max >= 0;
     int said = (part->person[0] != '\0') + (part->command[0] != '\0') + (part->sql[0] != '\0') +
-               (part->lag_max_ms > 0) + load;
+               (part->prometheus[0] != '\0') + (part->lag_max_ms > 0) + load;
     if (said != 1)
         return GATE_KIND_UNSPECIFIED;
-    return part->person[0] != '\0'    ? GATE_KIND_PERSON
-           : part->command[0] != '\0' ? GATE_KIND_COMMAND
-           : part->sql[0] != '\0'     ? GATE_KIND_SQL
-           : load                     ? GATE_KIND_LOAD
-                                      : GATE_KIND_LAG;
+    return part->person[0] != '\0'       ? GATE_KIND_PERSON
+           : part->command[0] != '\0'    ? GATE_KIND_COMMAND
+           : part->sql[0] != '\0'        ? GATE_KIND_SQL
+           : part->prometheus[0] != '\0' ? GATE_KIND_PROMETHEUS
+           : load                        ? GATE_KIND_LOAD
+                                         : GATE_KIND_LAG;
 }
 
 static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gate)
 {
     gate->name = proto_from_text(part->name);
     gate->kind = (Pgtide__V1__GateKind)kind;
-    gate->text = proto_from_text(kind == GATE_KIND_PERSON    ? part->person
-                                 : kind == GATE_KIND_COMMAND ? part->command
-                                                             : part->sql);
+    gate->text = proto_from_text(kind == GATE_KIND_PERSON       ? part->person
+                                 : kind == GATE_KIND_COMMAND    ? part->command
+                                 : kind == GATE_KIND_PROMETHEUS ? part->prometheus
+                                                                : part->sql);
+    gate->success = proto_from_text(part->success);
+    gate->failure = proto_from_text(part->failure);
     if (kind == GATE_KIND_LAG)
         gate->limit = part->lag_max_ms;
     if (kind == GATE_KIND_LOAD) {
@@ -613,6 +632,26 @@ static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gat
     gate->interval_ms = (uint32_t)part->interval_ms;
     gate->attempts = (uint32_t)part->attempts;
     gate->timeout_ms = (uint32_t)part->timeout_ms;
+}
+
+static void gate_conditions_check(Config *config, const ConfigNode *item, const GatePart *part,
+                                  GateKind kind)
+{
+    static const char *const keys[] = {"success", "failure"};
+    const char *const texts[] = {part->success, part->failure};
+    bool said = texts[0][0] != '\0' || texts[1][0] != '\0';
+    Condition condition;
+    Error err;
+    if (said != (kind == GATE_KIND_PROMETHEUS))
+        config_problem(config, item,
+                       said ? "gate '%s': `success` and `failure` belong to `prometheus`"
+                            : "gate '%s' needs `success` or `failure`",
+                       part->name);
+    for (size_t i = 0; i < 2 && kind == GATE_KIND_PROMETHEUS; i++) {
+        if (texts[i][0] != '\0' && condition_parse(texts[i], &condition, &err) != ERR_OK)
+            config_problem(config, config_node_get(item, keys[i]), "gate '%s': %s", part->name,
+                           err.message);
+    }
 }
 
 static void gates_read(Arena *arena, Config *config, const ConfigList *list, const ConfigNode *node,
@@ -633,8 +672,9 @@ static void gates_read(Arena *arena, Config *config, const ConfigList *list, con
         if (kind == GATE_KIND_UNSPECIFIED)
             config_problem(config, item,
                            "gate '%s' needs one of `sql`, `lag-max`, `active-max` and "
-                           "`waiting-max`, `command`, `person`",
+                           "`waiting-max`, `prometheus`, `command`, `person`",
                            part->name);
+        gate_conditions_check(config, item, part, kind);
         if (kind == GATE_KIND_PERSON && (gate->when & GATE_DURING) != 0)
             config_problem(config, item, "gate '%s': a person looks before or after a wave",
                            part->name);

@@ -419,10 +419,8 @@ static void open_parts(Agent *agent)
                            .done = on_blob,
                            .context = agent};
     agent->fetch = fetch_new(&fetch);
-    LooksSettings looks = {.loop = &agent->loop,
-                           .settings = agent->settings,
-                           .answer = send_looked,
-                           .context = agent};
+    LooksSettings looks = {
+        .loop = &agent->loop, .settings = agent->settings, .answer = send_looked, .context = agent};
     agent->looks = looks_new(&looks);
     OrdersSettings orders = {.world = &agent->world,
                              .trust = agent->trust,

@@ -44,7 +44,8 @@ static ErrCode check_time(const CommandGuard *guard, const CommandClock *clock,
                        (unsigned long long)(clock->uptime_ms - command->not_after_uptime_ms));
     uint64_t skew = clock->unix_ms > command->sent_unix_ms ? clock->unix_ms - command->sent_unix_ms
                                                            : command->sent_unix_ms - clock->unix_ms;
-    if ((command->kind == COMMAND_RUN || command->kind == COMMAND_LOOK) && skew > LIMIT_CLOCK_SKEW_MS) {
+    if ((command->kind == COMMAND_RUN || command->kind == COMMAND_LOOK) &&
+        skew > LIMIT_CLOCK_SKEW_MS) {
         err_set(err, ERR_STALE, "this host's clock and the coordinator's differ by %llu s",
                 (unsigned long long)(skew / 1000));
         err_hint(err, "Set the clocks (NTP); approvals expire by them.");

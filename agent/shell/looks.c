@@ -96,8 +96,7 @@ static void note(Look *look, const PlanShard *shard, GateVerdict verdict, const 
     if (!gate_verdict_is_worse(verdict, look->answer.verdict))
         return;
     look->answer.verdict = verdict;
-    look->answer.message =
-        arena_printf(look->arena, "%s: %s", target_name(look, shard), message);
+    look->answer.message = arena_printf(look->arena, "%s: %s", target_name(look, shard), message);
 }
 
 static void start_visits(Looks *looks);
@@ -129,10 +128,9 @@ static void go_on(Looks *looks)
         }
         *at = look->next;
         if (look->answer.verdict == GATE_SUCCEEDED && look->count > 1)
-            look->answer.message =
-                arena_printf(look->arena, "%zu of %zu %s, first %s", look->succeeded, look->count,
-                             look->gate.kind == GATE_KIND_SQL ? "shards" : "servers",
-                             look->answer.message);
+            look->answer.message = arena_printf(
+                look->arena, "%zu of %zu %s, first %s", look->succeeded, look->count,
+                look->gate.kind == GATE_KIND_SQL ? "shards" : "servers", look->answer.message);
         if (!look->dropped)
             looks->settings.answer(looks->settings.context, &look->answer);
         arena_free(look->arena);
@@ -220,8 +218,8 @@ static void on_sql(ShardSession *session, const ShardSqlResult *result, const Er
     if (err != NULL) {
         visit_error(visit, err);
     } else {
-        GateVerdict verdict = look_judge_sql(result->row_count, result->column_count,
-                                             result->values, &message);
+        GateVerdict verdict =
+            look_judge_sql(result->row_count, result->column_count, result->values, &message);
         visit_end(visit, verdict, message);
     }
     go_on(looks);
@@ -259,8 +257,8 @@ static void ask_identity(Visit *visit)
 /* --- lag -------------------------------------------------------------------------------------- */
 
 /* How old the replicas' data is can't be read from the server: pg_stat_replication's replay_lag
- * keeps its last value while a replica stands still, and bytes are no time. So it is measured: where
- * the log ends now, and how long it takes until every replica has replayed that far. */
+ * keeps its last value while a replica stands still, and bytes are no time. So it is measured:
+ * where the log ends now, and how long it takes until every replica has replayed that far. */
 
 static const char lag_rows[] =
     "SELECT 'replica', r.application_name,"
@@ -398,17 +396,16 @@ static void on_load(ShardSession *session, const ShardSqlResult *result, const E
 
 static void ask_load(Visit *visit)
 {
-    add_statement(visit,
-                  "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
-                  " pg_catalog.count(*) FILTER (WHERE a.state"
-                  "  OPERATOR(pg_catalog.=) ANY ('{active,fastpath function call}')),"
-                  " pg_catalog.count(*) FILTER (WHERE a.wait_event_type"
-                  "  OPERATOR(pg_catalog.=) 'Lock')"
-                  " FROM pg_catalog.pg_stat_activity a"
-                  " WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend'"
-                  " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
-                  " AND NOT (a.usename OPERATOR(pg_catalog.=) current_user"
-                  "  AND a.application_name OPERATOR(pg_catalog.~~) 'pgtide%')");
+    add_statement(visit, "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
+                         " pg_catalog.count(*) FILTER (WHERE a.state"
+                         "  OPERATOR(pg_catalog.=) ANY ('{active,fastpath function call}')),"
+                         " pg_catalog.count(*) FILTER (WHERE a.wait_event_type"
+                         "  OPERATOR(pg_catalog.=) 'Lock')"
+                         " FROM pg_catalog.pg_stat_activity a"
+                         " WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend'"
+                         " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+                         " AND NOT (a.usename OPERATOR(pg_catalog.=) current_user"
+                         "  AND a.application_name OPERATOR(pg_catalog.~~) 'pgtide%')");
     run(visit, on_load);
 }
 

@@ -163,8 +163,8 @@ ErrCode order_look_open(Arena *arena, const OrderPlan *plan, const char *agent,
                         const ShardOrder *order, PlanShard *ret_shard, Error *err)
 {
     PlanShard shard;
-    ErrCode code = plan_shard_decode(arena, order->plan_shard.bytes, order->plan_shard.length,
-                                     &shard, err);
+    ErrCode code =
+        plan_shard_decode(arena, order->plan_shard.bytes, order->plan_shard.length, &shard, err);
     if (code == ERR_OK)
         code = check_place(plan, agent, order, &shard, err);
     if (code == ERR_OK)

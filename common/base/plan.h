@@ -121,7 +121,7 @@ typedef enum GateKind {
     GATE_KIND_SQL,        /* text on each migrated shard of the wave: true, false, or NULL */
     GATE_KIND_LAG,        /* replicas of the wave's servers: at most `limit` ms behind */
     GATE_KIND_LOAD,       /* sessions of its servers: `limit` active, `waiting_max` waiting */
-    GATE_KIND_PROMETHEUS, /* text is a query, `success` what must hold of its result */
+    GATE_KIND_PROMETHEUS, /* text is a query; `success` and `failure` of its result */
     GATE_KIND_COMMAND,    /* text names a command of the coordinator's configuration */
     GATE_KIND_PERSON,     /* somebody resumes the rollout */
     GATE_KIND_COUNT
@@ -134,7 +134,8 @@ typedef struct GatePlan {
     GateKind kind;
     uint32_t when; /* GATE_BEFORE a wave opens, DURING its work and bake, AFTER its bake */
     const char *text;
-    const char *success; /* "result < 0.01" */
+    const char *success; /* "result < 0.01"; '' = what is no failure */
+    const char *failure; /* "result > 0.05"; '' = what is no success */
     uint64_t limit;
     uint64_t waiting_max;
     uint32_t interval_ms; /* between two looks */

@@ -208,7 +208,8 @@ ErrCode command_decode(Arena *arena, const void *bytes, size_t length, Command *
 
 static ProtobufCBinaryData *path_encode(Arena *arena, const ShardOrder *order)
 {
-    ProtobufCBinaryData *path = ARENA_ARRAY(arena, ProtobufCBinaryData, order->audit_path_count + 1);
+    ProtobufCBinaryData *path =
+        ARENA_ARRAY(arena, ProtobufCBinaryData, order->audit_path_count + 1);
     for (size_t i = 0; i < order->audit_path_count; i++) {
         path[i] = proto_from_digest(&order->audit_path[i]);
     }
@@ -264,8 +265,7 @@ static Pgtide__V1__LookAtGate *look_encode(Arena *arena, const LookAtGate *look)
         const ShardOrder *order = &run->orders[i];
         out->shards[i] = ARENA_NEW(arena, Pgtide__V1__LookShard);
         pgtide__v1__look_shard__init(out->shards[i]);
-        out->shards[i]->plan_shard =
-            proto_bytes(order->plan_shard.bytes, order->plan_shard.length);
+        out->shards[i]->plan_shard = proto_bytes(order->plan_shard.bytes, order->plan_shard.length);
         out->shards[i]->n_audit_path = order->audit_path_count;
         out->shards[i]->audit_path = path_encode(arena, order);
     }

@@ -97,6 +97,7 @@ static ErrCode gate_decode(const Pgtide__V1__Gate *in, GatePlan *out, Error *err
     CHECK(proto_identifier(in->name, "gate name", false, &out->name, err));
     CHECK(proto_enum((int)in->kind, GATE_KIND_COUNT, "gate kind", err));
     CHECK(proto_text(in->success, "gate condition", &out->success, err));
+    CHECK(proto_text(in->failure, "gate condition", &out->failure, err));
     if (strlen(in->text) > LIMIT_GATE_TEXT_BYTES) {
         return err_set(err, ERR_LIMIT, "gate %s has more than %d bytes", in->name,
                        LIMIT_GATE_TEXT_BYTES);
@@ -140,6 +141,7 @@ static Pgtide__V1__Gate **gates_encode(Arena *arena, const PlanHeader *header)
         items[i]->when = gate->when;
         items[i]->text = proto_from_text(gate->text);
         items[i]->success = proto_from_text(gate->success);
+        items[i]->failure = proto_from_text(gate->failure);
         items[i]->limit = gate->limit;
         items[i]->waiting_max = gate->waiting_max;
         items[i]->interval_ms = gate->interval_ms;

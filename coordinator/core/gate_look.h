@@ -21,8 +21,9 @@ typedef struct GatePage {
     size_t count;           /* at most LIMIT_SHARD_ORDERS_PER_COMMAND */
 } GatePage;
 
-/* Borrows the rollout. Before a wave opens: all its shards that have steps. During and after: those that have been
- * migrated. Gates on servers: one shard of each server of the wave. Returns owned. */
+/* Borrows the rollout. Before a wave opens: all its shards that have steps. During and after: those
+ * that have been migrated. Gates on servers: one shard of each server of the wave. Returns owned.
+ */
 GateLook *gate_look_new(const Rollout *rollout, const RolloutLookAtGate *asked);
 void gate_look_free(GateLook *look); /* NULL-safe */
 

@@ -20,6 +20,7 @@ enum {
     ROLLOUT_STOP_RESEND_MS = 5000,
     ROLLOUT_UNKNOWN_DEADLINE_MS = 10 * 60 * 1000, /* where the policy says 0 */
     ROLLOUT_AGENT_NONE = 0xffffffff,
+    ROLLOUT_GATE_MESSAGE_SIZE = 512,
 };
 
 /* A rollout in state `approved`. Borrows header and shards (in plan order), which must outlive it.
@@ -92,6 +93,19 @@ typedef struct RolloutShardView {
     const StrList *rows;      /* as its agent last read them when a job ended; may be empty */
 } RolloutShardView;
 
+/* A gate, as this process has seen it: looks are not in the journal, only what came of them. */
+typedef struct RolloutGateView {
+    const GatePlan *plan;
+    bool asked;          /* a look is under way */
+    GateVerdict verdict; /* of the last look; UNSPECIFIED = none yet */
+    const char *message; /* of the last look */
+    uint64_t looked_unix_ms;
+    uint32_t looked_wave;  /* from 0 */
+    uint32_t errors;       /* in a row */
+    const uint32_t *looks; /* by verdict */
+    bool waits;            /* the rollout is paused for it */
+} RolloutGateView;
+
 RolloutState rollout_state(const Rollout *rollout);
 const char *rollout_reason(const Rollout *rollout); /* why it is in that state; '' = no reason */
 const char *rollout_who(const Rollout *rollout);    /* '' = the rollout itself */
@@ -107,4 +121,5 @@ bool rollout_is_durable(const Rollout *rollout); /* every decision so far is dur
 uint64_t rollout_record_count(const Rollout *rollout);
 void rollout_counts(const Rollout *rollout, RolloutCounts *out);
 void rollout_wave_view(const Rollout *rollout, uint32_t wave, RolloutWaveView *out);
+void rollout_gate(const Rollout *rollout, uint32_t gate, RolloutGateView *out);
 void rollout_shard(const Rollout *rollout, uint32_t index, RolloutShardView *out);

@@ -114,6 +114,20 @@ static GateVerdict count_errors(RolloutGate *gate, const GatePlan *plan, GateVer
     return verdict == GATE_ERROR && gate->errors >= plan->attempts ? GATE_INCONCLUSIVE : verdict;
 }
 
+static void keep_found(RolloutStep *step, RolloutGate *gate, const RolloutGateEvent *event,
+                       uint32_t wave)
+{
+    size_t length = event->message == NULL ? 0 : strlen(event->message);
+    if (length >= sizeof gate->message)
+        length = sizeof gate->message - 1;
+    memcpy(gate->message, event->message == NULL ? "" : event->message, length);
+    gate->message[length] = '\0';
+    gate->found = event->verdict;
+    gate->found_unix_ms = step->unix_ms;
+    gate->found_wave = wave;
+    gate->looks[event->verdict]++;
+}
+
 void rollout_on_gate(RolloutStep *step, const RolloutGateEvent *event)
 {
     Rollout *r = step->rollout;
@@ -126,7 +140,7 @@ void rollout_on_gate(RolloutStep *step, const RolloutGateEvent *event)
         return;
     gate->asked = false;
     gate->next_ms = step->now_ms + plan->interval_ms;
-    gate->message = arena_strdup(r->arena, event->message == NULL ? "" : event->message);
+    keep_found(step, gate, event, wave_of(r, gate->when));
     gate->verdict = count_errors(gate, plan, event->verdict);
     step->changed = true;
     if (r->state != ROLLOUT_RUNNING)

@@ -116,8 +116,12 @@ typedef struct RolloutGate {
     uint64_t token;
     uint32_t errors;     /* of its provider, in a row */
     uint64_t next_ms;    /* no look before */
-    GateVerdict verdict; /* of the last look */
-    const char *message;
+    GateVerdict verdict; /* of the last look; errors may have become inconclusive */
+    GateVerdict found;   /* ... as it was found */
+    uint64_t found_unix_ms;
+    uint32_t found_wave;
+    uint32_t looks[GATE_VERDICT_COUNT]; /* as they were found */
+    char message[ROLLOUT_GATE_MESSAGE_SIZE];
 } RolloutGate;
 
 struct Rollout {

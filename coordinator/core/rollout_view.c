@@ -117,6 +117,21 @@ void rollout_wave_view(const Rollout *rollout, uint32_t wave, RolloutWaveView *o
     add_wave(from, &out->counts);
 }
 
+void rollout_gate(const Rollout *rollout, uint32_t index, RolloutGateView *out)
+{
+    const RolloutGate *gate = &rollout->gates[index];
+    *out = (RolloutGateView){.plan = &rollout->header->gates[index],
+                             .asked = gate->asked,
+                             .verdict = gate->found,
+                             .message = gate->message,
+                             .looked_unix_ms = gate->found_unix_ms,
+                             .looked_wave = gate->found_wave,
+                             .errors = gate->errors,
+                             .looks = gate->looks,
+                             .waits = rollout->shown_state == ROLLOUT_PAUSED &&
+                                      rollout->waits_gate == index + 1};
+}
+
 static const char *text_or_empty(const char *text)
 {
     return text == NULL ? "" : text;

@@ -260,8 +260,9 @@ ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
 {
     ErrCode code = journal_start(coordinator->journal, loop, on_persisted, context, err);
     if (code == ERR_OK) {
-        coordinator->gates = gates_new(coordinator, loop);
-        code = rollouts_recover(coordinator->rollouts, err);
+        code = gates_new(coordinator, loop, &coordinator->gates, err);
+        if (code == ERR_OK)
+            code = rollouts_recover(coordinator->rollouts, err);
     }
     return code;
 }

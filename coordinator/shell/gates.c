@@ -1,10 +1,15 @@
 #include "gates.h"
 
 #include "child.h"
+#include "condition.h"
 #include "coordinator.h"
+#include "file.h"
 #include "gate_look.h"
 #include "gate_sql.h"
+#include "http.h"
 #include "log.h"
+#include "named_limits.h"
+#include "prometheus.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +17,8 @@
 /* What a gate's command says by its exit status. */
 enum { COMMAND_SUCCEEDED = 0, COMMAND_FAILED = 1, COMMAND_INCONCLUSIVE = 2 };
 
-/* An agent's own word about what took too long comes before ours that it did. */
-enum { AGENTS_GRACE_MS = 2000 };
+/* Their own word about what took too long comes before ours that it did. */
+enum { GRACE_MS = 2000 };
 
 /* A look under way, or its answer that waits for the turn. */
 typedef struct Look {
@@ -24,6 +29,7 @@ typedef struct Look {
     uint64_t token;
     uint64_t until_ms;
     Child *child;         /* NULL: none at work */
+    HttpCall *call;       /* NULL: none under way */
     GateLook *agents;     /* what is asked of agents; NULL: it is not theirs */
     uint64_t agent_token; /* in commands: never the same twice, over restarts too */
     bool answered;
@@ -34,16 +40,23 @@ typedef struct Look {
 struct Gates {
     Coordinator *coordinator;
     uv_loop_t *loop;
+    HttpClient *http;
     Look *looks;
     uint32_t agent_tokens;
 };
 
-Gates *gates_new(Coordinator *coordinator, uv_loop_t *loop)
+ErrCode gates_new(Coordinator *coordinator, uv_loop_t *loop, Gates **ret_gates, Error *err)
 {
+    HttpClient *http;
+    ErrCode code = http_client_new(loop, &http, err);
+    if (code != ERR_OK)
+        return code;
     Gates *gates = xcalloc(1, sizeof *gates);
     gates->coordinator = coordinator;
     gates->loop = loop;
-    return gates;
+    gates->http = http;
+    *ret_gates = gates;
+    return ERR_OK;
 }
 
 static void look_free(Look *look)
@@ -63,6 +76,7 @@ void gates_free(Gates *gates)
             child_kill(look->child);
         look_free(look);
     }
+    http_client_free(gates->http);
     free(gates);
 }
 
@@ -151,6 +165,76 @@ static void start_command(Look *look, const RolloutEntry *entry, const RolloutLo
         answer(look, GATE_ERROR, "%s", err.message);
 }
 
+/* --- Prometheus ------------------------------------------------------------------------------- */
+
+static void on_http(const HttpAnswer *answered, void *data)
+{
+    Look *look = data;
+    Gates *gates = look->gates;
+    look->call = NULL;
+    const RolloutEntry *entry = rollouts_find_id(gates->coordinator->rollouts, &look->rollout_id);
+    if (answered->error != NULL || entry == NULL) {
+        answer(look, GATE_ERROR, "%s", entry == NULL ? "" : answered->error->message);
+        return;
+    }
+    AUTO_ARENA Arena *arena = arena_new();
+    const char *message;
+    GateVerdict verdict =
+        prometheus_judge(arena, &entry->header.gates[look->gate], answered->status, answered->body,
+                         answered->body_length, &message);
+    answer(look, verdict, "%s", message);
+}
+
+static ErrCode read_bearer(Arena *arena, const PrometheusSettings *settings,
+                           const char **ret_bearer, Error *err)
+{
+    char *text;
+    size_t length;
+    if (settings->bearer_path == NULL)
+        return ERR_OK;
+    ErrCode code =
+        file_read_text(arena, settings->bearer_path, LIMIT_BEARER_BYTES, &text, &length, err);
+    if (code != ERR_OK)
+        return code;
+    text[strcspn(text, "\r\n")] = '\0';
+    *ret_bearer = text;
+    return ERR_OK;
+}
+
+static void start_query(Look *look, const RolloutEntry *entry)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const PrometheusSettings *settings = &look->gates->coordinator->settings.prometheus;
+    const GatePlan *gate = &entry->header.gates[look->gate];
+    if (settings->url == NULL) {
+        answer(look, GATE_ERROR, "this coordinator has no Prometheus to ask");
+        return;
+    }
+    static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
+                                          "Accept: application/json", NULL};
+    size_t url_length = strlen(settings->url);
+    bool slash = url_length > 0 && settings->url[url_length - 1] == '/';
+    const char *form = prometheus_form(arena, gate->text, gate->timeout_ms);
+    HttpRequest request = {
+        .method = HTTP_POST,
+        .url = arena_printf(arena, "%s%sapi/v1/query", settings->url, slash ? "" : "/"),
+        .headers = headers,
+        .body = form,
+        .body_length = strlen(form),
+        .timeout_ms =
+            gate->timeout_ms < LIMIT_HTTP_TIMEOUT_MS ? gate->timeout_ms : LIMIT_HTTP_TIMEOUT_MS,
+        .response_bytes_max = LIMIT_HTTP_BODY_BYTES,
+        .ca_file = settings->ca_path,
+    };
+    Error err;
+    ErrCode code = read_bearer(arena, settings, &request.bearer, &err);
+    if (code == ERR_OK)
+        code = http_request(look->gates->http, &request, on_http, look, &look->call, &err);
+    look->until_ms += GRACE_MS; /* libcurl's own words come first */
+    if (code != ERR_OK)
+        answer(look, GATE_ERROR, "%s", err.message);
+}
+
 /* --- agents ----------------------------------------------------------------------------------- */
 
 static void agents_go_on(Look *look, const RolloutEntry *entry)
@@ -171,7 +255,7 @@ static void start_agents(Look *look, const RolloutEntry *entry, const RolloutLoo
 {
     Gates *gates = look->gates;
     uint64_t epoch = journal_epoch(gates->coordinator->journal);
-    look->until_ms += AGENTS_GRACE_MS;
+    look->until_ms += GRACE_MS;
     look->agent_token = epoch << 32 | ++gates->agent_tokens;
     look->agents = gate_look_new(entry->core, asked);
     for (uint32_t i = 0; i < rollout_agent_count(entry->core); i++) {
@@ -229,6 +313,8 @@ void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate
         answer(look, GATE_INCONCLUSIVE, "%s", gate->text);
     else if (is_for_agents(gate->kind))
         start_agents(look, entry, asked);
+    else if (gate->kind == GATE_KIND_PROMETHEUS)
+        start_query(look, entry);
     else
         start_command(look, entry, asked);
 }
@@ -242,6 +328,9 @@ static bool has_ended(Look *look)
         answer(look, gate_look_verdict(look->agents), "%s", gate_look_message(look->agents));
         return true;
     }
+    if (look->call != NULL)
+        http_cancel(look->call);
+    look->call = NULL;
     child_kill(look->child);
     look->child = NULL;
     answer(look, GATE_ERROR, "no answer in time");
@@ -254,8 +343,8 @@ static void give(Gates *gates, const Look *look)
     if (entry == NULL)
         return;
     log_event(LOG_INFO, "gate.looked", "rollout", entry->header.name, "gate",
-              entry->header.gates[look->gate].name, "verdict", gate_verdict_name(look->verdict), "message",
-              look->message, NULL);
+              entry->header.gates[look->gate].name, "verdict", gate_verdict_name(look->verdict),
+              "message", look->message, NULL);
     RolloutGateEvent event = {look->gate, look->token, look->verdict, look->message};
     rollouts_gate(gates->coordinator->rollouts, entry, &event);
 }
@@ -283,6 +372,29 @@ void gates_take(Gates *gates)
     }
 }
 
+static ErrCode check_condition(const GatePlan *gate, const char *key, const char *text, Error *err)
+{
+    Condition condition;
+    ErrCode code = text[0] == '\0' ? ERR_OK : condition_parse(text, &condition, err);
+    return code == ERR_OK ? ERR_OK : err_wrap(err, "gate '%s': %s", gate->name, key);
+}
+
+static ErrCode check_query(const Coordinator *coordinator, const GatePlan *gate, Error *err)
+{
+    if (coordinator->settings.prometheus.url == NULL) {
+        err_set(err, ERR_CONFIG, "gate '%s': the coordinator has no Prometheus to ask", gate->name);
+        err_hint(err, "Its configuration names it in `prometheus`.");
+        return ERR_CONFIG;
+    }
+    if (gate->text[0] == '\0' || (gate->success[0] == '\0' && gate->failure[0] == '\0'))
+        return err_set(err, ERR_CONFIG, "gate '%s' needs a query, and `success` or `failure`",
+                       gate->name);
+    ErrCode code = check_condition(gate, "success", gate->success, err);
+    if (code == ERR_OK)
+        code = check_condition(gate, "failure", gate->failure, err);
+    return code;
+}
+
 ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error *err)
 {
     if (gate->kind == GATE_KIND_SQL)
@@ -294,6 +406,8 @@ ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error 
                        gate->name);
     if (gate->kind == GATE_KIND_PERSON || is_for_agents(gate->kind))
         return ERR_OK;
+    if (gate->kind == GATE_KIND_PROMETHEUS)
+        return check_query(coordinator, gate, err);
     if (gate->kind != GATE_KIND_COMMAND)
         return err_set(err, ERR_CONFIG, "gate '%s' is of a kind that this version can't look at",
                        gate->name);

@@ -12,8 +12,9 @@
 
 typedef struct Gates Gates;
 
-/* Borrows; returns owned. */
-Gates *gates_new(Coordinator *coordinator, uv_loop_t *loop);
+/* Borrows. Returns owned. */
+ErrCode gates_new(Coordinator *coordinator, uv_loop_t *loop, Gates **ret_gates,
+                  Error *err) MUST_CHECK;
 void gates_free(Gates *gates); /* NULL-safe; ends what is under way */
 void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate *look);
 /* An agent's answer to a page of one. */
@@ -23,6 +24,6 @@ void gates_agent(Gates *gates, const char *agent, bool there);
 /* Gives the answers that have come; once a turn. */
 void gates_take(Gates *gates);
 
-/* Whether this coordinator can look at such a gate: its command is configured, its SQL is one SELECT.
- * ERR_CONFIG. */
+/* Whether this coordinator can look at such a gate: its command is configured, its SQL is one
+ * SELECT, its conditions can be read and there is a server to ask. ERR_CONFIG. */
 ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error *err) MUST_CHECK;

@@ -335,6 +335,8 @@ static void loop_end(Loop *loop)
     uv_idle_stop(&loop->wake); /* no more turns: they need the bus */
     uv_timer_stop(&loop->timer);
     bus_free(loop->bus);
+    gates_free(loop->coordinator->gates); /* while its handles can be closed */
+    loop->coordinator->gates = NULL;
     journal_close(loop->coordinator->journal); /* what was decided is on disk */
     loop->coordinator->journal = NULL;
     uv_run(&loop->uv, UV_RUN_NOWAIT);

@@ -1,6 +1,9 @@
 #include "settings.h"
 
+#include "http.h"
 #include "named_limits.h"
+
+#include <string.h>
 
 enum {
     SECOND_MS = 1000,
@@ -24,6 +27,24 @@ static const ConfigField command_fields[] = {
              "inconclusive"},
 };
 static const ConfigTable command_table = CONFIG_TABLE_OF(GateCommand, command_fields);
+
+static const ConfigField prometheus_fields[] = {
+    {.key = "url",
+     .kind = CONFIG_STRING,
+     .offset = offsetof(PrometheusSettings, url),
+     .required = true,
+     .max = LIMIT_HTTP_URL_BYTES - 64,
+     .help = "of the server, without /api/v1/query: http://127.0.0.1:9090"},
+    {.key = "bearer-file",
+     .kind = CONFIG_PATH,
+     .offset = offsetof(PrometheusSettings, bearer_path),
+     .help = "holds a token for the Authorization header; read at each look"},
+    {.key = "ca-file",
+     .kind = CONFIG_PATH,
+     .offset = offsetof(PrometheusSettings, ca_path),
+     .help = "certificates to trust instead of the system's"},
+};
+static const ConfigTable prometheus_table = CONFIG_TABLE_OF(PrometheusSettings, prometheus_fields);
 
 #define AT(field) offsetof(Settings, field)
 static const ConfigField fields[] = {
@@ -94,6 +115,11 @@ static const ConfigField fields[] = {
      .max = 64,
      .table = &command_table,
      .help = "what gates may run on this host"},
+    {.key = "prometheus",
+     .kind = CONFIG_TABLE,
+     .offset = AT(prometheus),
+     .table = &prometheus_table,
+     .help = "the server that gates' queries are asked of; default none"},
     {.key = "log",
      .kind = CONFIG_TABLE,
      .offset = AT(log),
@@ -113,6 +139,17 @@ static void check_times(Config *config, const Settings *settings)
                        "'agent-deadline' must be at least twice the heartbeat interval");
 }
 
+static void check_prometheus(Config *config, const Settings *settings)
+{
+    Error err;
+    const ConfigNode *node = config_node_get(config_root(config), "prometheus");
+    if (settings->prometheus.url != NULL &&
+        http_url_check(settings->prometheus.url, &err) != ERR_OK)
+        config_problem(config, node, "prometheus.url: %s", err.message);
+    else if (settings->prometheus.url != NULL && strchr(settings->prometheus.url, '?') != NULL)
+        config_problem(config, node, "prometheus.url has a query; give the server's address only");
+}
+
 ErrCode settings_load(Arena *arena, const char *path, Settings *ret_settings, Error *err)
 {
     Settings settings = {
@@ -129,8 +166,10 @@ ErrCode settings_load(Arena *arena, const char *path, Settings *ret_settings, Er
     ErrCode code = config_open(arena, path, &config, err);
     if (code != ERR_OK)
         return code;
-    if (config_read(config, config_root(config), &table, &settings))
+    if (config_read(config, config_root(config), &table, &settings)) {
         check_times(config, &settings);
+        check_prometheus(config, &settings);
+    }
     code = config_finish(config, err);
     if (code != ERR_OK)
         return code;

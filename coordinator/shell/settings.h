@@ -13,6 +13,13 @@ typedef struct GateCommand {
     StrList argv;
 } GateCommand;
 
+/* Where gates' queries are asked; a plan's author chooses the query only. */
+typedef struct PrometheusSettings {
+    const char *url;         /* NULL = there is none */
+    const char *bearer_path; /* a file with a token for the Authorization header; NULL = none */
+    const char *ca_path;     /* NULL = the system's certificates */
+} PrometheusSettings;
+
 typedef struct Settings {
     const char *name;
     const char *key_path;   /* NAME.key: Ed25519 and CURVE */
@@ -26,6 +33,7 @@ typedef struct Settings {
     uint64_t plan_ttl_ms;         /* until an approved plan may be started */
     int64_t approvals_min;        /* no plan may ask for fewer */
     ConfigList gate_commands;     /* of GateCommand */
+    PrometheusSettings prometheus;
     LogSettings log;
 } Settings;
 

@@ -64,6 +64,10 @@
  *      "backup":{"method":"none|dump|directory|command","compress":1,"verify":true,"keep":3,
  *        "command":NAME|null,"jobs":2,"encrypt":false,"restore_test":false},
  *      "lock_timeout_ms":500,"lock_attempts":30,"statement_timeout_ms":0,"approvals":1,"rollback_until_ms":86400000},
+ *    "gates":[{"name","kind":"sql|lag|load|prometheus|command|person","when":["after"],
+ *      "waits":false,"looking":false,"verdict":"succeeded|failed|inconclusive|error"|null,
+ *      "message":TEXT,"looked":TIME|null,"wave":1,"errors_in_a_row":0,
+ *      "looks":{"succeeded":2,"failed":0,"inconclusive":0,"error":0}},...],   since the start
  *    "worst_case":5,                                                budget and jobs in flight
  *    "waves":[{"number":1,"name":"canary","state":"waiting|open|baking|done","shards":1,
  *      "bake_ms":0,"bake_left_ms":0,"budget":0,"failures":0,"rolled_back":0,"in_flight":0,

@@ -342,6 +342,52 @@ static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena,
     arena_reset(arena);
 }
 
+static const char *gate_kind_name(GateKind kind)
+{
+    static const char *const names[GATE_KIND_COUNT] = {"",           "sql",     "lag",   "load",
+                                                       "prometheus", "command", "person"};
+    return (unsigned)kind < GATE_KIND_COUNT ? names[kind] : "";
+}
+
+static void write_when(uint32_t when, JsonWriter *json)
+{
+    static const char *const names[] = {"before", "during", "after"};
+    json_field_array(json, "when");
+    for (uint32_t i = 0; i < 3; i++) {
+        if ((when & 1U << i) != 0)
+            json_text(json, names[i]);
+    }
+    json_array_end(json);
+}
+
+/* Looks are counted since this coordinator has started. */
+static void write_gates(const RolloutEntry *entry, JsonWriter *json)
+{
+    json_field_array(json, "gates");
+    for (uint32_t i = 0; i < entry->header.gate_count; i++) {
+        RolloutGateView gate;
+        rollout_gate(entry->core, i, &gate);
+        bool looked = gate.verdict != GATE_UNSPECIFIED;
+        json_object_begin(json);
+        json_field_string(json, "name", gate.plan->name);
+        json_field_string(json, "kind", gate_kind_name(gate.plan->kind));
+        write_when(gate.plan->when, json);
+        json_field_bool(json, "waits", gate.waits);
+        json_field_bool(json, "looking", gate.asked);
+        json_field_string(json, "verdict", looked ? gate_verdict_name(gate.verdict) : NULL);
+        json_field_string(json, "message", gate.message);
+        json_field_time(json, "looked", gate.looked_unix_ms);
+        json_field_uint(json, "wave", looked ? gate.looked_wave + 1 : 0);
+        json_field_uint(json, "errors_in_a_row", gate.errors);
+        json_field_object(json, "looks");
+        for (int k = GATE_UNSPECIFIED + 1; k < GATE_VERDICT_COUNT; k++)
+            json_field_uint(json, gate_verdict_name((GateVerdict)k), gate.looks[k]);
+        json_object_end(json);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void write_windows(const RolloutEntry *entry, JsonWriter *json)
 {
     const PlanHeader *header = &entry->header;
@@ -361,6 +407,7 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
     write_policy(&entry->header.policy, &now, json);
     json_field_bool(json, "braked", rollout_is_braked(entry->core));
     write_windows(entry, json);
+    write_gates(entry, json);
     plan_view_budgets(&entry->header, NULL, json);
     json_field_uint(json, "worst_case",
                     plan_worst_case(entry->header.policy.budget_fleet,

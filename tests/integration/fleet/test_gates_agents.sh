@@ -114,7 +114,7 @@ back alone
 mkdir -p "$T/copy/socket"
 [ "$(id -u)" -ne 0 ] || chown -R "$PG_USER" "$T/copy"
 as_pg "$PG_BIN/pg_basebackup" -h "$T/one/socket" -U postgres -D "$T/copy/data" -R -X stream -C -S copy >/dev/null
-echo "unix_socket_directories = '$T/copy/socket'" | as_pg tee -a "$T/copy/data/postgresql.conf" >/dev/null
+printf "unix_socket_directories = '%s'\ncluster_name = 'copy'\n" "$T/copy/socket" | as_pg tee -a "$T/copy/data/postgresql.conf" >/dev/null
 CLUSTERS+=(copy)
 cluster_up copy
 streams() { [ "$(sql one postgres "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")" = 1 ]; }

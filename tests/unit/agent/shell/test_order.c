@@ -146,8 +146,8 @@ static void looks_only_at_the_plans_own_shards(void **state)
     for (size_t at = 0; at < good.length; at++) {
         f->order.plan_shard = good;
         flip(&f->order.plan_shard, f->arena, at);
-        assert_int_not_equal(
-            order_look_open(f->arena, &plan, "here", &f->order, &shard, &f->err), ERR_OK);
+        assert_int_not_equal(order_look_open(f->arena, &plan, "here", &f->order, &shard, &f->err),
+                             ERR_OK);
     }
 }
 

@@ -5,8 +5,14 @@
 #include "named_limits.h"
 #include "rollout_world.h"
 
-static GatePlan gate = {.name = "g", .kind = GATE_KIND_SQL, .when = GATE_WHEN_ALL, .text = "",
-                        .success = "", .interval_ms = 1000, .attempts = 3, .timeout_ms = 1000};
+static GatePlan gate = {.name = "g",
+                        .kind = GATE_KIND_SQL,
+                        .when = GATE_WHEN_ALL,
+                        .text = "",
+                        .success = "",
+                        .interval_ms = 1000,
+                        .attempts = 3,
+                        .timeout_ms = 1000};
 
 static GateLook *look_at(World *world, GateKind kind, uint32_t wave, uint32_t when)
 {
