@@ -236,6 +236,30 @@ static const char *days_text(CommandContext *context, int64_t days)
     return arena_strdup(context->arena, str_text(&text));
 }
 
+/* What it looks at, and what lets it pass. */
+static const char *gate_text(CommandContext *context, const json_t *gate)
+{
+    const char *kind = answer_text(gate, "kind");
+    int64_t limit = answer_int(gate, "limit");
+    int64_t waiting = answer_int(gate, "waiting_max");
+    const char *success = answer_text(gate, "success");
+    const char *failure = answer_text(gate, "failure");
+    AUTO_STR Str text = {0};
+    str_append(&text, answer_text(gate, "text"));
+    if (strcmp(kind, "lag") == 0)
+        str_printf(&text, "at most %s", duration_text(context, limit));
+    if (strcmp(kind, "load") == 0 && limit != UINT32_MAX)
+        str_printf(&text, "at most %lld sessions active", (long long)limit);
+    if (strcmp(kind, "load") == 0 && waiting != UINT32_MAX)
+        str_printf(&text, "%s%lld waiting", text.length > 0 ? ", " : "at most ",
+                   (long long)waiting);
+    if (success[0] != '\0')
+        str_printf(&text, ", succeeds when %s", success);
+    if (failure[0] != '\0')
+        str_printf(&text, ", fails when %s", failure);
+    return arena_strdup(context->arena, str_text(&text));
+}
+
 static void tell_pace(CommandContext *context, const json_t *plan)
 {
     const json_t *windows = json_object_get(plan, "windows");
@@ -257,7 +281,7 @@ static void tell_pace(CommandContext *context, const json_t *plan)
             str_printf(&moments, "%s%s", k == 0 ? "" : ", ",
                        json_string_value(json_array_get(when, k)));
         say(context, "gate       %s, %s each wave: %s %s", answer_text(gate, "name"),
-            str_text(&moments), answer_text(gate, "kind"), answer_text(gate, "text"));
+            str_text(&moments), answer_text(gate, "kind"), gate_text(context, gate));
     }
 }
 

@@ -626,8 +626,8 @@ static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gat
     if (kind == GATE_KIND_LAG)
         gate->limit = part->lag_max_ms;
     if (kind == GATE_KIND_LOAD) {
-        gate->limit = part->active_max < 0 ? UINT64_MAX : (uint64_t)part->active_max;
-        gate->waiting_max = part->waiting_max < 0 ? UINT64_MAX : (uint64_t)part->waiting_max;
+        gate->limit = part->active_max < 0 ? UINT32_MAX : (uint64_t)part->active_max;
+        gate->waiting_max = part->waiting_max < 0 ? UINT32_MAX : (uint64_t)part->waiting_max;
     }
     gate->interval_ms = (uint32_t)part->interval_ms;
     gate->attempts = (uint32_t)part->attempts;

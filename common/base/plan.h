@@ -120,7 +120,8 @@ typedef enum GateKind {
     GATE_KIND_UNSPECIFIED,
     GATE_KIND_SQL,        /* text on each migrated shard of the wave: true, false, or NULL */
     GATE_KIND_LAG,        /* replicas of the wave's servers: at most `limit` ms behind */
-    GATE_KIND_LOAD,       /* sessions of its servers: `limit` active, `waiting_max` waiting */
+    GATE_KIND_LOAD,       /* sessions of its servers: `limit` active, `waiting_max` waiting;
+                             UINT32_MAX = any */
     GATE_KIND_PROMETHEUS, /* text is a query; `success` and `failure` of its result */
     GATE_KIND_COMMAND,    /* text names a command of the coordinator's configuration */
     GATE_KIND_PERSON,     /* somebody resumes the rollout */

@@ -318,6 +318,7 @@ void plan_view_gates(const PlanHeader *header, JsonWriter *json)
         json_array_end(json);
         json_field_string(json, "text", gate->text);
         json_field_string(json, "success", gate->success);
+        json_field_string(json, "failure", gate->failure);
         json_field_uint(json, "limit", gate->limit);
         json_field_uint(json, "waiting_max", gate->waiting_max);
         json_field_uint(json, "interval_ms", gate->interval_ms);

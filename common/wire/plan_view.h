@@ -21,7 +21,7 @@
  *    "steps":[{"revisions":[...],"shards":24},...],    the distinct lists of steps
  *    "irreversible":[{"revision","reason","shards":24},...],
  *    "windows":[{"days":127,"from_minute","to_minute","zone","cutoff_ms"},...],
- *    "gates":[{"name","kind","when":["after"],"text","success","limit","waiting_max",
+ *    "gates":[{"name","kind","when":["after"],"text","success","failure","limit","waiting_max",
  *              "interval_ms","attempts","timeout_ms"},...]}
  *   and with `with_shards`
  *    "shard_list":[{"index":0,"wave":1,"name","uuid","host","cluster","agent","rows_before":[...],

@@ -342,13 +342,6 @@ static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena,
     arena_reset(arena);
 }
 
-static const char *gate_kind_name(GateKind kind)
-{
-    static const char *const names[GATE_KIND_COUNT] = {"",           "sql",     "lag",   "load",
-                                                       "prometheus", "command", "person"};
-    return (unsigned)kind < GATE_KIND_COUNT ? names[kind] : "";
-}
-
 static void write_when(uint32_t when, JsonWriter *json)
 {
     static const char *const names[] = {"before", "during", "after"};
