@@ -1,10 +1,10 @@
 #include "rollout_spec.h"
 
 #include "clock.h"
-#include "condition.h"
 #include "config.h"
 #include "named_limits.h"
 #include "proto_read.h"
+#include "rollout_spec_gates.h"
 #include "window.h"
 
 #include <stdlib.h>
@@ -15,6 +15,7 @@ typedef struct ConcurrencyPart {
     int64_t host;
     int64_t cluster;
     int64_t database;
+    const ConfigNode *labels;
 } ConcurrencyPart;
 
 typedef struct BudgetPart {
@@ -53,8 +54,11 @@ typedef struct SpecFile {
     uint64_t statement_timeout_ms;
     uint64_t rollback_until_ms;
     uint64_t unknown_deadline_ms;
+    uint64_t progress_deadline_ms;
+    uint64_t bake_min_ms;
     int64_t approvals;
     ConfigList gates;
+    ConfigList requires;
     ConfigList windows;
     const ConfigNode *newcomers;
 } SpecFile;
@@ -90,6 +94,10 @@ static const ConfigField concurrency_fields[] = {
           .help = "per server", .example = "2"),
     FIELD(ConcurrencyPart, "database", CONFIG_INTEGER, database, .min = 1, .max = 1000,
           .help = "per database, for shards that are schemas", .example = "1"),
+    FIELD(ConcurrencyPart, "labels", CONFIG_NODE, labels, .form = "mapping", .without = "none",
+          .help = "where a label has one value; shards without the label are not counted; at most 8 "
+                  "labels",
+          .example = "{volume: 2}"),
 };
 static const ConfigTable concurrency_table = CONFIG_TABLE_OF(ConcurrencyPart, concurrency_fields);
 
@@ -149,72 +157,25 @@ static const ConfigField window_fields[] = {
 };
 static const ConfigTable window_table = CONFIG_TABLE_OF(WindowPart, window_fields);
 
-typedef struct GatePart {
-    const char *name;
-    const char *person;
-    const char *command;
-    const char *sql;
-    const char *prometheus;
-    const char *success;
-    const char *failure;
-    uint64_t lag_max_ms;
-    int64_t active_max;
-    int64_t waiting_max;
-    StrList when;
-    uint64_t interval_ms;
-    int64_t attempts;
-    uint64_t timeout_ms;
-} GatePart;
+typedef struct RequirePart {
+    const char *rollout;
+    LabelList labels;
+} RequirePart;
 
-static const ConfigField gate_fields[] = {
-    FIELD(GatePart, "name", CONFIG_STRING, name, .required = true, .max = 63, .help = "for people"),
-    FIELD(GatePart, "person", CONFIG_STRING, person,
-          .help = "somebody resumes the rollout; the text says what to look at"),
-    FIELD(GatePart, "command", CONFIG_NAME, command,
-          .help = "one of the coordinator's gate-commands"),
-    FIELD(GatePart, "sql", CONFIG_STRING, sql, .max = LIMIT_GATE_TEXT_BYTES,
-          .help = "one SELECT, run read-only by the agents on each shard of the wave (before: all "
-                  "of them; during, after: those migrated): true, false, or NULL"),
-    FIELD(GatePart, "prometheus", CONFIG_STRING, prometheus, .max = LIMIT_GATE_TEXT_BYTES,
-          .help = "a query that the coordinator's Prometheus is asked; needs `success` or "
-                  "`failure`"),
-    FIELD(GatePart, "success", CONFIG_STRING, success, .max = 1024,
-          .help = "of `prometheus`, what must hold of every sample: result < 0.01, or result >= 1 "
-                  "and result < 5; default what is no failure"),
-    FIELD(GatePart, "failure", CONFIG_STRING, failure, .max = 1024,
-          .help = "of `prometheus`, what makes any sample a failure; what is neither is "
-                  "inconclusive; default what is no success"),
-    FIELD(GatePart, "lag-max", CONFIG_DURATION, lag_max_ms, .min = 100, .max = 3600000,
-          .help = "replicas of the wave's servers replay within this what is written; below "
-                  "`timeout`"),
-    FIELD(GatePart, "active-max", CONFIG_INTEGER, active_max, .min = 0, .max = 1000000,
-          .help = "sessions active on each of the wave's servers, without pgtide's; default any"),
-    FIELD(GatePart, "waiting-max", CONFIG_INTEGER, waiting_max, .min = 0, .max = 1000000,
-          .help = "of them, sessions waiting for locks; default any"),
-    FIELD(GatePart, "when", CONFIG_STRINGS, when, .max = 3,
-          .help = "before, during, after a wave; default after"),
-    FIELD(GatePart, "interval", CONFIG_DURATION, interval_ms, .min = 100, .max = 86400000,
-          .help = "between two looks; default 10s"),
-    FIELD(GatePart, "attempts", CONFIG_INTEGER, attempts, .min = 1, .max = 1000,
-          .help = "errors in a row before it is inconclusive; default 4"),
-    FIELD(GatePart, "timeout", CONFIG_DURATION, timeout_ms, .min = 100, .max = 86400000,
-          .help = "of one look; default 1m"),
+static const ConfigField require_fields[] = {
+    FIELD(RequirePart, "rollout", CONFIG_NAME, rollout,
+          .without = "any rollout of the same bundle", .help = "its name",
+          .example = "staging-bio"),
+    FIELD(RequirePart, "labels", CONFIG_LABELS, labels,
+          .without = "no shard by name",
+          .help = "every shard of the fleet with all of these labels must have been brought there",
+          .example = "{env: staging}"),
 };
-static const GatePart gate_defaults = {.person = "",
-                                       .command = "",
-                                       .sql = "",
-                                       .prometheus = "",
-                                       .success = "",
-                                       .failure = "",
-                                       .active_max = -1,
-                                       .waiting_max = -1,
-                                       .interval_ms = 10000,
-                                       .attempts = 4,
-                                       .timeout_ms = 60000};
-static const ConfigTable gate_table = {.fields = gate_fields,
-                                       .count = sizeof gate_fields / sizeof gate_fields[0],
-                                       .size = sizeof(GatePart),
-                                       .defaults = &gate_defaults};
+static const RequirePart require_defaults = {.rollout = ""};
+static const ConfigTable require_table = {.fields = require_fields,
+                                          .count = sizeof require_fields / sizeof require_fields[0],
+                                          .size = sizeof(RequirePart),
+                                          .defaults = &require_defaults};
 
 static const ConfigField fields[] = {
     FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true,
@@ -261,11 +222,23 @@ static const ConfigField fields[] = {
           .example = "48h"),
     FIELD(SpecFile, "unknown-deadline", CONFIG_DURATION, unknown_deadline_ms, .min = 1000,
           .max = 86400000, .help = "a shard in doubt counts as failed after this", .example = "5m"),
+    FIELD(SpecFile, "progress-deadline", CONFIG_DURATION, progress_deadline_ms, .min = 1000,
+          .max = 604800000, .without = "never",
+          .help = "it stops when no shard gets on for so long while it is at work: not while "
+                  "paused, braked, baking, at a gate or outside of windows",
+          .example = "30m"),
+    FIELD(SpecFile, "bake-min", CONFIG_DURATION, bake_min_ms, .max = 604800000,
+          .help = "each wave but the last bakes at least so long, whatever its own `bake`",
+          .example = "10m"),
     FIELD(SpecFile, "approvals", CONFIG_INTEGER, approvals, .min = 0, .max = 20,
           .help = "operators who must approve, the author not counted", .example = "2"),
-    FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &gate_table, .max = LIMIT_PLAN_GATES,
-          .without = "none", .help = "what lets waves open and end",
+    FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &rollout_gate_table,
+          .max = LIMIT_PLAN_GATES, .without = "none", .help = "what lets waves open and end",
           .example = "[{name: look, person: check the error rate}]"),
+    FIELD(SpecFile, "requires", CONFIG_TABLES, requires, .table = &require_table,
+          .max = LIMIT_PLAN_REQUIRES, .without = "none",
+          .help = "rollouts that must have succeeded with the same bundle before the start",
+          .example = "[{labels: {env: staging}}]"),
     FIELD(SpecFile, "windows", CONFIG_TABLES, windows, .table = &window_table,
           .max = LIMIT_PLAN_WINDOWS, .without = "always", .help = "when shards may be begun",
           .example = "[{days: mon-thu, from: \"01:00\", to: \"05:00\"}]"),
@@ -389,16 +362,16 @@ static const ConfigField wave_fields[] = {
 };
 static const ConfigTable wave_table = CONFIG_TABLE_OF(WavePart, wave_fields);
 
-static void wave_labels(Arena *arena, const LabelList *labels, Pgtide__V1__WaveSpec *wave)
+static Pgtide__V1__Label **labels_make(Arena *arena, const LabelList *labels)
 {
-    wave->n_labels = labels->count;
-    wave->labels = ARENA_ARRAY(arena, Pgtide__V1__Label *, labels->count);
+    Pgtide__V1__Label **items = ARENA_ARRAY(arena, Pgtide__V1__Label *, labels->count + 1);
     for (size_t i = 0; i < labels->count; i++) {
-        wave->labels[i] = ARENA_NEW(arena, Pgtide__V1__Label);
-        pgtide__v1__label__init(wave->labels[i]);
-        wave->labels[i]->key = proto_from_text(labels->items[i].key);
-        wave->labels[i]->value = proto_from_text(labels->items[i].value);
+        items[i] = ARENA_NEW(arena, Pgtide__V1__Label);
+        pgtide__v1__label__init(items[i]);
+        items[i]->key = proto_from_text(labels->items[i].key);
+        items[i]->value = proto_from_text(labels->items[i].value);
     }
+    return items;
 }
 
 /* One way to say which shards; labels may be cut short by a count. */
@@ -445,7 +418,8 @@ static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
         return;
     if (part.size != NULL && (named_by_size || !wave_size(config_node_text(part.size), wave)))
         config_problem_type(config, part.size, "a size (3, 5%, rest)");
-    wave_labels(arena, &part.labels, wave);
+    wave->n_labels = part.labels.count;
+    wave->labels = labels_make(arena, &part.labels);
     wave->bake_ms = (uint32_t)part.bake_ms;
     wave->coverage = (uint32_t)part.coverage;
     wave_check(config, value, name, wave);
@@ -581,110 +555,57 @@ static void windows_read(Arena *arena, Config *config, const ConfigList *list,
     }
 }
 
-static uint32_t when_read(Config *config, const ConfigNode *node, const StrList *words)
+static void requires_read(Arena *arena, Config *config, const ConfigList *list,
+                          const ConfigNode *node, Pgtide__V1__MakePlan *plan)
 {
-    static const char *const names[] = {"before", "during", "after"};
-    uint32_t when = words->count == 0 ? GATE_AFTER : 0;
-    for (size_t i = 0; i < words->count; i++) {
-        uint32_t bit = 0;
-        for (uint32_t k = 0; k < 3; k++)
-            bit |= strcmp(words->items[i], names[k]) == 0 ? 1U << k : 0;
-        if (bit == 0)
-            config_problem_type(config, config_node_get(node, "when"),
-                                "before, during, after, or a list of them");
-        when |= bit;
-    }
-    return when;
-}
-
-/* What a gate looks at; UNSPECIFIED when it says nothing, or several things. */
-static GateKind gate_kind(const GatePart *part)
-{
-    bool load = part->active_max >= 0 || part->waiting_max >= 0;
-    int said = (part->person[0] != '\0') + (part->command[0] != '\0') + (part->sql[0] != '\0') +
-               (part->prometheus[0] != '\0') + (part->lag_max_ms > 0) + load;
-    if (said != 1)
-        return GATE_KIND_UNSPECIFIED;
-    return part->person[0] != '\0'       ? GATE_KIND_PERSON
-           : part->command[0] != '\0'    ? GATE_KIND_COMMAND
-           : part->sql[0] != '\0'        ? GATE_KIND_SQL
-           : part->prometheus[0] != '\0' ? GATE_KIND_PROMETHEUS
-           : load                        ? GATE_KIND_LOAD
-                                         : GATE_KIND_LAG;
-}
-
-static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gate)
-{
-    gate->name = proto_from_text(part->name);
-    gate->kind = (Pgtide__V1__GateKind)kind;
-    gate->text = proto_from_text(kind == GATE_KIND_PERSON       ? part->person
-                                 : kind == GATE_KIND_COMMAND    ? part->command
-                                 : kind == GATE_KIND_PROMETHEUS ? part->prometheus
-                                                                : part->sql);
-    gate->success = proto_from_text(part->success);
-    gate->failure = proto_from_text(part->failure);
-    if (kind == GATE_KIND_LAG)
-        gate->limit = part->lag_max_ms;
-    if (kind == GATE_KIND_LOAD) {
-        gate->limit = part->active_max < 0 ? UINT32_MAX : (uint64_t)part->active_max;
-        gate->waiting_max = part->waiting_max < 0 ? UINT32_MAX : (uint64_t)part->waiting_max;
-    }
-    gate->interval_ms = (uint32_t)part->interval_ms;
-    gate->attempts = (uint32_t)part->attempts;
-    gate->timeout_ms = (uint32_t)part->timeout_ms;
-}
-
-static void gate_conditions_check(Config *config, const ConfigNode *item, const GatePart *part,
-                                  GateKind kind)
-{
-    static const char *const keys[] = {"success", "failure"};
-    const char *const texts[] = {part->success, part->failure};
-    bool said = texts[0][0] != '\0' || texts[1][0] != '\0';
-    Condition condition;
-    Error err;
-    if (said != (kind == GATE_KIND_PROMETHEUS))
-        config_problem(config, item,
-                       said ? "gate '%s': `success` and `failure` belong to `prometheus`"
-                            : "gate '%s' needs `success` or `failure`",
-                       part->name);
-    for (size_t i = 0; i < 2 && kind == GATE_KIND_PROMETHEUS; i++) {
-        if (texts[i][0] != '\0' && condition_parse(texts[i], &condition, &err) != ERR_OK)
-            config_problem(config, config_node_get(item, keys[i]), "gate '%s': %s", part->name,
-                           err.message);
-    }
-}
-
-static void gates_read(Arena *arena, Config *config, const ConfigList *list, const ConfigNode *node,
-                       Pgtide__V1__MakePlan *plan)
-{
-    const GatePart *parts = list->items;
-    plan->n_gates = list->count;
-    plan->gates = ARENA_ARRAY(arena, Pgtide__V1__Gate *, list->count + 1);
+    const RequirePart *parts = list->items;
+    plan->n_requires = list->count;
+    plan->requires = ARENA_ARRAY(arena, Pgtide__V1__Requirement *, list->count + 1);
     for (size_t i = 0; i < list->count; i++) {
-        const GatePart *part = &parts[i];
-        Pgtide__V1__Gate *gate = ARENA_NEW(arena, Pgtide__V1__Gate);
-        pgtide__v1__gate__init(gate);
-        const ConfigNode *item = config_node_item(node, i);
-        GateKind kind = gate_kind(part);
-        gate_fill(part, kind, gate);
-        gate->when = when_read(config, item, &part->when);
-        plan->gates[i] = gate;
-        if (kind == GATE_KIND_UNSPECIFIED)
-            config_problem(config, item,
-                           "gate '%s' needs one of `sql`, `lag-max`, `active-max` and "
-                           "`waiting-max`, `prometheus`, `command`, `person`",
-                           part->name);
-        gate_conditions_check(config, item, part, kind);
-        if (kind == GATE_KIND_PERSON && (gate->when & GATE_DURING) != 0)
-            config_problem(config, item, "gate '%s': a person looks before or after a wave",
-                           part->name);
-        if (kind == GATE_KIND_LAG && part->lag_max_ms >= part->timeout_ms)
-            config_problem(config, item, "gate '%s': `lag-max` must be below `timeout`",
-                           part->name);
+        Pgtide__V1__Requirement *required = ARENA_NEW(arena, Pgtide__V1__Requirement);
+        pgtide__v1__requirement__init(required);
+        required->rollout = proto_from_text(parts[i].rollout);
+        required->n_labels = parts[i].labels.count;
+        required->labels = labels_make(arena, &parts[i].labels);
+        plan->requires[i] = required;
+        if (parts[i].rollout[0] == '\0' && parts[i].labels.count == 0)
+            config_problem(config, config_node_item(node, i),
+                           "a requirement needs `labels`, `rollout`, or both");
     }
 }
 
-static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
+static void label_caps_read(Arena *arena, Config *config, const ConfigNode *node,
+                            Pgtide__V1__Concurrency *concurrency)
+{
+    bool mapping = node != NULL && config_node_kind(node) == CONFIG_NODE_MAPPING;
+    size_t count = mapping ? config_node_count(node) : 0;
+    if (node != NULL && (!mapping || count == 0 || count > LABEL_CAPS_MAX)) {
+        config_problem_type(config, node, "a mapping of at most 8 labels to numbers: {volume: 2}");
+        return;
+    }
+    concurrency->labels = ARENA_ARRAY(arena, Pgtide__V1__LabelCap *, count + 1);
+    concurrency->n_labels = count;
+    for (size_t i = 0; i < count; i++) {
+        Pgtide__V1__LabelCap *cap = ARENA_NEW(arena, Pgtide__V1__LabelCap);
+        pgtide__v1__label_cap__init(cap);
+        bool percent = false;
+        cap->label = proto_from_text(config_node_key(node, i));
+        if (!amount_parse(config_node_text(config_node_item(node, i)), &percent, &cap->cap) ||
+            percent || cap->cap == 0)
+            config_problem_type(config, config_node_item(node, i), "a number of jobs, at least 1");
+        concurrency->labels[i] = cap;
+    }
+}
+
+static void bake_at_least(uint64_t bake_min_ms, Pgtide__V1__MakePlan *plan)
+{
+    for (size_t i = 0; i < plan->n_waves; i++) {
+        if (plan->waves[i]->bake_ms < bake_min_ms)
+            plan->waves[i]->bake_ms = (uint32_t)bake_min_ms;
+    }
+}
+
+static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecFile *file)
 {
     Pgtide__V1__Policy *policy = ARENA_NEW(arena, Pgtide__V1__Policy);
     pgtide__v1__policy__init(policy);
@@ -694,6 +615,7 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
     policy->concurrency->host = (uint32_t)file->concurrency.host;
     policy->concurrency->cluster = (uint32_t)file->concurrency.cluster;
     policy->concurrency->database = (uint32_t)file->concurrency.database;
+    label_caps_read(arena, config, file->concurrency.labels, policy->concurrency);
     policy->backup = ARENA_NEW(arena, Pgtide__V1__BackupPolicy);
     pgtide__v1__backup_policy__init(policy->backup);
     policy->backup->method = (Pgtide__V1__BackupMethod)file->backup.method;
@@ -708,6 +630,7 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, const SpecFile *file)
     policy->approvals = (uint32_t)file->approvals;
     policy->rollback_until_ms = file->rollback_until_ms;
     policy->unknown_deadline_ms = (uint32_t)file->unknown_deadline_ms;
+    policy->progress_deadline_ms = (uint32_t)file->progress_deadline_ms;
     return policy;
 }
 
@@ -735,9 +658,13 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
             config_problem(config, config_node_get(config_root(config), "downgrade"),
                            "'target' and 'downgrade' exclude each other");
         waves_read(arena, config, file.waves, &spec.plan);
+        bake_at_least(file.bake_min_ms, &spec.plan);
+        spec.plan.policy = policy_make(arena, config, &file);
         order_read(config, file.order, &spec.plan);
-        gates_read(arena, config, &file.gates, config_node_get(config_root(config), "gates"),
-                   &spec.plan);
+        rollout_gates_read(arena, config, &file.gates,
+                           config_node_get(config_root(config), "gates"), &spec.plan);
+        requires_read(arena, config, &file.requires,
+                      config_node_get(config_root(config), "requires"), &spec.plan);
         windows_read(arena, config, &file.windows, config_node_get(config_root(config), "windows"),
                      &spec.plan);
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);
@@ -756,7 +683,6 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
                                        : file.target[0] == '\0' ? "head"
                                                                 : file.target);
     spec.plan.select = proto_from_text(file.select);
-    spec.plan.policy = policy_make(arena, &file);
     *ret_spec = spec;
     return ERR_OK;
 }

@@ -46,6 +46,7 @@ enum {
     LIMIT_PLAN_WINDOWS = 32,
     LIMIT_PLAN_BUDGETS = 16,
     LIMIT_PLAN_GATES = 32,
+    LIMIT_PLAN_REQUIRES = 16,
     LIMIT_PLAN_LEFT_OUT = 1000, /* named in the plan; how many there are is counted */
     LIMIT_GATE_TEXT_BYTES = 16 * 1024,
     LIMIT_BEARER_BYTES = 16 * 1024,

@@ -1,5 +1,8 @@
 #include "plan.h"
 
+#include "names.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 const char *on_shard_failure_name(OnShardFailure value)
@@ -70,6 +73,32 @@ const char *shard_display_name(Arena *arena, const char *cluster, const char *da
         append_encoded(&name, schema);
     }
     return arena_strdup(arena, str_text(&name));
+}
+
+/* Shards without the label, and of each value of it no more than the cap. */
+static size_t flying_by_label(const LabelCap *cap, const PlanShard *shards, size_t count)
+{
+    Names *values = names_new();
+    uint32_t *seen = xcalloc(count + 1, sizeof *seen);
+    size_t flying = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *value = label_value(&shards[i].labels, cap->label);
+        if (value == NULL || seen[names_add(values, value, "")]++ < cap->cap)
+            flying++;
+    }
+    free(seen);
+    names_free(values);
+    return flying;
+}
+
+uint32_t plan_flying_max(const Concurrency *caps, const PlanShard *shards, size_t count)
+{
+    size_t flying = caps->fleet != 0 && caps->fleet < count ? caps->fleet : count;
+    for (size_t i = 0; i < caps->label_count; i++) {
+        size_t some = flying_by_label(&caps->labels[i], shards, count);
+        flying = some < flying ? some : flying;
+    }
+    return (uint32_t)flying;
 }
 
 uint32_t plan_worst_case(uint64_t budget, uint64_t flying, uint64_t count)

@@ -12,6 +12,8 @@
 #include "states.h"
 #include "str.h"
 
+#include <string.h>
+
 typedef enum OnShardFailure {
     ON_SHARD_FAILURE_UNSPECIFIED,
     ON_SHARD_FAILURE_STAY,
@@ -57,6 +59,16 @@ typedef struct LabelList {
     size_t count;
 } LabelList;
 
+/* NULL when there is no such label. */
+static inline const char *label_value(const LabelList *labels, const char *key)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        if (strcmp(labels->items[i].key, key) == 0)
+            return labels->items[i].value;
+    }
+    return NULL;
+}
+
 typedef struct WavePlan {
     const char *name;
     uint32_t shard_count;
@@ -64,12 +76,22 @@ typedef struct WavePlan {
     uint32_t budget; /* failures allowed in this wave */
 } WavePlan;
 
+enum { LABEL_CAPS_MAX = 8 };
+
+/* At most so many jobs at work among shards that share a value of the label. */
+typedef struct LabelCap {
+    const char *label;
+    uint32_t cap;
+} LabelCap;
+
 /* Caps on jobs at work at the same time; 0 = no cap of its own. */
 typedef struct Concurrency {
     uint32_t fleet;
     uint32_t host;
     uint32_t cluster;
     uint32_t database;
+    LabelCap labels[LABEL_CAPS_MAX];
+    size_t label_count;
 } Concurrency;
 
 typedef struct BackupPolicy {
@@ -95,7 +117,8 @@ typedef struct Policy {
     uint32_t approvals;
     uint64_t
         rollback_until_ms; /* how long after a shard's first step the policy may roll it back */
-    uint32_t unknown_deadline_ms; /* a silent shard counts against the budget after this */
+    uint32_t unknown_deadline_ms;  /* a silent shard counts against the budget after this */
+    uint32_t progress_deadline_ms; /* it stops when nothing gets on for so long; 0 = never */
 } Policy;
 
 enum { WINDOW_DAYS_ALL = 0x7f, WINDOW_MINUTES = 24 * 60 };
@@ -168,6 +191,12 @@ typedef struct PlanNotes {
     size_t irreversible_count;
 } PlanNotes;
 
+/* A rollout of the same bundle that must have succeeded on every shard with all of the labels. */
+typedef struct Requirement {
+    const char *rollout; /* '' = any */
+    LabelList labels;    /* none = the rollout's own shards are enough */
+} Requirement;
+
 typedef struct PlanHeader {
     Uuid fleet_id;
     Uuid rollout_id;
@@ -191,6 +220,8 @@ typedef struct PlanHeader {
     size_t budget_count;
     GatePlan *gates;
     size_t gate_count;
+    Requirement *requires; /* before the start */
+    size_t require_count;
     uint64_t seed; /* of what chance has decided; 0 = nothing */
     PlanNotes notes;
 } PlanHeader;
@@ -234,6 +265,8 @@ const char *gate_kind_name(GateKind kind);
 const char *shard_display_name(Arena *arena, const char *cluster, const char *database,
                                const char *schema);
 
+/* The most jobs that the caps of the fleet and of labels let be at work at once on these shards. */
+uint32_t plan_flying_max(const Concurrency *caps, const PlanShard *shards, size_t count);
 /* The most of `count` shards that can fail before it stands still: the failures allowed and the
  * jobs in flight when they are exceeded. `flying`: the cap on those, 0 = none. */
 uint32_t plan_worst_case(uint64_t budget, uint64_t flying, uint64_t count);

@@ -88,6 +88,29 @@ static ErrCode backup_policy_decode(const Pgtide__V1__BackupPolicy *in, BackupPo
     return ERR_OK;
 }
 
+static ErrCode concurrency_decode(const Pgtide__V1__Concurrency *in, Concurrency *out, Error *err)
+{
+    *out = (Concurrency){.fleet = in->fleet,
+                         .host = in->host,
+                         .cluster = in->cluster,
+                         .database = in->database,
+                         .label_count = in->n_labels};
+    CHECK(proto_count(in->n_labels, LABEL_CAPS_MAX, "label caps", err));
+    for (size_t i = 0; i < in->n_labels; i++) {
+        CHECK(proto_identifier(in->labels[i]->label, "label", false, &out->labels[i].label, err));
+        out->labels[i].cap = in->labels[i]->cap;
+        if (in->labels[i]->cap == 0) {
+            return err_set(err, ERR_PROTOCOL, "a cap of 0 on label %s", in->labels[i]->label);
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(out->labels[k].label, out->labels[i].label) == 0) {
+                return err_set(err, ERR_PROTOCOL, "two caps on label %s", in->labels[i]->label);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
 {
     if (in == NULL || in->backup == NULL || in->concurrency == NULL) {
@@ -102,8 +125,6 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
                        in->lock_timeout_ms, LIMIT_LOCK_TIMEOUT_MS);
     }
     *out = (Policy){
-        .concurrency = {in->concurrency->fleet, in->concurrency->host, in->concurrency->cluster,
-                        in->concurrency->database},
         .budget_fleet = in->budget_fleet,
         .on_shard_failure = (OnShardFailure)in->on_shard_failure,
         .on_failure = (OnFailure)in->on_failure,
@@ -114,8 +135,9 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         .approvals = in->approvals,
         .rollback_until_ms = in->rollback_until_ms,
         .unknown_deadline_ms = in->unknown_deadline_ms,
+        .progress_deadline_ms = in->progress_deadline_ms,
     };
-    return ERR_OK;
+    return concurrency_decode(in->concurrency, &out->concurrency, err);
 }
 
 Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
@@ -128,6 +150,16 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->concurrency->host = policy->concurrency.host;
     out->concurrency->cluster = policy->concurrency.cluster;
     out->concurrency->database = policy->concurrency.database;
+    out->concurrency->n_labels = policy->concurrency.label_count;
+    out->concurrency->labels =
+        ARENA_ARRAY(arena, Pgtide__V1__LabelCap *, policy->concurrency.label_count + 1);
+    for (size_t i = 0; i < policy->concurrency.label_count; i++) {
+        Pgtide__V1__LabelCap *cap = ARENA_NEW(arena, Pgtide__V1__LabelCap);
+        pgtide__v1__label_cap__init(cap);
+        cap->label = proto_from_text(policy->concurrency.labels[i].label);
+        cap->cap = policy->concurrency.labels[i].cap;
+        out->concurrency->labels[i] = cap;
+    }
     out->budget_fleet = policy->budget_fleet;
     out->on_shard_failure = (Pgtide__V1__OnShardFailure)policy->on_shard_failure;
     out->on_failure = (Pgtide__V1__OnFailure)policy->on_failure;
@@ -147,6 +179,7 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->approvals = policy->approvals;
     out->rollback_until_ms = policy->rollback_until_ms;
     out->unknown_deadline_ms = policy->unknown_deadline_ms;
+    out->progress_deadline_ms = policy->progress_deadline_ms;
     return out;
 }
 

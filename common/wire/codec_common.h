@@ -31,6 +31,9 @@ ErrCode windows_decode(Arena *arena, Pgtide__V1__Window *const *items, size_t co
 ErrCode budgets_decode(Arena *arena, Pgtide__V1__ScopeBudget *const *items, size_t count,
                        ScopeBudget **ret_budgets, Error *err) MUST_CHECK;
 
+ErrCode requires_decode(Arena *arena, Pgtide__V1__Requirement *const *items, size_t count,
+                        Requirement **ret_requires, Error *err) MUST_CHECK;
+
 ErrCode gates_decode(Arena *arena, Pgtide__V1__Gate *const *items, size_t count,
                      GatePlan **ret_gates, Error *err) MUST_CHECK;
 

@@ -129,6 +129,40 @@ ErrCode gates_decode(Arena *arena, Pgtide__V1__Gate *const *items, size_t count,
     return ERR_OK;
 }
 
+ErrCode requires_decode(Arena *arena, Pgtide__V1__Requirement *const *items, size_t count,
+                        Requirement **ret_requires, Error *err)
+{
+    CHECK(proto_count(count, LIMIT_PLAN_REQUIRES, "requirements", err));
+    Requirement *out = ARENA_ARRAY(arena, Requirement, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        out[i].rollout = "";
+        if (items[i]->rollout[0] != '\0') {
+            CHECK(proto_name(items[i]->rollout, "required rollout", &out[i].rollout, err));
+        }
+        CHECK(labels_decode(arena, items[i]->labels, items[i]->n_labels, &out[i].labels, err));
+        if (items[i]->rollout[0] == '\0' && items[i]->n_labels == 0) {
+            return err_set(err, ERR_PROTOCOL, "a requirement of no rollout and no labels");
+        }
+    }
+    *ret_requires = out;
+    return ERR_OK;
+}
+
+static Pgtide__V1__Requirement **requires_encode(Arena *arena, const PlanHeader *header)
+{
+    Pgtide__V1__Requirement **items =
+        ARENA_ARRAY(arena, Pgtide__V1__Requirement *, header->require_count + 1);
+    for (size_t i = 0; i < header->require_count; i++) {
+        const Requirement *from = &header->requires[i];
+        items[i] = ARENA_NEW(arena, Pgtide__V1__Requirement);
+        pgtide__v1__requirement__init(items[i]);
+        items[i]->rollout = proto_from_text(from->rollout);
+        items[i]->n_labels = from->labels.count;
+        items[i]->labels = labels_encode(arena, &from->labels);
+    }
+    return items;
+}
+
 static Pgtide__V1__Gate **gates_encode(Arena *arena, const PlanHeader *header)
 {
     Pgtide__V1__Gate **items = ARENA_ARRAY(arena, Pgtide__V1__Gate *, header->gate_count + 1);
@@ -261,6 +295,8 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     out->budget_count = in->n_budgets;
     CHECK(gates_decode(arena, in->gates, in->n_gates, &out->gates, err));
     out->gate_count = in->n_gates;
+    CHECK(requires_decode(arena, in->requires, in->n_requires, &out->requires, err));
+    out->require_count = in->n_requires;
     out->seed = in->seed;
     CHECK(notes_decode(arena, in->notes, &out->notes, err));
     return policy_decode(in->policy, &out->policy, err);
@@ -315,6 +351,8 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.budgets = budgets_encode(arena, header);
     out.n_gates = header->gate_count;
     out.gates = gates_encode(arena, header);
+    out.n_requires = header->require_count;
+    out.requires = requires_encode(arena, header);
     out.seed = header->seed;
     out.notes = notes_encode(arena, &header->notes);
     *ret_bytes = proto_pack(arena, &out.base, ret_length);

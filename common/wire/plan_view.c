@@ -41,11 +41,7 @@ static const char *group_of(const PlanShard *shard, const char *label)
 {
     if (label[0] == '\0')
         return shard->host;
-    for (size_t i = 0; i < shard->labels.count; i++) {
-        if (strcmp(shard->labels.items[i].key, label) == 0)
-            return shard->labels.items[i].value;
-    }
-    return NULL;
+    return label_value(&shard->labels, label);
 }
 
 static void write_worst_group(const PlanHeader *header, const PlanShard *shards,
@@ -204,7 +200,9 @@ static void write_waves(const PlanHeader *header, const PlanShard *shards, JsonW
         json_field_uint(json, "budget", wave->budget);
         json_field_uint(
             json, "worst_case",
-            plan_worst_case(wave->budget, header->policy.concurrency.fleet, wave->shard_count));
+            plan_worst_case(wave->budget,
+                            plan_flying_max(&header->policy.concurrency, shards, wave->shard_count),
+                            wave->shard_count));
         write_or_null(json, "estimate_ms", known, estimate);
         json_field_string(json, "first", display_name(arena, &shards[0]));
         json_field_array(json, "first_shards");
@@ -301,6 +299,22 @@ void plan_view_windows(const PlanHeader *header, JsonWriter *json)
     json_array_end(json);
 }
 
+void plan_view_requires(const PlanHeader *header, JsonWriter *json)
+{
+    json_field_array(json, "requires");
+    for (size_t i = 0; i < header->require_count; i++) {
+        const Requirement *required = &header->requires[i];
+        json_object_begin(json);
+        json_field_string(json, "rollout", required->rollout[0] == '\0' ? NULL : required->rollout);
+        json_field_object(json, "labels");
+        for (size_t k = 0; k < required->labels.count; k++)
+            json_field_string(json, required->labels.items[k].key, required->labels.items[k].value);
+        json_object_end(json);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 void plan_view_gates(const PlanHeader *header, JsonWriter *json)
 {
     static const char *const moments[] = {"before", "during", "after"};
@@ -365,7 +379,7 @@ static void write_choice(const PlanHeader *header, JsonWriter *json)
     json_array_end(json);
 }
 
-static void write_policy(const PlanHeader *header, JsonWriter *json)
+static void write_policy(const PlanHeader *header, const PlanShard *shards, JsonWriter *json)
 {
     const Policy *policy = &header->policy;
     json_field_uint(json, "approvals", policy->approvals);
@@ -374,15 +388,23 @@ static void write_policy(const PlanHeader *header, JsonWriter *json)
     json_field_uint(json, "host", policy->concurrency.host);
     json_field_uint(json, "cluster", policy->concurrency.cluster);
     json_field_uint(json, "database", policy->concurrency.database);
+    json_field_object(json, "labels");
+    for (size_t i = 0; i < policy->concurrency.label_count; i++)
+        json_field_uint(json, policy->concurrency.labels[i].label,
+                        policy->concurrency.labels[i].cap);
+    json_object_end(json);
     json_object_end(json);
     json_field_uint(json, "budget_fleet", policy->budget_fleet);
     json_field_uint(
         json, "worst_case",
-        plan_worst_case(policy->budget_fleet, policy->concurrency.fleet, header->shard_count));
+        plan_worst_case(policy->budget_fleet,
+                        plan_flying_max(&policy->concurrency, shards, header->shard_count),
+                        header->shard_count));
     json_field_string(json, "on_shard_failure", on_shard_failure_name(policy->on_shard_failure));
     json_field_string(json, "on_failure", on_failure_name(policy->on_failure));
     json_field_uint(json, "rollback_until_ms", policy->rollback_until_ms);
     json_field_uint(json, "unknown_deadline_ms", policy->unknown_deadline_ms);
+    json_field_uint(json, "progress_deadline_ms", policy->progress_deadline_ms);
     json_field_uint(json, "lock_timeout_ms", policy->lock_timeout_ms);
     json_field_uint(json, "lock_attempts", policy->lock_attempts);
     json_field_uint(json, "statement_timeout_ms", policy->statement_timeout_ms);
@@ -394,7 +416,7 @@ void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const D
 {
     write_identity(header, digest, json);
     write_choice(header, json);
-    write_policy(header, json);
+    write_policy(header, shards, json);
     plan_view_budgets(header, shards, json);
     write_backup(header, shards, json);
     write_estimate(header, shards, json);
@@ -402,6 +424,7 @@ void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const D
     write_steps(header, shards, json);
     plan_view_windows(header, json);
     plan_view_gates(header, json);
+    plan_view_requires(header, json);
     if (with_shards)
         write_shards(header, shards, json);
 }

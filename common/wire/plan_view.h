@@ -7,11 +7,11 @@
  *    "bundle","bundle_digest","direction","target","rollback_of":UUID|null,
  *    "select":TEXT,"order":TEXT,"seed":N|null,
  *    "shards":24,"already_there":0,"left_out":0,"left_out_shards":[{"shard","reason"},...],
- *    "approvals":1,"concurrency":{"fleet","host","cluster","database"},
+ *    "approvals":1,"concurrency":{"fleet","host","cluster","database","labels":{}},
  *    "budget_fleet":1,"worst_case":5,
  *    "budgets":[{"scope":"host|label","label":TEXT|null,"percent":false,"value":1,
  *                "worst_case":9,"worst_at":TEXT},...],
- *    "on_shard_failure","on_failure","rollback_until_ms","unknown_deadline_ms",
+ *    "on_shard_failure","on_failure","rollback_until_ms","unknown_deadline_ms","progress_deadline_ms",
  *    "lock_timeout_ms","lock_attempts","statement_timeout_ms","locks_expected":null,
  *    "backup":{"method","compress","verify","keep","bytes","worst_host":TEXT|null,
  *              "worst_host_bytes"},
@@ -44,3 +44,4 @@ void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const D
 void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, JsonWriter *json);
 void plan_view_windows(const PlanHeader *header, JsonWriter *json);
 void plan_view_gates(const PlanHeader *header, JsonWriter *json);
+void plan_view_requires(const PlanHeader *header, JsonWriter *json); /* "requires" */

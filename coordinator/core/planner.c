@@ -186,8 +186,9 @@ static void place_wave(Planner *planner, const PlannerWave *wave, size_t number,
     if (count == 0)
         return;
     uint32_t budget = resolve_budget(&planner->request->budget_wave, count);
-    result->worst_case_wave[result->wave_count] =
-        plan_worst_case(budget, planner->request->concurrency.fleet, count);
+    result->worst_case_wave[result->wave_count] = plan_worst_case(
+        budget, plan_flying_max(&planner->request->concurrency, &result->shards[before], count),
+        count);
     result->waves[result->wave_count++] =
         (WavePlan){.name = wave_name(planner, wave, number, round),
                    .shard_count = (uint32_t)count,
@@ -313,7 +314,9 @@ ErrCode planner_plan(const PlannerRequest *request, Arena *arena, PlannerResult 
     PlannerResult *result = &planner.result;
     result->budget_fleet = resolve_budget(&request->budget_fleet, result->shard_count);
     result->worst_case_fleet =
-        plan_worst_case(result->budget_fleet, request->concurrency.fleet, result->shard_count);
+        plan_worst_case(result->budget_fleet,
+                        plan_flying_max(&request->concurrency, result->shards, result->shard_count),
+                        result->shard_count);
     *ret_result = *result;
     return ERR_OK;
 }

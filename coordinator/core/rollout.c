@@ -24,6 +24,8 @@
  *   I6   a wave opens only when the end of the one before is durable
  *   I12  state is the fold of the records: what is decided can be replayed
  *   I15  each shard is counted in exactly one state of its wave
+ *   I24  a rollout at work in which nothing gets on stops when its progress deadline has run out
+ *   I25  of shards that share a value of a capped label no more are in flight than the cap
  */
 #include "named_limits.h"
 #include "rollout_state.h"
@@ -113,6 +115,7 @@ ErrCode rollout_new(const PlanHeader *header, const PlanShard *shards, size_t sh
     make_shards(r);
     make_waves(r);
     rollout_scopes_make(r);
+    rollout_caps_make(r);
     r->gates = xcalloc(header->gate_count + 1, sizeof *r->gates);
     *ret_rollout = r;
     return ERR_OK;
@@ -131,6 +134,7 @@ void rollout_free(Rollout *rollout)
     free(rollout->cluster_load);
     free(rollout->database_load);
     rollout_scopes_free(rollout);
+    rollout_caps_free(rollout);
     free(rollout->gates);
     free(rollout->flying);
     free(rollout->due);
@@ -302,6 +306,7 @@ static void on_progress(RolloutStep *step, RolloutShard *shard, const JobReport 
     shard->phase = (uint8_t)report->phase;
     shard->steps_done = report->steps_done;
     shard->revision = plan_text(&step->rollout->plan[report->index], report->revision);
+    rollout_progress_reported(step->rollout, shard);
     step->changed = true;
     bool unknown = report->outcome == OUTCOME_UNKNOWN || report->phase == PHASE_PROBING;
     if (unknown && !shard->known_to_probe) {
@@ -413,6 +418,7 @@ static ErrCode take_event(RolloutStep *step, const RolloutEvent *event, Error *e
 static void finish_step(RolloutStep *step)
 {
     rollout_advance(step);
+    rollout_progress_look(step->rollout);
     rollout_flush_sends(step);
     rollout_set_timer(step);
     if (step->changed)
@@ -424,6 +430,7 @@ ErrCode rollout_step(Rollout *rollout, const RolloutEvent *event, RolloutEffects
 {
     RolloutStep step = {
         .rollout = rollout, .now_ms = event->now_ms, .unix_ms = event->unix_ms, .effects = effects};
+    rollout_progress_count(rollout, event->now_ms);
     ErrCode code = take_event(&step, event, err);
     if (code == ERR_OK)
         finish_step(&step);
@@ -464,6 +471,7 @@ void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, Rollou
         shard->sent_ms = now_ms;
     }
     r->rolling_since_ms = now_ms;
+    r->progress_at_ms = now_ms;
     r->stop_after = r->decided;
     r->stop_sent_ms = now_ms;
     RolloutWave *wave = &r->waves[r->wave];

@@ -113,9 +113,10 @@ bool rollout_is_stopping(const Rollout *rollout);   /* jobs in flight, or its po
 bool rollout_is_braked(const Rollout *rollout);
 RolloutWindow rollout_window(const Rollout *rollout);
 Concurrency rollout_concurrency(const Rollout *rollout); /* the plan's caps as set since */
-/* "concurrency.fleet" and so on; UNSPECIFIED for no such setting. */
-RolloutSetting rollout_setting_from_name(const char *name);
-const char *rollout_setting_name(RolloutSetting setting);
+/* "concurrency.fleet", "concurrency.labels.volume"; UNSPECIFIED for no such setting of this plan.
+ */
+RolloutSetting rollout_setting_find(const Rollout *rollout, const char *name);
+const char *rollout_setting_name(Arena *arena, const Rollout *rollout, RolloutSetting setting);
 uint32_t rollout_wave(const Rollout *rollout);   /* the one opened last; 0 before that */
 bool rollout_is_durable(const Rollout *rollout); /* every decision so far is durable */
 uint64_t rollout_record_count(const Rollout *rollout);

@@ -92,6 +92,7 @@ static void set_in_flight(Rollout *r, RolloutShard *shard, bool in_flight)
     r->host_load[shard->host] += change;
     r->cluster_load[shard->cluster] += change;
     r->database_load[shard->database] += change;
+    rollout_caps_count(r, index, change);
 }
 
 static void set_rolled_back(Rollout *r, RolloutShard *shard, bool rolled_back)
@@ -163,6 +164,7 @@ static ErrCode apply_dispatched(Rollout *r, const RolloutRecord *record, Error *
         shard->sent = false;
         shard->known_to_probe = false;
         shard->phase = PHASE_UNSPECIFIED;
+        shard->reached = 0;
         shard->revision = NULL;
     }
     return ERR_OK;
@@ -298,6 +300,7 @@ static ErrCode apply_shard_ended(Rollout *r, const RolloutRecord *record, Error 
               item->outcome < OUTCOME_COUNT,
           "an end without an outcome");
     set_in_flight(r, shard, false);
+    rollout_progress_made(r);
     shard->outcome = (uint8_t)item->outcome;
     shard->steps_done = item->steps_done;
     shard->phase = PHASE_DONE;
@@ -410,8 +413,12 @@ static uint32_t *setting_of(Concurrency *concurrency, uint32_t setting)
         return &concurrency->database;
     case ROLLOUT_SETTING_UNSPECIFIED:
     case ROLLOUT_SETTING_COUNT:
+    case ROLLOUT_SETTING_LABELS:
         break;
     }
+    if (setting >= ROLLOUT_SETTING_LABELS &&
+        setting - ROLLOUT_SETTING_LABELS < concurrency->label_count)
+        return &concurrency->labels[setting - ROLLOUT_SETTING_LABELS].cap;
     return NULL;
 }
 

@@ -5,17 +5,12 @@
 #include "rollout_state.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static const char *group_name(const PlanShard *shard, const ScopeBudget *budget)
 {
     if (budget->label[0] == '\0')
         return shard->host;
-    for (size_t i = 0; i < shard->labels.count; i++) {
-        if (strcmp(shard->labels.items[i].key, budget->label) == 0)
-            return shard->labels.items[i].value;
-    }
-    return NULL;
+    return label_value(&shard->labels, budget->label);
 }
 
 static void scope_make(Rollout *r, RolloutScope *scope, const ScopeBudget *budget)

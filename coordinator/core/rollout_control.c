@@ -120,15 +120,15 @@ ErrCode rollout_on_skip(RolloutStep *step, const RolloutCommand *command, Error 
 ErrCode rollout_on_set(RolloutStep *step, const RolloutCommand *command, Error *err)
 {
     Rollout *r = step->rollout;
-    if (command->setting <= ROLLOUT_SETTING_UNSPECIFIED ||
-        command->setting >= ROLLOUT_SETTING_COUNT)
+    if (!rollout_setting_exists(r, command->setting))
         return err_set(err, ERR_USAGE, "no such setting");
     ErrCode code = check_at_work(r, "set", true, err);
     if (code != ERR_OK)
         return code;
     uint32_t max = rollout_setting_max(r, command->setting);
     if (command->value == 0 || command->value > max) {
-        err_set(err, ERR_REFUSED, "%s can be 1 to %u", rollout_setting_name(command->setting),
+        err_set(err, ERR_REFUSED, "%s can be 1 to %u",
+                rollout_setting_name(step->effects->arena, r, command->setting),
                 max == UINT32_MAX ? r->shard_count : max);
         err_hint(err, "More than the approved plan says needs a plan of its own; to start nothing, "
                       "pause the rollout.");

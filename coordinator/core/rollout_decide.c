@@ -87,12 +87,15 @@ void rollout_begin_drain(RolloutStep *step, bool forward_only)
     rollout_decide_shards(step, ROLLOUT_RECORD_RECALLED, recalled, count);
 }
 
+/* A budget, or the patience with a wave in which nothing gets on. */
 static void stop_over_budget(RolloutStep *step)
 {
     Rollout *r = step->rollout;
     if ((r->state != ROLLOUT_RUNNING && r->state != ROLLOUT_PAUSED) || !r->wave_opened)
         return;
     const char *reason = rollout_budget_exceeded(r, step->effects->arena);
+    if (reason == NULL)
+        reason = rollout_progress_exceeded(r, step->effects->arena);
     if (reason == NULL)
         return;
     rollout_decide(step, (RolloutRecord){.kind = ROLLOUT_RECORD_STOP_DECIDED,
@@ -311,7 +314,8 @@ static bool has_room(uint32_t cap, uint32_t load)
 static bool can_start(const Rollout *r, const RolloutShard *shard)
 {
     const Concurrency *cap = &r->concurrency;
-    return r->agents[shard->agent].up && has_room(cap->host, r->host_load[shard->host]) &&
+    return rollout_caps_have_room(r, (uint32_t)(shard - r->shards)) && r->agents[shard->agent].up &&
+           has_room(cap->host, r->host_load[shard->host]) &&
            has_room(cap->cluster, r->cluster_load[shard->cluster]) &&
            has_room(cap->database, r->database_load[shard->database]);
 }
@@ -321,6 +325,7 @@ static void count_load(Rollout *r, const RolloutShard *shard, uint32_t change)
     r->host_load[shard->host] += change;
     r->cluster_load[shard->cluster] += change;
     r->database_load[shard->database] += change;
+    rollout_caps_count(r, (uint32_t)(shard - r->shards), change);
 }
 
 /* The wanted shards that may start now, in plan order. */

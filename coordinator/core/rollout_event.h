@@ -38,7 +38,8 @@ typedef enum RolloutSetting {
     ROLLOUT_SETTING_CONCURRENCY_HOST = 2,
     ROLLOUT_SETTING_CONCURRENCY_CLUSTER = 3,
     ROLLOUT_SETTING_CONCURRENCY_DATABASE = 4,
-    ROLLOUT_SETTING_COUNT
+    ROLLOUT_SETTING_COUNT,
+    ROLLOUT_SETTING_LABELS = 100, /* and above: of the plan's label caps, in their order */
 } RolloutSetting;
 
 /* The answer to an EFFECT_GATE. */

@@ -140,6 +140,9 @@ void rollout_set_timer(RolloutStep *step)
     if (r->state == ROLLOUT_RUNNING && r->wave_opened && wave->state == WAVE_BAKING &&
         wave->bake_until_ms > step->now_ms && (at_ms == 0 || wave->bake_until_ms < at_ms))
         at_ms = wave->bake_until_ms;
+    uint64_t progress_ms = rollout_progress_timer(r, step->now_ms);
+    if (progress_ms != 0 && (at_ms == 0 || progress_ms < at_ms))
+        at_ms = progress_ms;
     uint64_t gate_ms = rollout_gates_timer(r, step->now_ms);
     if (gate_ms != 0 && (at_ms == 0 || gate_ms < at_ms))
         at_ms = gate_ms;

@@ -53,6 +53,7 @@ typedef struct RolloutShard {
     uint32_t position;    /* in Rollout.flying */
     uint64_t heard_ms;    /* last sign of life, at first the dispatch */
     uint64_t sent_ms;
+    uint32_t reached;    /* how far this attempt has been: grows */
     uint64_t probing_ms; /* since when its agent can't tell; only with known_to_probe */
 
     /* Fixed. */
@@ -124,6 +125,12 @@ typedef struct RolloutGate {
     char message[ROLLOUT_GATE_MESSAGE_SIZE];
 } RolloutGate;
 
+/* Shards that share a value of a label with a cap. */
+typedef struct RolloutCap {
+    uint32_t *group_of; /* by shard; NAMES_NONE = it has no such label */
+    uint32_t *load;     /* jobs in flight, by group */
+} RolloutCap;
+
 struct Rollout {
     const PlanHeader *header;
     const PlanShard *plan;
@@ -137,7 +144,8 @@ struct Rollout {
     uint32_t *host_load; /* jobs in flight */
     uint32_t *cluster_load;
     uint32_t *database_load;
-    RolloutGate *gates;  /* as header->gates */
+    RolloutCap caps[LABEL_CAPS_MAX]; /* as header->policy.concurrency.labels */
+    RolloutGate *gates;              /* as header->gates */
     uint32_t waits_gate; /* paused for this gate (+ 1) at that moment; 0 = by an operator */
     uint32_t waits_when;
     uint64_t gate_token;  /* of the last look asked for */
@@ -185,7 +193,10 @@ struct Rollout {
     uint32_t next_back;
     uint64_t rolling_since_ms;
     uint64_t tick_at_ms;
-    uint64_t timer_ms; /* last TIMER asked for */
+    uint64_t timer_ms;    /* last TIMER asked for */
+    bool progress_runs;   /* the clock of the progress deadline */
+    uint64_t progress_ms; /* what it has counted since something got on */
+    uint64_t progress_at_ms;
 };
 
 /* One step's surroundings. */
@@ -204,7 +215,8 @@ MUST_CHECK ErrCode rollout_apply(Rollout *rollout, const RolloutRecord *record, 
 bool rollout_can_retry(const Rollout *rollout, uint32_t index);
 /* Not begun. */
 bool rollout_can_skip(const Rollout *rollout, uint32_t index);
-/* What the approved plan allows. */
+bool rollout_setting_exists(const Rollout *rollout, RolloutSetting setting);
+/* What the approved plan allows; the setting exists. */
 uint32_t rollout_setting_max(const Rollout *rollout, RolloutSetting setting);
 
 /* rollout_control.c: what operators ask of a rollout that is at work. */
@@ -234,6 +246,24 @@ void rollout_scopes_count_flying(Rollout *rollout, uint32_t shard, uint32_t chan
 bool rollout_scopes_have_room(const Rollout *rollout, uint32_t shard);
 /* Why it has to stop: some budget has been exceeded; NULL = none. */
 const char *rollout_budget_exceeded(const Rollout *rollout, Arena *arena);
+
+/* rollout_caps.c */
+void rollout_caps_make(Rollout *rollout);
+void rollout_caps_free(Rollout *rollout);
+void rollout_caps_count(Rollout *rollout, uint32_t shard, uint32_t change);
+bool rollout_caps_have_room(const Rollout *rollout, uint32_t shard);
+
+/* rollout_progress.c: the clock of the progress deadline. */
+void rollout_progress_made(Rollout *rollout);
+/* What has been reported of a job: whether it is further than this attempt has been. */
+void rollout_progress_reported(Rollout *rollout, RolloutShard *shard);
+/* Before an event is taken: the time since the last one counts, if the clock ran. */
+void rollout_progress_count(Rollout *rollout, uint64_t now_ms);
+/* After it: whether the clock runs on. */
+void rollout_progress_look(Rollout *rollout);
+/* NULL: it has not run out. */
+const char *rollout_progress_exceeded(const Rollout *rollout, Arena *arena);
+uint64_t rollout_progress_timer(const Rollout *rollout, uint64_t now_ms); /* 0 = none */
 
 /* rollout_decide.c */
 /* Decides one record: applies it and asks for it to be journalled. */

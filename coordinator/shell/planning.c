@@ -333,6 +333,10 @@ static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *reque
         code = read_windows(planning, request, err);
     if (code == ERR_OK)
         code = read_gates(planning, request, err);
+    planning->header.require_count = request->n_requires;
+    if (code == ERR_OK)
+        code = requires_decode(planning->arena, request->requires, request->n_requires,
+                               &planning->header.requires, err);
     if (code != ERR_OK)
         return code;
     return read_policy(coordinator, request->policy, &planning->header.policy, err);

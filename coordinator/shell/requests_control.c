@@ -56,11 +56,13 @@ static ErrCode read_command(Asked *asked, const RolloutEntry *entry, RolloutComm
     code = proto_text(in->setting, "setting", &setting, err);
     if (code != ERR_OK)
         return code;
-    command->setting = rollout_setting_from_name(setting);
+    command->setting = rollout_setting_find(entry->core, setting);
     if (command->setting != ROLLOUT_SETTING_UNSPECIFIED)
         return ERR_OK;
     err_set(err, ERR_USAGE, "'%.80s' can't be set", setting);
-    err_hint(err, "Settings are concurrency.fleet, .host, .cluster and .database.");
+    err_hint(err,
+             "Settings are concurrency.fleet, .host, .cluster, .database, and .labels.NAME for "
+             "labels that the plan has a cap for.");
     return ERR_USAGE;
 }
 

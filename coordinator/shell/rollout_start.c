@@ -4,6 +4,7 @@
 #include "coordinator.h"
 
 #include "named_limits.h"
+#include "requirements.h"
 
 #include <string.h>
 
@@ -114,6 +115,8 @@ ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error
         return ERR_STALE;
     }
     ErrCode code = check_approvals(coordinator, entry, err);
+    if (code == ERR_OK)
+        code = requirements_check(coordinator, &entry->header, err);
     for (uint32_t i = 0; code == ERR_OK && i < entry->header.shard_count; i++)
         code = check_shard(coordinator, &entry->shards[i], err);
     if (code == ERR_OK && !blob_has(coordinator->blobs, &entry->bundle_blob))

@@ -152,6 +152,10 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
     json_field_uint(json, "host", now->host);
     json_field_uint(json, "cluster", now->cluster);
     json_field_uint(json, "database", now->database);
+    json_field_object(json, "labels");
+    for (size_t i = 0; i < now->label_count; i++)
+        json_field_uint(json, now->labels[i].label, now->labels[i].cap);
+    json_object_end(json);
     json_object_end(json);
     json_field_uint(json, "budget_fleet", policy->budget_fleet);
     json_field_string(json, "on_shard_failure", on_shard_failure_name(policy->on_shard_failure));
@@ -172,6 +176,7 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
     json_field_uint(json, "statement_timeout_ms", policy->statement_timeout_ms);
     json_field_uint(json, "approvals", policy->approvals);
     json_field_uint(json, "rollback_until_ms", policy->rollback_until_ms);
+    json_field_uint(json, "progress_deadline_ms", policy->progress_deadline_ms);
     json_object_end(json);
 }
 
@@ -401,10 +406,12 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
     json_field_bool(json, "braked", rollout_is_braked(entry->core));
     write_windows(entry, json);
     write_gates(entry, json);
+    plan_view_requires(&entry->header, json);
     plan_view_budgets(&entry->header, NULL, json);
     json_field_uint(json, "worst_case",
                     plan_worst_case(entry->header.policy.budget_fleet,
-                                    entry->header.policy.concurrency.fleet,
+                                    plan_flying_max(&entry->header.policy.concurrency,
+                                                    entry->shards, entry->header.shard_count),
                                     entry->header.shard_count));
     write_waves(entry, request->now_ms, json);
     write_approvals(coordinator, entry, json);

@@ -12,8 +12,9 @@
 #include <time.h>
 
 static const char *const plant_names[PLANT_COUNT] = {
-    "none",           "send-before-persist", "blind-retry",   "fence-ignored", "stop-ignored",
-    "budget-ignored", "scopes-ignored",      "epoch-ignored", "early-success", "half-replay"};
+    "none",           "send-before-persist", "blind-retry",      "fence-ignored",
+    "stop-ignored",   "budget-ignored",      "deadline-ignored", "caps-ignored",
+    "scopes-ignored", "epoch-ignored",       "early-success",    "half-replay"};
 
 typedef struct Arguments {
     uint64_t seed;

@@ -36,6 +36,8 @@ typedef enum SimPlant {
     PLANT_FENCE_IGNORED,       /* a step does not compare the fence */
     PLANT_STOP_IGNORED,        /* an agent does not listen to STOP */
     PLANT_BUDGET_IGNORED,      /* the coordinator believes in a larger budget */
+    PLANT_DEADLINE_IGNORED,    /* ... or knows no progress deadline */
+    PLANT_CAPS_IGNORED,        /* ... or no caps on labels */
     PLANT_SCOPES_IGNORED,      /* ... or knows no budgets of hosts and labels */
     PLANT_EPOCH_IGNORED,       /* agents and shards take orders of an older coordinator */
     PLANT_EARLY_SUCCESS,       /* a step is reported before its commit */
@@ -237,6 +239,7 @@ struct Sim {
     bool recovering;
     bool braked; /* the fleet's brake, which outlives the coordinator */
     RolloutWindow window;
+    uint64_t still_since_ms; /* nothing was heard or decided since, and nothing held it */
     uint32_t stop_in_flight; /* forward, as the step began that decided to stop */
     uint64_t step_count;
 };

@@ -240,8 +240,49 @@ static void check_scopes(Sim *sim)
     }
 }
 
+/* Of shards that share a value of the capped label, how many are in flight. */
+static void check_caps(Sim *sim)
+{
+    const Concurrency *caps = &sim->header.policy.concurrency;
+    for (size_t c = 0; c < caps->label_count; c++) {
+        for (uint32_t i = 0; i < sim->header.shard_count; i++) {
+            const char *value = label_value(&sim->plan[i].labels, caps->labels[c].label);
+            uint32_t flying = 0;
+            for (uint32_t k = 0; value != NULL && k < sim->header.shard_count; k++) {
+                const char *other = label_value(&sim->plan[k].labels, caps->labels[c].label);
+                RolloutShardView view;
+                rollout_shard(sim->rollout, k, &view);
+                flying += view.in_flight && other != NULL && strcmp(other, value) == 0;
+            }
+            SIM_CHECK(sim, I25, flying <= caps->labels[c].cap,
+                      "%u jobs are in flight where %s is %s, at most %u may be", flying,
+                      caps->labels[c].label, value, caps->labels[c].cap);
+        }
+    }
+}
+
+/* By its own clock: since nothing was heard or decided, and nothing held the rollout. */
+static void check_deadline(Sim *sim)
+{
+    uint64_t deadline_ms = sim->header.policy.progress_deadline_ms;
+    RolloutWaveView wave;
+    rollout_wave_view(sim->rollout, rollout_wave(sim->rollout), &wave);
+    bool at_work = rollout_state(sim->rollout) == ROLLOUT_RUNNING && wave.state == WAVE_OPEN &&
+                   !sim->braked && sim->window == ROLLOUT_WINDOW_OPEN &&
+                   (wave.counts.in_flight > 0 || wave.counts.by_state[SHARD_PENDING] >
+                                                     wave.counts.skipped + wave.counts.rolled_back);
+    if (!at_work)
+        sim->still_since_ms = sim->now_ms;
+    SIM_CHECK(sim, I24, deadline_ms == 0 || sim->now_ms - sim->still_since_ms <= deadline_ms + 2000,
+              "nothing gets on for %llu ms, and it goes on",
+              (unsigned long long)(sim->now_ms - sim->still_since_ms));
+}
+
 void sim_check_view(Sim *sim)
 {
+    check_deadline(sim);
+    if (sim->step_count % 4 == 0)
+        check_caps(sim);
     check_counts(sim);
     check_budget(sim);
     if (sim->step_count % 16 == 0)

@@ -65,6 +65,7 @@ static void flushed(Sim *sim, const SimArgs *args)
 
 static void persist(Sim *sim, const RolloutRecord *record, uint32_t in_flight_forward)
 {
+    sim->still_since_ms = sim->now_ms;
     if (sim->journal_count == SIM_RECORDS_MAX) {
         sim_fail(sim, "liveness: too many records");
         return;
@@ -245,6 +246,7 @@ void sim_coord_receive(Sim *sim, const SimMessage *message)
         return;
     const char name[2] = {(char)('a' + message->agent), '\0'};
     const JobReport *report = message->report;
+    sim->still_since_ms = sim->now_ms;
     sim_trace(sim, "report shard %u generation %u attempt %u %s %s done %u", report->index,
               report->generation, report->attempt, phase_name(report->phase),
               outcome_name(report->outcome), report->steps_done);
@@ -285,6 +287,8 @@ void sim_coord_command(Sim *sim, RolloutEventKind kind)
         command.shard_count = 1;
     } else if (kind == ROLLOUT_EVENT_SET) {
         command.setting = (RolloutSetting)(1 + sim_random(sim, ROLLOUT_SETTING_COUNT - 1));
+        if (sim->believed.policy.concurrency.label_count > 0 && sim_chance(sim, 20))
+            command.setting = ROLLOUT_SETTING_LABELS;
         command.value = (uint32_t)sim_random(sim, 8);
     }
     sim_trace(sim, "operator: %d shard %u", (int)kind, shard);
@@ -350,6 +354,7 @@ void sim_coord_start(Sim *sim)
         agent->known_sequence = 0;
         agent->command_sequence = 0;
     }
+    sim->still_since_ms = sim->now_ms;
     sim_trace(sim, "coordinator starts, epoch %llu, %u records", (unsigned long long)sim->epoch,
               sim->journal_count);
     if (sim->failed)

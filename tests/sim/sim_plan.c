@@ -165,6 +165,12 @@ void sim_make_plan(Sim *sim)
                               .on_shard_failure = (OnShardFailure)range(sim, 1, 2),
                               .on_failure = (OnFailure)range(sim, 1, 3),
                               .unknown_deadline_ms = range(sim, 20000, 90000)};
+    if (sim_chance(sim, 30))
+        header->policy.progress_deadline_ms = range(sim, 10000, 120000);
+    if (sim_chance(sim, 40)) {
+        header->policy.concurrency.labels[0] = (LabelCap){"tier", range(sim, 1, 4)};
+        header->policy.concurrency.label_count = 1;
+    }
     for (uint32_t i = 0; i < sim->options.shards; i++)
         make_shard(sim, i);
     make_waves(sim);
@@ -175,6 +181,10 @@ void sim_make_plan(Sim *sim)
     sim->believed = *header;
     if (sim->plant == PLANT_SCOPES_IGNORED)
         sim->believed.budget_count = 0;
+    if (sim->plant == PLANT_DEADLINE_IGNORED)
+        sim->believed.policy.progress_deadline_ms = 0;
+    if (sim->plant == PLANT_CAPS_IGNORED)
+        sim->believed.policy.concurrency.label_count = 0;
     if (sim->plant != PLANT_BUDGET_IGNORED)
         return;
     sim->believed.waves = arena_memdup(sim->arena, sim->waves, sizeof sim->waves);
