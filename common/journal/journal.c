@@ -255,7 +255,17 @@ ErrCode journal_replay(Journal *journal, uint64_t first_seq, JournalVisit visit,
                        Error *err)
 {
     ErrCode code = not_after_start(journal, err);
-    return code != ERR_OK ? code : store_visit(journal->store, first_seq, visit, context, err);
+    return code != ERR_OK ? code
+                          : store_visit(journal->store, first_seq, UINT64_MAX, visit, context, err);
+}
+
+ErrCode journal_read(Journal *journal, uint64_t first_seq, uint64_t count, JournalVisit visit,
+                     void *context, Error *err)
+{
+    pthread_mutex_lock(&journal->store_mutex);
+    ErrCode code = store_visit(journal->store, first_seq, count, visit, context, err);
+    pthread_mutex_unlock(&journal->store_mutex);
+    return code;
 }
 
 static ErrCode new_record(uint32_t kind, const void *payload, size_t length, Queued **ret_record,

@@ -2,11 +2,11 @@
  * The journal: numbered records in a SQLite file, durable before anybody is told, chained by
  * hashes. The coordinator's record and the agent's ledger are both one.
  *
- * Each record has hash = SHA-256(previous hash ‖ seq ‖ epoch ‖ kind ‖ payload), numbers big-endian
- * (8, 8 and 4 bytes), the first previous hash being zeroes. SQLite (WAL, synchronous=FULL) owns
- * torn writes: after a crash the file holds a prefix of what was appended, and every record that
- * was reported persisted. The chain finds rot: opening checks every record and refuses a damaged
- * file. The epoch rises by one at each opening. One process at a time.
+ * Each record has a hash over the hash before it, its numbers and its payload's digest (chain.h);
+ * a file of format 1, whose hashes were over payloads, is chained anew when it is opened. SQLite
+ * (WAL, synchronous=FULL) owns torn writes: after a crash the file holds a prefix of what was
+ * appended, and every record that was reported persisted. The chain finds rot: opening checks every
+ * record and refuses a damaged file. The epoch rises by one at each opening. One process at a time.
  *
  * Writing is a thread's: it commits all that waits (at most LIMIT_JOURNAL_BATCH) at once and tells
  * the loop how far it got. An error while writing is never retried, since after a failed fsync the
@@ -21,6 +21,7 @@
 #pragma once
 
 #include "arena.h"
+#include "ids.h"
 
 #include <stddef.h>
 #include <uv.h>
@@ -33,6 +34,7 @@ typedef struct JournalRecord {
     uint32_t kind; /* the owner's; 0 is not used */
     const uint8_t *payload;
     size_t length;
+    Digest hash; /* its place in the chain; set when it is read */
 } JournalRecord;
 
 /* Opens or makes the file (mode 0600; its directory must exist), checks the whole chain, raises
@@ -56,6 +58,11 @@ typedef ErrCode (*JournalVisit)(void *context, const JournalRecord *record, Erro
 /* Records from `first_seq` on. Before journal_start() only. */
 ErrCode journal_replay(Journal *journal, uint64_t first_seq, JournalVisit visit, void *context,
                        Error *err) MUST_CHECK;
+
+/* At most `count` durable records from `first_seq` on, at any time. The writer waits meanwhile: ask
+ * for few at a time. The loop's thread only. */
+ErrCode journal_read(Journal *journal, uint64_t first_seq, uint64_t count, JournalVisit visit,
+                     void *context, Error *err) MUST_CHECK;
 
 /* Writes and returns when it is durable. Before journal_start() only. */
 ErrCode journal_append_sync(Journal *journal, uint32_t kind, const void *payload, size_t length,

@@ -1,5 +1,6 @@
 #include "journal_store.h"
 
+#include "chain.h"
 #include "digest.h"
 #include "file.h"
 #include "named_limits.h"
@@ -15,7 +16,8 @@
 #include <unistd.h>
 
 enum {
-    JOURNAL_FORMAT = 1,
+    JOURNAL_FORMAT = 2,
+    JOURNAL_FORMAT_PAYLOAD = 1, /* hashes were over payloads, not over their digests */
     /* "pgtj", so that file(1) and we know a journal from another SQLite file. */
     JOURNAL_APPLICATION_ID = 0x7067746A,
     CHECKPOINT_PAGES = 1000,
@@ -28,6 +30,7 @@ struct Store {
     sqlite3_stmt *set_head;
     StoreHead head;    /* as committed */
     StoreHead pending; /* with the open transaction's records */
+    uint64_t format;
     int wal_pages;
 };
 
@@ -71,7 +74,8 @@ static void put_be(uint8_t *out, uint64_t number, int bytes)
         out[i] = (uint8_t)(number >> (8 * (bytes - 1 - i)));
 }
 
-static Digest record_hash(const Digest *previous, const JournalRecord *record)
+/* What format 1 chained: read once, when such a file is opened. */
+static Digest record_hash_of_payload(const Digest *previous, const JournalRecord *record)
 {
     uint8_t numbers[20];
     put_be(numbers, record->seq, 8);
@@ -83,6 +87,14 @@ static Digest record_hash(const Digest *previous, const JournalRecord *record)
     sha256_update(&hash, numbers, sizeof numbers);
     sha256_update(&hash, record->payload, record->length);
     return sha256_final(&hash);
+}
+
+static Digest record_hash(uint64_t format, const Digest *previous, const JournalRecord *record)
+{
+    if (format == JOURNAL_FORMAT_PAYLOAD)
+        return record_hash_of_payload(previous, record);
+    Digest payload = sha256_bytes(record->payload, record->length);
+    return chain_hash(previous, record->seq, record->epoch, record->kind, &payload);
 }
 
 static ErrCode damaged(const Store *store, uint64_t seq, const char *what, Error *err)
@@ -129,7 +141,7 @@ static ErrCode check_row(const Store *store, sqlite3_stmt *row, StoreHead *head,
         return damaged(store, record.seq, "its epoch is lower than the one before", err);
     if (!column_is_digest(row, 4, &head->hash))
         return damaged(store, record.seq, "it does not follow the record before it", err);
-    Digest hash = record_hash(&head->hash, &record);
+    Digest hash = record_hash(store->format, &head->hash, &record);
     if (!column_is_digest(row, 5, &hash))
         return damaged(store, record.seq, "its content does not match its hash", err);
     *head = (StoreHead){.seq = record.seq, .epoch = record.epoch, .hash = hash};
@@ -184,20 +196,23 @@ static ErrCode read_meta(Store *store, const char *key, uint64_t *ret_number, Di
     return code;
 }
 
+static ErrCode check_format(Store *store, Error *err)
+{
+    ErrCode code = read_meta(store, "format", &store->format, NULL, err);
+    if (code != ERR_OK || store->format == JOURNAL_FORMAT ||
+        store->format == JOURNAL_FORMAT_PAYLOAD)
+        return code;
+    err_set(err, ERR_JOURNAL, "the journal '%s' has format %" PRIu64 ", this program reads %d",
+            store->path, store->format, JOURNAL_FORMAT);
+    err_hint(err, "Run the version of pgtide that wrote it.");
+    return ERR_JOURNAL;
+}
+
 /* What meta says the file must end with: records cut off at the end leave a valid chain. */
 static ErrCode check_end(Store *store, const StoreHead *end, Error *err)
 {
-    uint64_t format = 0;
     StoreHead said = {0};
-    ErrCode code = read_meta(store, "format", &format, NULL, err);
-    if (code == ERR_OK && format != JOURNAL_FORMAT) {
-        err_set(err, ERR_JOURNAL, "the journal '%s' has format %" PRIu64 ", this program reads %d",
-                store->path, format, JOURNAL_FORMAT);
-        err_hint(err, "Run the version of pgtide that wrote it.");
-        return ERR_JOURNAL;
-    }
-    if (code == ERR_OK)
-        code = read_meta(store, "epoch", &said.epoch, NULL, err);
+    ErrCode code = read_meta(store, "epoch", &said.epoch, NULL, err);
     if (code == ERR_OK)
         code = read_meta(store, "head_seq", &said.seq, NULL, err);
     if (code == ERR_OK)
@@ -231,10 +246,10 @@ static const char schema_sql[] =
     "CREATE TABLE journal (seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, kind INTEGER NOT NULL,"
     " payload BLOB NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL);"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES ('format', 1), ('epoch', 0), ('head_seq', 0),"
+    "INSERT INTO meta VALUES ('format', 2), ('epoch', 0), ('head_seq', 0),"
     " ('head_hash', zeroblob(32));";
 
-_Static_assert(JOURNAL_APPLICATION_ID == 1885828202 && JOURNAL_FORMAT == 1,
+_Static_assert(JOURNAL_APPLICATION_ID == 1885828202 && JOURNAL_FORMAT == 2,
                "the numbers in schema_sql");
 
 static ErrCode read_number(Store *store, const char *sql, int64_t *ret_number, Error *err)
@@ -286,6 +301,70 @@ static ErrCode check_mode(Store *store, Error *err)
     return ERR_JOURNAL;
 }
 
+/* Chains one record anew behind `head`, and moves head to it. */
+static ErrCode chain_anew(Store *store, sqlite3_stmt *row, sqlite3_stmt *update, StoreHead *head,
+                          Error *err)
+{
+    JournalRecord record = record_of(row);
+    Digest hash = record_hash(JOURNAL_FORMAT, &head->hash, &record);
+    sqlite3_bind_int64(update, 1, (int64_t)record.seq);
+    sqlite3_bind_blob(update, 2, head->hash.bytes, sizeof head->hash.bytes, SQLITE_STATIC);
+    sqlite3_bind_blob(update, 3, hash.bytes, sizeof hash.bytes, SQLITE_STATIC);
+    int status = sqlite3_step(update);
+    sqlite3_reset(update);
+    if (status != SQLITE_DONE)
+        return sqlite_error(store, "write", err);
+    head->seq = record.seq;
+    head->hash = hash;
+    return ERR_OK;
+}
+
+static ErrCode chain_all_anew(Store *store, StoreHead *ret_end, Error *err)
+{
+    sqlite3_stmt *row = NULL;
+    sqlite3_stmt *update = NULL;
+    ErrCode code =
+        prepare(store, "SELECT seq, epoch, kind, payload FROM journal WHERE seq = ?1", &row, err);
+    if (code == ERR_OK)
+        code = prepare(store, "UPDATE journal SET prev_hash = ?2, hash = ?3 WHERE seq = ?1",
+                       &update, err);
+    StoreHead end = {0};
+    while (code == ERR_OK) {
+        sqlite3_bind_int64(row, 1, (int64_t)(end.seq + 1));
+        int status = sqlite3_step(row);
+        if (status == SQLITE_DONE)
+            break;
+        code = status == SQLITE_ROW ? chain_anew(store, row, update, &end, err)
+                                    : sqlite_error(store, "read", err);
+        sqlite3_reset(row);
+    }
+    sqlite3_finalize(row);
+    sqlite3_finalize(update);
+    *ret_end = end;
+    return code;
+}
+
+/* A file of format 1, found whole, becomes one of format 2. */
+static ErrCode renew_format(Store *store, Error *err)
+{
+    StoreHead end;
+    sqlite3_stmt *update = NULL;
+    ErrCode code = chain_all_anew(store, &end, err);
+    if (code == ERR_OK)
+        code = run(store, "UPDATE meta SET value = 2 WHERE key = 'format'", "write", err);
+    if (code == ERR_OK)
+        code = prepare(store, "UPDATE meta SET value = ?1 WHERE key = 'head_hash'", &update, err);
+    if (code != ERR_OK)
+        return code;
+    sqlite3_bind_blob(update, 1, end.hash.bytes, sizeof end.hash.bytes, SQLITE_STATIC);
+    if (sqlite3_step(update) != SQLITE_DONE)
+        code = sqlite_error(store, "write", err);
+    sqlite3_finalize(update);
+    store->head.hash = end.hash;
+    store->format = JOURNAL_FORMAT;
+    return code;
+}
+
 /* The chain is checked and the epoch raised in one transaction: a file that is refused keeps its
  * content. */
 static ErrCode check_content(Store *store, bool empty, Error *err)
@@ -295,9 +374,13 @@ static ErrCode check_content(Store *store, bool empty, Error *err)
         code = run(store, schema_sql, "set up", err);
     StoreHead end = {0};
     if (code == ERR_OK)
+        code = check_format(store, err);
+    if (code == ERR_OK)
         code = check_chain(store, &end, err);
     if (code == ERR_OK)
         code = check_end(store, &end, err);
+    if (code == ERR_OK && store->format != JOURNAL_FORMAT)
+        code = renew_format(store, err);
     if (code == ERR_OK)
         code = run(store, "UPDATE meta SET value = value + 1 WHERE key = 'epoch'; COMMIT", "write",
                    err);
@@ -398,21 +481,26 @@ const StoreHead *store_head(const Store *store)
 
 /* ---- reading ---- */
 
-ErrCode store_visit(Store *store, uint64_t first_seq, JournalVisit visit, void *context, Error *err)
+ErrCode store_visit(Store *store, uint64_t first_seq, uint64_t count, JournalVisit visit,
+                    void *context, Error *err)
 {
     sqlite3_stmt *rows = NULL;
-    ErrCode code =
-        prepare(store, "SELECT seq, epoch, kind, payload FROM journal WHERE seq >= ?1 ORDER BY seq",
-                &rows, err);
+    ErrCode code = prepare(store,
+                           "SELECT seq, epoch, kind, payload, hash FROM journal WHERE seq >= ?1"
+                           " ORDER BY seq LIMIT ?2",
+                           &rows, err);
     if (code != ERR_OK)
         return code;
     sqlite3_bind_int64(rows, 1, (int64_t)first_seq);
+    sqlite3_bind_int64(rows, 2, count > INT64_MAX ? -1 : (int64_t)count);
     int status = SQLITE_DONE;
     while (code == ERR_OK && (status = sqlite3_step(rows)) == SQLITE_ROW) {
         JournalRecord record = record_of(rows);
+        if (sqlite3_column_bytes(rows, 4) == (int)sizeof record.hash.bytes)
+            memcpy(record.hash.bytes, sqlite3_column_blob(rows, 4), sizeof record.hash.bytes);
         code = visit(context, &record, err);
     }
-    if (code == ERR_OK && status != SQLITE_DONE)
+    if (code == ERR_OK && status != SQLITE_DONE && status != SQLITE_ROW)
         code = sqlite_error(store, "read", err);
     sqlite3_finalize(rows);
     return code;
@@ -434,7 +522,7 @@ ErrCode store_insert(Store *store, uint32_t kind, const void *payload, size_t le
                             .payload = payload,
                             .length = length};
     Digest previous = store->pending.hash;
-    Digest hash = record_hash(&previous, &record);
+    Digest hash = record_hash(JOURNAL_FORMAT, &previous, &record);
     sqlite3_stmt *insert = store->insert;
     sqlite3_bind_int64(insert, 1, (int64_t)record.seq);
     sqlite3_bind_int64(insert, 2, (int64_t)record.epoch);

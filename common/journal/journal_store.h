@@ -19,8 +19,9 @@ typedef struct StoreHead {
 ErrCode store_open(const char *path, Store **ret_store, Error *err) MUST_CHECK;
 void store_close(Store *store); /* NULL-safe */
 const StoreHead *store_head(const Store *store);
-ErrCode store_visit(Store *store, uint64_t first_seq, JournalVisit visit, void *context,
-                    Error *err) MUST_CHECK;
+/* At most `count` records from `first_seq` on. */
+ErrCode store_visit(Store *store, uint64_t first_seq, uint64_t count, JournalVisit visit,
+                    void *context, Error *err) MUST_CHECK;
 
 /* One transaction: begin, records in order, commit. The head moves with the commit. An error leaves
  * the store unusable. */

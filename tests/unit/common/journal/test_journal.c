@@ -7,6 +7,8 @@
 
 #include "journal.h"
 
+#include "chain.h"
+#include "digest.h"
 #include "named_limits.h"
 #include "str.h"
 
@@ -280,7 +282,8 @@ static void test_damage_is_found_and_named(void **state)
         {"UPDATE meta SET value = zeroblob(32) WHERE key = 'head_hash'", "seq=10 "},
         {"UPDATE meta SET value = 0 WHERE key = 'epoch'", "seq=10 "},
         {"DELETE FROM meta WHERE key = 'epoch'", ""},
-        {"UPDATE meta SET value = 2 WHERE key = 'format'", ""},
+        {"UPDATE meta SET value = 3 WHERE key = 'format'", ""},
+        {"UPDATE meta SET value = 1 WHERE key = 'format'", "seq=1 "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unlink(place->path);
@@ -289,6 +292,92 @@ static void test_damage_is_found_and_named(void **state)
         assert_damaged(place, cases[i].detail);
         assert_damaged(place, cases[i].detail); /* looking changes nothing */
     }
+}
+
+/* What a version before has written: hashes over payloads. */
+static void make_format_1(const char *path)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *rows = NULL;
+    AUTO_STR Str sql = {0};
+    Digest previous = {{0}};
+    char text[DIGEST_HEX_SIZE];
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT seq, epoch, kind, payload FROM journal", -1, &rows, NULL),
+        SQLITE_OK);
+    while (sqlite3_step(rows) == SQLITE_ROW) {
+        uint8_t numbers[20] = {0};
+        numbers[7] = (uint8_t)sqlite3_column_int(rows, 0);
+        numbers[15] = (uint8_t)sqlite3_column_int(rows, 1);
+        numbers[19] = (uint8_t)sqlite3_column_int(rows, 2);
+        Sha256 hash;
+        sha256_init(&hash);
+        sha256_update(&hash, previous.bytes, sizeof previous.bytes);
+        sha256_update(&hash, numbers, sizeof numbers);
+        sha256_update(&hash, sqlite3_column_blob(rows, 3), (size_t)sqlite3_column_bytes(rows, 3));
+        digest_hex(&previous, text);
+        str_printf(&sql, "UPDATE journal SET prev_hash = x'%s', ", text);
+        previous = sha256_final(&hash);
+        digest_hex(&previous, text);
+        str_printf(&sql, "hash = x'%s' WHERE seq = %d;", text, sqlite3_column_int(rows, 0));
+    }
+    str_printf(&sql, "UPDATE meta SET value = x'%s' WHERE key = 'head_hash';", text);
+    str_append(&sql, "UPDATE meta SET value = 1 WHERE key = 'format';");
+    sqlite3_finalize(rows);
+    assert_int_equal(sqlite3_exec(db, str_text(&sql), NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_a_journal_of_the_format_before_is_chained_anew(void **state)
+{
+    const Place *place = *state;
+    fill(place, 12);
+    make_format_1(place->path);
+    Journal *journal = open_journal(place);
+    AUTO_STR Str all = {0};
+    assert_int_equal(journal_replay(journal, 1, write_record, &all, NULL), ERR_OK);
+    append_sync(journal, 6, "after");
+    journal_close(journal);
+    journal = open_journal(place);
+    assert_int_equal(journal_last_seq(journal), 13);
+    AUTO_STR Str again = {0};
+    assert_int_equal(journal_read(journal, 1, 12, write_record, &again, NULL), ERR_OK);
+    assert_string_equal(str_text(&again), str_text(&all));
+    journal_close(journal);
+    /* Damage is found before anything is chained anew. */
+    unlink(place->path);
+    fill(place, 10);
+    make_format_1(place->path);
+    execute(place->path, "UPDATE journal SET kind = 6 WHERE seq = 3");
+    assert_damaged(place, "seq=3 ");
+    assert_damaged(place, "seq=3 ");
+}
+
+static ErrCode check_link(void *context, const JournalRecord *record, Error *err)
+{
+    (void)err;
+    Digest *previous = context;
+    Digest payload = sha256_bytes(record->payload, record->length);
+    Digest hash = chain_hash(previous, record->seq, record->epoch, record->kind, &payload);
+    assert_true(digest_equal(&hash, &record->hash));
+    *previous = hash;
+    return ERR_OK;
+}
+
+static void test_records_are_read_with_their_hash(void **state)
+{
+    const Place *place = *state;
+    fill(place, 10);
+    Journal *journal = open_journal(place);
+    Digest previous = {{0}};
+    assert_int_equal(journal_read(journal, 1, 4, check_link, &previous, NULL), ERR_OK);
+    assert_int_equal(journal_read(journal, 5, 100, check_link, &previous, NULL), ERR_OK);
+    AUTO_STR Str part = {0};
+    assert_int_equal(journal_read(journal, 9, 1, write_record, &part, NULL), ERR_OK);
+    assert_true(str_starts_with(str_text(&part), "9/1/5:record 9"));
+    assert_null(strstr(str_text(&part), "10/"));
+    journal_close(journal);
 }
 
 static uint8_t *read_bytes(const char *path, size_t *ret_length)
@@ -654,6 +743,8 @@ int main(void)
         PLACED(test_a_second_process_is_refused),
         PLACED(test_other_files_are_left_alone),
         PLACED(test_damage_is_found_and_named),
+        PLACED(test_a_journal_of_the_format_before_is_chained_anew),
+        PLACED(test_records_are_read_with_their_hash),
         PLACED(test_a_flipped_bit_is_never_read_as_content),
         PLACED(test_group_commit_tells_the_loop),
         PLACED(test_close_writes_what_waits),
