@@ -278,3 +278,43 @@ ErrCode bundle_sign(Arena *arena, const void *bytes, size_t length, const Secret
     return file_pack(arena, envelope, envelope_length, file->files, file->n_files, ret_bytes,
                      ret_length, err);
 }
+
+ErrCode bundle_manifest_envelope(Arena *arena, const void *bytes, size_t length,
+                                 const uint8_t **ret_bytes, size_t *ret_length, Error *err)
+{
+    FileMessage *file;
+    ErrCode code = file_unpack(arena, bytes, length, &file, err);
+    if (code != ERR_OK)
+        return code;
+    *ret_bytes = file->manifest_envelope.data;
+    *ret_length = file->manifest_envelope.len;
+    return ERR_OK;
+}
+
+ErrCode bundle_manifest_open(Arena *arena, const void *bytes, size_t length, const Trust *trust,
+                             Bundle *ret_bundle, Error *err)
+{
+    const uint8_t *payload;
+    size_t payload_length;
+    ManifestMessage *manifest;
+    Bundle bundle = {0};
+    ErrCode code =
+        envelope_open(arena, bytes, length, MESSAGE_BUNDLE, trust_lookup_release,
+                      (void *)(uintptr_t)trust, &payload, &payload_length, &bundle.signers, err);
+    if (code == ERR_OK)
+        code = trust_release_threshold_met(trust, &bundle.signers, err);
+    if (code == ERR_OK)
+        code =
+            proto_unpack(arena, &pgtide__v1__bundle_manifest__descriptor, payload, payload_length,
+                         UNKNOWN_FIELDS_REFUSE, (ProtobufCMessage **)&manifest, err);
+    if (code == ERR_OK && (manifest->n_revisions == 0 || manifest->n_revisions > LIMIT_REVISIONS))
+        code = err_set(err, ERR_PROTOCOL, "a bundle holds 1 to %d revisions", LIMIT_REVISIONS);
+    if (code != ERR_OK)
+        return code;
+    bundle.digest = sha256_bytes(payload, payload_length);
+    bundle.name = manifest->name;
+    bundle.created_unix_ms = manifest->created_unix_ms;
+    bundle.script_count = manifest->n_revisions;
+    *ret_bundle = bundle;
+    return ERR_OK;
+}

@@ -38,3 +38,10 @@ ErrCode bundle_open(Arena *arena, const void *bytes, size_t length, const Trust 
 /* Digests and graph are checked, signatures are not: for `bundle show` before it is signed. */
 ErrCode bundle_open_unverified(Arena *arena, const void *bytes, size_t length, Bundle *ret_bundle,
                                size_t *ret_signature_count, Error *err) MUST_CHECK;
+/* The signed manifest of a bundle file, as it is there. */
+ErrCode bundle_manifest_envelope(Arena *arena, const void *bytes, size_t length,
+                                 const uint8_t **ret_bytes, size_t *ret_length,
+                                 Error *err) MUST_CHECK;
+/* The manifest alone: signatures, digest, name and how many revisions. No scripts, no graph. */
+ErrCode bundle_manifest_open(Arena *arena, const void *bytes, size_t length, const Trust *trust,
+                             Bundle *ret_bundle, Error *err) MUST_CHECK;

@@ -255,23 +255,28 @@ static void on_agent_down(RolloutStep *step, uint32_t agent)
 
 /* --- jobs ----------------------------------------------------------------------------------- */
 
+RolloutShardRecord rollout_shard_record(const JobReport *report)
+{
+    return (RolloutShardRecord){.index = report->index,
+                                .generation = report->generation,
+                                .direction = report->direction,
+                                .attempt = report->attempt,
+                                .outcome = report->outcome,
+                                .steps_done = report->steps_done,
+                                .revision = report->revision,
+                                .code = report->code,
+                                .sqlstate = report->sqlstate,
+                                .message = report->message,
+                                .has_backup = report->has_backup,
+                                .backup = report->backup,
+                                .duration_ms = report->duration_ms,
+                                .rows = report->rows};
+}
+
 static void decide_one(RolloutStep *step, RolloutRecordKind kind, const JobReport *report)
 {
     RolloutShardRecord *item = ARENA_NEW(step->effects->arena, RolloutShardRecord);
-    *item = (RolloutShardRecord){.index = report->index,
-                                 .generation = report->generation,
-                                 .direction = report->direction,
-                                 .attempt = report->attempt,
-                                 .outcome = report->outcome,
-                                 .steps_done = report->steps_done,
-                                 .revision = report->revision,
-                                 .code = report->code,
-                                 .sqlstate = report->sqlstate,
-                                 .message = report->message,
-                                 .has_backup = report->has_backup,
-                                 .backup = report->backup,
-                                 .duration_ms = report->duration_ms,
-                                 .rows = report->rows};
+    *item = rollout_shard_record(report);
     rollout_decide(step, (RolloutRecord){.kind = kind,
                                          .wave = step->rollout->plan[report->index].wave,
                                          .shards = item,

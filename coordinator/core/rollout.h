@@ -39,6 +39,9 @@ uint32_t rollout_agent_find(const Rollout *rollout, const char *agent_name); /* 
 MUST_CHECK ErrCode rollout_step(Rollout *rollout, const RolloutEvent *event,
                                 RolloutEffects *effects, Error *err);
 
+/* What a record about one shard says when it was decided by this report. Borrows its texts. */
+RolloutShardRecord rollout_shard_record(const JobReport *report);
+
 /* Applies a journalled record. ERR_JOURNAL when it can't follow the ones before it. */
 MUST_CHECK ErrCode rollout_replay(Rollout *rollout, const RolloutRecord *record, Error *err);
 /* Before rollout_recover, and by BRAKE events later: whether the fleet's brake is on. */

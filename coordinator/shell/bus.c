@@ -324,13 +324,14 @@ static void log_job(const RosterAgent *agent, const JobReport *job)
               job->message[0] != '\0' ? job->message : NULL, NULL);
 }
 
-static void take_jobs(Bus *bus, RosterAgent *agent, const JobReports *jobs)
+static void take_jobs(Bus *bus, RosterAgent *agent, const JobReports *jobs, const ZMessage *message)
 {
+    HeardReport heard = {.envelope = {message->bytes, message->length}};
     if (coordinator_outranked_by(bus->coordinator) != NULL)
         return;
     for (size_t i = 0; i < jobs->count; i++) {
         log_job(agent, &jobs->items[i]);
-        rollouts_job(bus->coordinator->rollouts, agent->key.name, &jobs->items[i]);
+        rollouts_job(bus->coordinator->rollouts, agent->key.name, &jobs->items[i], &heard);
     }
 }
 
@@ -354,7 +355,7 @@ static void take_fetch(Bus *bus, RosterAgent *agent, const BlobFetch *fetch)
                                       .bytes = {buffer, length}}});
 }
 
-static void dispatch(Bus *bus, RosterAgent *agent, const Report *report)
+static void dispatch(Bus *bus, RosterAgent *agent, const Report *report, const ZMessage *message)
 {
     switch (report->kind) {
     case REPORT_HEARTBEAT:
@@ -364,7 +365,7 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report)
         take_inventory(bus, agent, &report->inventory);
         break;
     case REPORT_JOBS:
-        take_jobs(bus, agent, &report->jobs);
+        take_jobs(bus, agent, &report->jobs, message);
         break;
     case REPORT_FETCH:
         take_fetch(bus, agent, &report->fetch);
@@ -412,7 +413,7 @@ void bus_take_report(Bus *bus, RosterAgent *agent, const ZMessage *message)
             &(Command){.kind = COMMAND_WELCOME,
                        .welcome = {agent->boot, (uint32_t)bus->coordinator->settings.heartbeat_ms,
                                    (uint32_t)bus->coordinator->settings.silence_deadline_ms}});
-    dispatch(bus, agent, &report);
+    dispatch(bus, agent, &report, message);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

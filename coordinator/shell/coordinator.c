@@ -1,6 +1,8 @@
 #include "coordinator.h"
 
 #include "clock.h"
+#include "digest.h"
+#include "evidence_make.h"
 #include "file.h"
 #include "gates.h"
 #include "named_limits.h"
@@ -12,10 +14,23 @@
 /* --- the fold ----------------------------------------------------------------------------------
  */
 
+void coordinator_note_place(Coordinator *coordinator, const char *agent, uint64_t seq)
+{
+    if (coordinator->place_count == coordinator->place_capacity) {
+        coordinator->place_capacity =
+            coordinator->place_capacity == 0 ? 16 : coordinator->place_capacity * 2;
+        coordinator->places = xrealloc(coordinator->places,
+                                       coordinator->place_capacity * sizeof *coordinator->places);
+    }
+    JournalPlace *place = &coordinator->places[coordinator->place_count++];
+    *place = (JournalPlace){.seq = seq};
+    snprintf(place->agent, sizeof place->agent, "%s", agent);
+}
+
 /* An admission by somebody who is no admin any more does not hold: the agent stays outside until
  * it is admitted anew. */
 static ErrCode replay_admission(Coordinator *coordinator, Arena *arena, ByteSpan payload,
-                                Error *err)
+                                uint64_t seq, Error *err)
 {
     ByteSpan envelope;
     Admission admission;
@@ -29,16 +44,33 @@ static ErrCode replay_admission(Coordinator *coordinator, Arena *arena, ByteSpan
         code = roster_admit(coordinator->roster, &admission, &agent, err);
     if (code != ERR_OK)
         log_failure(LOG_WARN, "journal.admission_refused", err, NULL);
+    else
+        coordinator_note_place(coordinator, admission.agent.name, seq);
     return ERR_OK;
 }
 
-static ErrCode replay_plan(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
+static ErrCode replay_trust(Coordinator *coordinator, Arena *arena, ByteSpan payload, uint64_t seq,
+                            Error *err)
+{
+    ByteSpan envelope;
+    ErrCode code = journal_envelope_decode(arena, JOURNAL_TRUST_IN_FORCE, payload, &envelope, err);
+    if (code != ERR_OK)
+        return code;
+    coordinator->trust_kept = sha256_bytes(envelope.bytes, envelope.length);
+    coordinator_note_place(coordinator, "", seq);
+    return ERR_OK;
+}
+
+static ErrCode replay_plan(Coordinator *coordinator, Arena *arena, ByteSpan payload, uint64_t seq,
+                           Error *err)
 {
     PlanSubmitted submitted;
     RolloutEntry *entry;
     ErrCode code = plan_submitted_decode(arena, payload, &submitted, err);
     if (code == ERR_OK)
         code = rollouts_add_plan(coordinator->rollouts, &submitted, &entry, err);
+    if (code == ERR_OK)
+        entry->submitted_seq = seq;
     return code;
 }
 
@@ -151,9 +183,9 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
     ByteSpan payload = {record->payload, record->length};
     switch ((JournalKind)record->kind) {
     case JOURNAL_AGENT_ADMITTED:
-        return replay_admission(coordinator, arena, payload, err);
+        return replay_admission(coordinator, arena, payload, record->seq, err);
     case JOURNAL_PLAN_SUBMITTED:
-        return replay_plan(coordinator, arena, payload, err);
+        return replay_plan(coordinator, arena, payload, record->seq, err);
     case JOURNAL_APPROVAL_RECORDED:
         return replay_approval(coordinator, arena, payload, err);
     case JOURNAL_REQUEST_DONE:
@@ -163,6 +195,10 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
     case JOURNAL_SHARD_QUARANTINED:
     case JOURNAL_FLEET_BRAKED:
         return replay_word(coordinator, arena, (JournalKind)record->kind, payload, err);
+    case JOURNAL_REPORT_KEPT: /* for evidence: what was decided by it follows */
+        return ERR_OK;
+    case JOURNAL_TRUST_IN_FORCE:
+        return replay_trust(coordinator, arena, payload, record->seq, err);
     case JOURNAL_UNSPECIFIED:
         break;
     }
@@ -183,9 +219,17 @@ static ErrCode visit_record(void *context, const JournalRecord *record, Error *e
 static ErrCode load_keys(Coordinator *coordinator, Error *err)
 {
     const Settings *settings = &coordinator->settings;
-    ErrCode code = trust_load(settings->trust_path, clock_unix_ms(), &coordinator->trust, err);
-    if (code == ERR_OK)
+    uint8_t *bytes;
+    size_t length;
+    ErrCode code = file_read_all(coordinator->arena, settings->trust_path, LIMIT_TRUST_FILE_BYTES,
+                                 &bytes, &length, err);
+    if (code == ERR_OK &&
+        trust_open(bytes, length, clock_unix_ms(), &coordinator->trust, err) != ERR_OK)
+        code = err_wrap(err, "%s", settings->trust_path);
+    if (code == ERR_OK) {
+        coordinator->trust_bytes = (ByteSpan){bytes, length};
         code = key_load(settings->key_path, NULL, &coordinator->key, err);
+    }
     if (code != ERR_OK)
         return code;
     const PublicKeyInfo *public = key_public(coordinator->key);
@@ -224,6 +268,7 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
 {
     Coordinator *coordinator = xcalloc(1, sizeof *coordinator);
     coordinator->settings = *settings;
+    coordinator->arena = arena_new();
     coordinator->now_ms = clock_monotonic_ms();
     coordinator->unix_ms = clock_unix_ms();
     coordinator->started_unix_ms = coordinator->unix_ms;
@@ -236,6 +281,7 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
         coordinator->relay = relay_new(coordinator);
+        coordinator->evidence = evidence_shop_new(coordinator);
         code = open_state(coordinator, epoch_min, err);
     }
     if (code != ERR_OK) {
@@ -250,9 +296,25 @@ ErrCode coordinator_check(const Settings *settings, Error *err)
 {
     Coordinator *coordinator = xcalloc(1, sizeof *coordinator);
     coordinator->settings = *settings;
+    coordinator->arena = arena_new();
     ErrCode code = load_keys(coordinator, err);
     coordinator_free(coordinator);
     return code;
+}
+
+/* What the journal holds from here on was judged by this trust file. */
+static void keep_trust(Coordinator *coordinator)
+{
+    ByteSpan bytes = coordinator->trust_bytes;
+    Digest digest = sha256_bytes(bytes.bytes, bytes.length);
+    if (digest_equal(&digest, &coordinator->trust_kept))
+        return;
+    AUTO_ARENA Arena *arena = arena_new();
+    uint64_t seq =
+        coordinator_append(coordinator, JOURNAL_TRUST_IN_FORCE,
+                           journal_envelope_encode(arena, JOURNAL_TRUST_IN_FORCE, bytes));
+    coordinator->trust_kept = digest;
+    coordinator_note_place(coordinator, "", seq);
 }
 
 ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
@@ -260,6 +322,7 @@ ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
 {
     ErrCode code = journal_start(coordinator->journal, loop, on_persisted, context, err);
     if (code == ERR_OK) {
+        keep_trust(coordinator);
         code = gates_new(coordinator, loop, &coordinator->gates, err);
         if (code == ERR_OK)
             code = rollouts_recover(coordinator->rollouts, err);
@@ -273,6 +336,7 @@ void coordinator_free(Coordinator *coordinator)
         return;
     gates_free(coordinator->gates);
     relay_free(coordinator->relay);
+    evidence_shop_free(coordinator->evidence);
     journal_close(coordinator->journal);
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);
@@ -283,6 +347,8 @@ void coordinator_free(Coordinator *coordinator)
     blob_store_close(coordinator->blobs);
     trust_free(coordinator->trust);
     key_free(coordinator->key);
+    free(coordinator->places);
+    arena_free(coordinator->arena);
     free(coordinator);
 }
 

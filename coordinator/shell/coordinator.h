@@ -39,10 +39,22 @@ typedef struct MadePlan {
 
 enum { COORDINATOR_MADE_PLANS = 64 };
 
+/* Where in the journal something signed is, for those who ask for evidence. */
+typedef struct JournalPlace {
+    char agent[KEY_NAME_SIZE]; /* whose admission; '' for a trust file */
+    uint64_t seq;
+} JournalPlace;
+
 struct Coordinator {
     Settings settings;
     SecretKey *key;
     Trust *trust;
+    Arena *arena;         /* owns trust_bytes */
+    ByteSpan trust_bytes; /* its file */
+    Digest trust_kept;    /* of the file that the journal has last */
+    JournalPlace *places; /* of admissions and trust files, in order */
+    size_t place_count;
+    size_t place_capacity;
     Journal *journal;
     BlobStore *blobs;
     Roster *roster;
@@ -52,7 +64,8 @@ struct Coordinator {
     RequestMemory *requests;
     struct Relay *relay;
     struct Gates *gates; /* NULL before the start */
-    CommandSink sink;    /* send NULL: nowhere */
+    struct EvidenceShop *evidence;
+    CommandSink sink; /* send NULL: nowhere */
     MadePlan made[COORDINATOR_MADE_PLANS];
     size_t made_count;       /* ever */
     bool admissions_changed; /* the loop has to renew who may connect */
@@ -80,6 +93,8 @@ void coordinator_free(Coordinator *coordinator); /* NULL-safe */
 
 /* Appends to the journal; the number of the record. Stops the process if it can't. */
 uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan payload);
+/* Remembers where an admission (of that agent) or a trust file ('') is. */
+void coordinator_note_place(Coordinator *coordinator, const char *agent, uint64_t seq);
 /* Something that a view shows has changed. */
 void coordinator_changed(Coordinator *coordinator);
 /* The fold of SHARD_QUARANTINED and FLEET_BRAKED. Rollouts at work are told by the caller. */

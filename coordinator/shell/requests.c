@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "digest.h"
+#include "evidence_make.h"
 #include "named_limits.h"
 #include "planning.h"
 #include "proto_read.h"
@@ -113,19 +114,41 @@ static ErrCode handle_make_rollback(Asked *asked, Error *err)
     return ERR_OK;
 }
 
+/* Asked again and again until it is ready: the coordinator does not stand still over it. */
+static ErrCode handle_make_evidence(Asked *asked, Error *err)
+{
+    const Pgtide__V1__MakeEvidence *in = asked->request->make_evidence;
+    RolloutEntry *entry;
+    EvidenceProgress progress;
+    ErrCode code = rollouts_find(asked->coordinator->rollouts, in->rollout, &entry, err);
+    if (code == ERR_OK)
+        code = evidence_make(asked->coordinator->evidence, entry, in->with_bundle != 0, &progress,
+                             err);
+    if (code != ERR_OK)
+        return code;
+    char blob[DIGEST_TEXT_SIZE];
+    digest_format(&progress.blob, blob);
+    JsonWriter json = json_writer(&asked->json);
+    json_object_begin(&json);
+    json_field_bool(&json, "ready", progress.ready);
+    json_field_uint(&json, "records", progress.records);
+    json_field_uint(&json, "of", progress.of);
+    json_field_string(&json, "state", rollout_state_name(progress.state));
+    json_field_string(&json, "evidence_blob_digest", progress.ready ? blob : NULL);
+    json_field_uint(&json, "bytes", progress.bytes);
+    json_object_end(&json);
+    return ERR_OK;
+}
+
 /* --- what changes something: checks, then the journal, then the fold -------------------------- */
 
 /* The request counts as done before its effect is journalled: a crash between the two loses the
  * request, and whoever asked, having had no answer, looks and asks again. */
 ErrCode asked_mark_done(Asked *asked, Error *err)
 {
-    Coordinator *coordinator = asked->coordinator;
-    RequestDone done = {asked->id, asked->request->created_unix_ms, asked->signer->key.keyid};
-    ErrCode code = request_memory_add(coordinator->requests, &asked->id, done.created_unix_ms,
-                                      coordinator->unix_ms, err);
+    ErrCode code = asked_remember(asked, err);
     if (code == ERR_OK)
-        coordinator_append(coordinator, JOURNAL_REQUEST_DONE,
-                           request_done_encode(asked->arena, &done));
+        asked_journal(asked);
     return code;
 }
 
@@ -145,6 +168,46 @@ ErrCode asked_relay(Asked *asked, const StrList *agents, const PlanRef *plan, ui
                 journal_last_seq(coordinator->journal));
     asked->relayed = true;
     return ERR_OK;
+}
+
+ErrCode asked_remember(Asked *asked, Error *err)
+{
+    Coordinator *coordinator = asked->coordinator;
+    return request_memory_add(coordinator->requests, &asked->id, asked->request->created_unix_ms,
+                              coordinator->unix_ms, err);
+}
+
+/* What these ask for is signed by itself, and journalled as it is. */
+static bool carries_what_is_signed(const Pgtide__V1__Request *request)
+{
+    return request->body_case == PGTIDE__V1__REQUEST__BODY_ADMIT ||
+           request->body_case == PGTIDE__V1__REQUEST__BODY_SUBMIT_PLAN ||
+           request->body_case == PGTIDE__V1__REQUEST__BODY_SUBMIT_APPROVAL;
+}
+
+void asked_journal(Asked *asked)
+{
+    RequestDone done = {.request_id = asked->id,
+                        .created_unix_ms = asked->request->created_unix_ms,
+                        .keyid = asked->signer->key.keyid,
+                        .rollouts = asked->concerns,
+                        .rollout_count = asked->concern_count};
+    if (!carries_what_is_signed(asked->request))
+        done.envelope = asked->envelope;
+    coordinator_append(asked->coordinator, JOURNAL_REQUEST_DONE,
+                       request_done_encode(asked->arena, &done));
+}
+
+void asked_concerns(Asked *asked, const Uuid *rollout_id)
+{
+    for (size_t i = 0; i < asked->concern_count; i++) {
+        if (uuid_equal(&asked->concerns[i], rollout_id))
+            return;
+    }
+    size_t count = asked->concern_count++;
+    asked->concerns =
+        arena_grow(asked->arena, asked->concerns, count, count + 1, sizeof *asked->concerns);
+    asked->concerns[count] = *rollout_id;
 }
 
 static ByteSpan span_of(const ProtobufCBinaryData *data)
@@ -167,13 +230,16 @@ static ErrCode handle_admit(Asked *asked, Error *err)
     if (code == ERR_OK && !admission.revoked && coordinator_outranked_by(coordinator) != NULL)
         code = err_set(err, ERR_STATE, "this coordinator is read-only");
     if (code == ERR_OK)
-        code = asked_mark_done(asked, err);
+        code = asked_remember(asked, err);
     if (code == ERR_OK)
         code = roster_admit(coordinator->roster, &admission, &agent, err);
     if (code != ERR_OK)
         return code;
-    coordinator_append(coordinator, JOURNAL_AGENT_ADMITTED,
-                       journal_envelope_encode(asked->arena, JOURNAL_AGENT_ADMITTED, envelope));
+    asked_journal(asked);
+    uint64_t seq =
+        coordinator_append(coordinator, JOURNAL_AGENT_ADMITTED,
+                           journal_envelope_encode(asked->arena, JOURNAL_AGENT_ADMITTED, envelope));
+    coordinator_note_place(coordinator, agent->key.name, seq);
     coordinator->admissions_changed = true;
     coordinator_changed(coordinator);
     JsonWriter json = json_writer(&asked->json);
@@ -253,13 +319,14 @@ static ErrCode handle_submit_plan(Asked *asked, Error *err)
     if (code == ERR_OK)
         code = check_author(asked, submitted.header_envelope, err);
     if (code == ERR_OK)
-        code = asked_mark_done(asked, err);
+        code = asked_remember(asked, err);
     if (code == ERR_OK)
         code = rollouts_add_plan(coordinator->rollouts, &submitted, &entry, err);
     if (code != ERR_OK)
         return code;
-    coordinator_append(coordinator, JOURNAL_PLAN_SUBMITTED,
-                       plan_submitted_encode(asked->arena, &submitted));
+    asked_journal(asked);
+    entry->submitted_seq = coordinator_append(coordinator, JOURNAL_PLAN_SUBMITTED,
+                                              plan_submitted_encode(asked->arena, &submitted));
     return asked_answer_summary(asked, entry);
 }
 
@@ -310,6 +377,8 @@ static const RequestRule rules[] = {
     {PGTIDE__V1__REQUEST__BODY_VIEW, "view", OPERATOR_ROLE_VIEWER, false, true, handle_view},
     {PGTIDE__V1__REQUEST__BODY_BLOB_GET, "blob-get", OPERATOR_ROLE_VIEWER, false, true,
      handle_blob_get},
+    {PGTIDE__V1__REQUEST__BODY_MAKE_EVIDENCE, "make-evidence", OPERATOR_ROLE_VIEWER, false, true,
+     handle_make_evidence},
     {PGTIDE__V1__REQUEST__BODY_BLOB_PUT, "blob-put", OPERATOR_ROLE_OPERATOR, false, false,
      handle_blob_put},
     {PGTIDE__V1__REQUEST__BODY_MAKE_PLAN, "make-plan", OPERATOR_ROLE_OPERATOR, false, false,

@@ -15,7 +15,9 @@ typedef struct Asked {
     const TrustOperator *signer; /* who signed it */
     const Pgtide__V1__Request *request;
     Uuid id;
-    ByteSpan envelope;        /* the request as it was signed */
+    ByteSpan envelope; /* the request as it was signed */
+    Uuid *concerns;    /* the rollouts that it is about */
+    size_t concern_count;
     Str json;                 /* the result, when it succeeds */
     ByteSpan bytes;           /* BLOB_GET */
     uint64_t total;           /* BLOB_GET */
@@ -28,6 +30,11 @@ typedef struct Asked {
 
 /* The request counts as done: it is remembered and journalled, before what it does is. */
 ErrCode asked_mark_done(Asked *asked, Error *err) MUST_CHECK;
+/* The halves of it, where the core may still refuse what is asked in between. */
+ErrCode asked_remember(Asked *asked, Error *err) MUST_CHECK;
+void asked_journal(Asked *asked);
+/* The request is about this rollout, among others. */
+void asked_concerns(Asked *asked, const Uuid *rollout_id);
 /* Whether a rollout of this name may be added or started. */
 ErrCode asked_check_name(const Asked *asked, const char *name, Error *err) MUST_CHECK;
 

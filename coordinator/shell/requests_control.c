@@ -80,6 +80,11 @@ static ErrCode check_start(Asked *asked, Error *err)
     return code == ERR_OK ? asked_answer_summary(asked, entry) : code;
 }
 
+static void journal_taken(void *context)
+{
+    asked_journal(context);
+}
+
 ErrCode handle_control(Asked *asked, Error *err)
 {
     static const RolloutEventKind events[] = {
@@ -104,11 +109,13 @@ ErrCode handle_control(Asked *asked, Error *err)
         code = read_command(asked, entry, &command, err);
     if (code == ERR_OK && events[in->control] == ROLLOUT_EVENT_START && !entry->started)
         code = asked_check_name(asked, entry->header.name, err);
-    if (code == ERR_OK)
-        code = asked_mark_done(asked, err);
+    if (code == ERR_OK) {
+        asked_concerns(asked, &entry->header.rollout_id);
+        code = asked_remember(asked, err);
+    }
     if (code == ERR_OK)
         code = rollouts_control(asked->coordinator->rollouts, entry, events[in->control], &command,
-                                err);
+                                &(RolloutsTaken){journal_taken, asked}, err);
     if (code == ERR_OK)
         asked->told = entry;
     return code;
@@ -164,6 +171,11 @@ static ErrCode read_words(Asked *asked, bool on, const char *reason, FleetWord *
         code = find_shard(asked, in->shards[i], &words[i].shard, err);
         if (code == ERR_OK)
             code = check_shard_word(asked, in->shards[i], &words[i], err);
+        uint32_t index;
+        const RolloutEntry *holder =
+            rollouts_holder(asked->coordinator->rollouts, &words[i].shard, &index);
+        if (code == ERR_OK && holder != NULL)
+            asked_concerns(asked, &holder->header.rollout_id);
     }
     if (code != ERR_OK)
         return code;
@@ -198,7 +210,7 @@ static const char *leave_out(const Asked *asked, const FleetWord *word)
         .shard_count = 1,
     };
     RolloutShardView view;
-    if (rollouts_control(rollouts, entry, ROLLOUT_EVENT_SKIP, &skip, NULL) == ERR_OK)
+    if (rollouts_control(rollouts, entry, ROLLOUT_EVENT_SKIP, &skip, NULL, NULL) == ERR_OK)
         return NULL;
     rollout_shard(entry->core, index, &view);
     return view.in_flight ? entry->header.name : NULL;
@@ -239,6 +251,11 @@ static ErrCode control_brake(Asked *asked, bool on, const char *reason, Error *e
                        on ? "the fleet's brake is on already: %.200s"
                           : "the fleet's brake is not on%s",
                        on ? coordinator->brake_reason : "");
+    for (size_t i = 0; i < rollouts_count(coordinator->rollouts); i++) {
+        const RolloutEntry *entry = rollouts_at(coordinator->rollouts, i);
+        if (rollout_entry_is_open(entry))
+            asked_concerns(asked, &entry->header.rollout_id);
+    }
     ErrCode code = asked_mark_done(asked, err);
     if (code != ERR_OK)
         return code;

@@ -33,6 +33,7 @@ struct Rollouts {
     size_t pending_count;
     size_t pending_capacity;
     Arena *step_arena;
+    HeardReport *heard; /* the report that the present step is about; NULL: none */
 };
 
 Rollouts *rollouts_new(Coordinator *coordinator)
@@ -367,9 +368,24 @@ static void push_pending(Rollouts *rollouts, uint64_t seq, RolloutEntry *entry, 
     rollouts->pending_count++;
 }
 
+/* Whoever reads the journal later need not take our word for what the agent has said. */
+static void keep_report(Rollouts *rollouts, const RolloutRecord *record, Arena *arena)
+{
+    HeardReport *heard = rollouts->heard;
+    bool by_report = record->kind == ROLLOUT_RECORD_SHARD_ENDED ||
+                     record->kind == ROLLOUT_RECORD_SHARD_UNKNOWN ||
+                     record->kind == ROLLOUT_RECORD_SHARD_KNOWN;
+    if (!by_report || heard == NULL || heard->kept)
+        return;
+    heard->kept = true;
+    coordinator_append(rollouts->coordinator, JOURNAL_REPORT_KEPT,
+                       journal_envelope_encode(arena, JOURNAL_REPORT_KEPT, heard->envelope));
+}
+
 static void persist(Rollouts *rollouts, RolloutEntry *entry, const RolloutRecord *record,
                     Arena *arena)
 {
+    keep_report(rollouts, record, arena);
     ByteSpan payload = rollout_record_encode(arena, &entry->header.rollout_id, record);
     uint64_t seq = coordinator_append(rollouts->coordinator, JOURNAL_ROLLOUT_RECORD, payload);
     note_record(rollouts, entry, record);
@@ -424,7 +440,8 @@ static void execute(Rollouts *rollouts, RolloutEntry *entry, const RolloutEffect
     }
 }
 
-static ErrCode step(Rollouts *rollouts, RolloutEntry *entry, RolloutEvent event, Error *err)
+static ErrCode step(Rollouts *rollouts, RolloutEntry *entry, RolloutEvent event,
+                    const RolloutsTaken *taken, Error *err)
 {
     const Coordinator *coordinator = rollouts->coordinator;
     arena_reset(rollouts->step_arena);
@@ -435,6 +452,8 @@ static ErrCode step(Rollouts *rollouts, RolloutEntry *entry, RolloutEvent event,
     ErrCode code = rollout_step(entry->core, &event, &effects, err);
     if (code != ERR_OK)
         return code;
+    if (taken != NULL)
+        taken->taken(taken->context);
     execute(rollouts, entry, &effects);
     if (!was_over && rollout_state_is_terminal(rollout_state(entry->core)))
         refresh_agents(rollouts, entry);
@@ -445,7 +464,7 @@ static ErrCode step(Rollouts *rollouts, RolloutEntry *entry, RolloutEvent event,
 static void step_event(Rollouts *rollouts, RolloutEntry *entry, RolloutEvent event)
 {
     Error err;
-    if (step(rollouts, entry, event, &err) != ERR_OK)
+    if (step(rollouts, entry, event, NULL, &err) != ERR_OK)
         abort(); /* the core broke its own contract: stop before anything is sent */
 }
 
@@ -554,7 +573,8 @@ static bool tells_rows(const RolloutEntry *entry, const JobReport *report)
            (report->outcome == OUTCOME_SUCCEEDED || report->rows.count > 0);
 }
 
-void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report)
+void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report,
+                  HeardReport *heard)
 {
     RolloutEntry *entry = rollouts_find_id(rollouts, &report->rollout_id);
     if (entry == NULL || !entry->started || report->index >= entry->header.shard_count)
@@ -568,7 +588,9 @@ void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report
         coordinator_changed(rollouts->coordinator);
     }
     uint32_t number = rollout_agent_find(entry->core, agent);
+    rollouts->heard = heard;
     step_event(rollouts, entry, (RolloutEvent){.kind = ROLLOUT_EVENT_JOB, .job = {number, report}});
+    rollouts->heard = NULL;
 }
 
 /* --- commands, replay, recovery --------------------------------------------------------------- */
@@ -594,7 +616,8 @@ static void tell_who_is_there(Rollouts *rollouts, RolloutEntry *entry)
     }
 }
 
-static ErrCode start(Rollouts *rollouts, RolloutEntry *entry, const RolloutEvent *event, Error *err)
+static ErrCode start(Rollouts *rollouts, RolloutEntry *entry, const RolloutEvent *event,
+                     const RolloutsTaken *taken, Error *err)
 {
     if (entry->started)
         return err_set(err, ERR_STATE, "rollout %s was started already", entry->header.name);
@@ -605,7 +628,7 @@ static ErrCode start(Rollouts *rollouts, RolloutEntry *entry, const RolloutEvent
         return code;
     recover_one(rollouts, entry);
     tell_who_is_there(rollouts, entry);
-    return step(rollouts, entry, *event, err);
+    return step(rollouts, entry, *event, taken, err);
 }
 
 ErrCode rollout_entry_shard(const RolloutEntry *entry, const char *name, uint32_t *ret_index,
@@ -647,14 +670,14 @@ void rollouts_brake(Rollouts *rollouts, bool braked)
 }
 
 ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind kind,
-                         const RolloutCommand *command, Error *err)
+                         const RolloutCommand *command, const RolloutsTaken *taken, Error *err)
 {
     RolloutEvent event = {.kind = kind, .command = *command};
     if (kind == ROLLOUT_EVENT_START)
-        return start(rollouts, entry, &event, err);
+        return start(rollouts, entry, &event, taken, err);
     if (!entry->started)
         return err_set(err, ERR_STATE, "rollout %s has not been started", entry->header.name);
-    return step(rollouts, entry, event, err);
+    return step(rollouts, entry, event, taken, err);
 }
 
 ErrCode rollouts_replay(Rollouts *rollouts, const Uuid *rollout_id, const RolloutRecord *record,

@@ -30,6 +30,7 @@ struct RolloutEntry {
     Digest plan_digest;
     Digest plan_blob;
     Digest bundle_blob;
+    uint64_t submitted_seq; /* of its journal record */
     ByteSpan header_envelope;
     PlanShard *shards;     /* in plan order */
     ByteSpan *shard_bytes; /* the Merkle leaves are over these */
@@ -91,10 +92,16 @@ ErrCode rollouts_replay(Rollouts *rollouts, const Uuid *rollout_id, const Rollou
 /* After the replay, with the journal's writer running. */
 ErrCode rollouts_recover(Rollouts *rollouts, Error *err) MUST_CHECK;
 
-/* An operator's word. ERR_APPROVAL, ERR_STALE, ERR_REFUSED, ERR_OVERTAKEN, ERR_STATE: nothing has
- * changed. */
+/* Called when a word was taken, before anything that follows from it is journalled. */
+typedef struct RolloutsTaken {
+    void (*taken)(void *context);
+    void *context;
+} RolloutsTaken;
+/* An operator's word; `taken` may be NULL. ERR_APPROVAL, ERR_STALE, ERR_REFUSED, ERR_OVERTAKEN,
+ * ERR_STATE: nothing has changed. */
 ErrCode rollouts_control(Rollouts *rollouts, RolloutEntry *entry, RolloutEventKind kind,
-                         const RolloutCommand *command, Error *err) MUST_CHECK;
+                         const RolloutCommand *command, const RolloutsTaken *taken,
+                         Error *err) MUST_CHECK;
 /* The plan's index of a shard by its name as shown or its uuid. ERR_NOT_FOUND. */
 ErrCode rollout_entry_shard(const RolloutEntry *entry, const char *name, uint32_t *ret_index,
                             Error *err) MUST_CHECK;
@@ -106,7 +113,14 @@ void rollouts_brake(Rollouts *rollouts, bool braked);
 
 void rollouts_agent_up(Rollouts *rollouts, const char *agent);
 void rollouts_agent_down(Rollouts *rollouts, const char *agent);
-void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report);
+/* A report as its agent has signed it; several jobs may be told of in one. */
+typedef struct HeardReport {
+    ByteSpan envelope;
+    bool kept; /* it is in the journal */
+} HeardReport;
+/* `heard` is what the job was told of in: it is journalled before a decision that it leads to. */
+void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report,
+                  HeardReport *heard);
 void rollouts_persisted(Rollouts *rollouts, uint64_t seq);
 void rollouts_tick(Rollouts *rollouts);
 uint64_t rollouts_next_timer(const Rollouts *rollouts); /* monotonic; 0 = none */

@@ -95,6 +95,9 @@
  *     {"plan_blob_digest","bundle_blob_digest", and the keys of common/wire/plan_view.h}
  *   SUBMIT_PLAN, SUBMIT_APPROVAL, CONTROL
  *     SUMMARY
+ *   MAKE_EVIDENCE
+ *     {"ready":false,"records":2000,"of":9000,"state":WORD,"evidence_blob_digest":TEXT|null,
+ *      "bytes":0}                                       of the journal, read so far; ask again
  *
  * `Response.revision` is a number that changes whenever what the view shows does; a request with
  * `seen_revision` equal to it waits up to `wait_ms`.

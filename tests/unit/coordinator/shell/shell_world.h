@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "coordinator.h"
 #include "digest.h"
+#include "message_codec.h"
 #include "proto_read.h"
 #include "requests.h"
 
@@ -46,6 +47,7 @@ typedef struct World {
     SentCommand sent[WORLD_COMMANDS_MAX];
     size_t sent_count;
     uint32_t next_request;
+    uint64_t next_report;
     Digest bundle_blob;
 } World;
 
@@ -516,6 +518,27 @@ static inline void world_start(World *world, const char *name)
     world_settle(world);
 }
 
+/* The report goes in as its agent would have signed it. */
+static inline void world_report(World *world, const char *agent, const JobReport *job)
+{
+    Arena *arena = world->arena;
+    JobReport copy = *job;
+    Report report = {.fleet_id = *trust_fleet_id(world->coordinator->trust),
+                     .agent = agent,
+                     .agent_boot = {{7}},
+                     .sequence = ++world->next_report,
+                     .sent_unix_ms = world->coordinator->unix_ms,
+                     .kind = REPORT_JOBS,
+                     .jobs = {&copy, 1}};
+    uint8_t *bytes;
+    size_t length;
+    const SecretKey *key = world->agent_keys[strcmp(agent, "boston") == 0 ? 0 : 1];
+    assert_ok(report_encode(arena, &report, &bytes, &length, err));
+    bytes = world_sign(world, MESSAGE_REPORT, bytes, length, key, &length);
+    HeardReport heard = {.envelope = {bytes, length}};
+    rollouts_job(world->coordinator->rollouts, agent, job, &heard);
+}
+
 /* The end of the job that shard `number` of the plan is at. */
 static inline void world_job_ends(World *world, const char *name, uint32_t index,
                                   JobOutcome outcome)
@@ -545,6 +568,6 @@ static inline void world_job_ends(World *world, const char *name, uint32_t index
         .message = good ? "" : "could not create unique index",
         .hint = "",
     };
-    rollouts_job(world->coordinator->rollouts, shard->agent, &report);
+    world_report(world, shard->agent, &report);
     world_settle(world);
 }

@@ -352,9 +352,9 @@ static void lies_about_other_shards_are_not_heard(void **state)
                      .sqlstate = "",
                      .message = "",
                      .hint = ""};
-    rollouts_job(world->coordinator->rollouts, "chennai", &lie);
+    world_report(world, "chennai", &lie);
     lie.shard = entry->shards[5].uuid; /* its own shard in the other's place */
-    rollouts_job(world->coordinator->rollouts, "chennai", &lie);
+    world_report(world, "chennai", &lie);
     world_settle(world);
     AUTO_ANSWER Answer view = world_view(world, VIEW_ROLLOUT, "first");
     assert_int_equal(progress(&view, "running"), 1);
@@ -385,11 +385,11 @@ static void old_news_do_not_move_a_shard(void **state)
                      .sqlstate = "",
                      .message = "",
                      .hint = ""};
-    rollouts_job(world->coordinator->rollouts, "boston", &end);
+    world_report(world, "boston", &end);
     world_settle(world);
     world->coordinator->now_ms += INVENTORY_JOB_ROWS_MS;
     world_list_shards(world, "boston", 1, 3, "002_two"); /* somebody has moved it since */
-    rollouts_job(world->coordinator->rollouts, "boston", &end);
+    world_report(world, "boston", &end);
     const FleetShard *now = inventory_find(world->coordinator->inventory, &shard->uuid);
     assert_string_equal(now->rows.items[0], "002_two");
     assert_int_equal(now->job_rows_ms, 0);

@@ -150,7 +150,12 @@ static void the_small_records_come_back(void **state)
     assert_true(digest_equal(&submitted_back.plan_blob, &submitted.plan_blob));
     assert_true(digest_equal(&submitted_back.bundle_blob, &submitted.bundle_blob));
     assert_memory_equal(submitted_back.header_envelope.bytes, envelope.bytes, 9);
-    RequestDone done = {rollout_id, 1700000000000, "ed25519:00"};
+    RequestDone done = {.request_id = rollout_id,
+                        .created_unix_ms = 1700000000000,
+                        .keyid = "ed25519:00",
+                        .envelope = {(const uint8_t *)"signed", 6},
+                        .rollouts = &rollout_id,
+                        .rollout_count = 1};
     RequestDone done_back;
     assert_ok(request_done_decode(arena, request_done_encode(arena, &done), &done_back, err));
     assert_true(uuid_equal(&done_back.request_id, &rollout_id));

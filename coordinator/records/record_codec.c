@@ -29,29 +29,51 @@ static ErrCode unpack(Arena *arena, const ProtobufCMessageDescriptor *descriptor
 
 ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope)
 {
-    if (kind == JOURNAL_AGENT_ADMITTED) {
-        Pgtide__V1__AgentAdmitted out = PGTIDE__V1__AGENT_ADMITTED__INIT;
-        out.envelope = data_of(envelope);
-        return pack(arena, &out.base);
+    Pgtide__V1__AgentAdmitted admitted = PGTIDE__V1__AGENT_ADMITTED__INIT;
+    Pgtide__V1__ApprovalRecorded approval = PGTIDE__V1__APPROVAL_RECORDED__INIT;
+    Pgtide__V1__ReportKept report = PGTIDE__V1__REPORT_KEPT__INIT;
+    Pgtide__V1__TrustInForce trust = PGTIDE__V1__TRUST_IN_FORCE__INIT;
+    switch (kind) {
+    case JOURNAL_AGENT_ADMITTED:
+        admitted.envelope = data_of(envelope);
+        return pack(arena, &admitted.base);
+    case JOURNAL_REPORT_KEPT:
+        report.envelope = data_of(envelope);
+        return pack(arena, &report.base);
+    case JOURNAL_TRUST_IN_FORCE:
+        trust.envelope = data_of(envelope);
+        return pack(arena, &trust.base);
+    default:
+        approval.envelope = data_of(envelope);
+        return pack(arena, &approval.base);
     }
-    Pgtide__V1__ApprovalRecorded out = PGTIDE__V1__APPROVAL_RECORDED__INIT;
-    out.envelope = data_of(envelope);
-    return pack(arena, &out.base);
 }
 
 ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
                                 ByteSpan *ret_envelope, Error *err)
 {
-    if (kind == JOURNAL_AGENT_ADMITTED) {
-        Pgtide__V1__AgentAdmitted *in;
-        CHECK(unpack(arena, &pgtide__v1__agent_admitted__descriptor, payload, &in, err));
-        *ret_envelope = span_decode(&in->envelope);
+    Pgtide__V1__AgentAdmitted *admitted;
+    Pgtide__V1__ApprovalRecorded *approval;
+    Pgtide__V1__ReportKept *report;
+    Pgtide__V1__TrustInForce *trust;
+    switch (kind) {
+    case JOURNAL_AGENT_ADMITTED:
+        CHECK(unpack(arena, &pgtide__v1__agent_admitted__descriptor, payload, &admitted, err));
+        *ret_envelope = span_decode(&admitted->envelope);
+        return ERR_OK;
+    case JOURNAL_REPORT_KEPT:
+        CHECK(unpack(arena, &pgtide__v1__report_kept__descriptor, payload, &report, err));
+        *ret_envelope = span_decode(&report->envelope);
+        return ERR_OK;
+    case JOURNAL_TRUST_IN_FORCE:
+        CHECK(unpack(arena, &pgtide__v1__trust_in_force__descriptor, payload, &trust, err));
+        *ret_envelope = span_decode(&trust->envelope);
+        return ERR_OK;
+    default:
+        CHECK(unpack(arena, &pgtide__v1__approval_recorded__descriptor, payload, &approval, err));
+        *ret_envelope = span_decode(&approval->envelope);
         return ERR_OK;
     }
-    Pgtide__V1__ApprovalRecorded *in;
-    CHECK(unpack(arena, &pgtide__v1__approval_recorded__descriptor, payload, &in, err));
-    *ret_envelope = span_decode(&in->envelope);
-    return ERR_OK;
 }
 
 ByteSpan plan_submitted_encode(Arena *arena, const PlanSubmitted *submitted)
@@ -80,6 +102,11 @@ ByteSpan request_done_encode(Arena *arena, const RequestDone *done)
     out.request_id = proto_from_uuid(&done->request_id);
     out.created_unix_ms = done->created_unix_ms;
     out.keyid = proto_from_text(done->keyid);
+    out.envelope = data_of(done->envelope);
+    out.n_rollouts = done->rollout_count;
+    out.rollouts = ARENA_ARRAY(arena, ProtobufCBinaryData, done->rollout_count + 1);
+    for (size_t i = 0; i < done->rollout_count; i++)
+        out.rollouts[i] = proto_from_uuid(&done->rollouts[i]);
     return pack(arena, &out.base);
 }
 
@@ -87,8 +114,15 @@ ErrCode request_done_decode(Arena *arena, ByteSpan payload, RequestDone *out, Er
 {
     Pgtide__V1__RequestDone *in;
     CHECK(unpack(arena, &pgtide__v1__request_done__descriptor, payload, &in, err));
-    RequestDone done = {.created_unix_ms = in->created_unix_ms, .keyid = in->keyid};
+    Uuid *rollouts = ARENA_ARRAY(arena, Uuid, in->n_rollouts + 1);
+    RequestDone done = {.created_unix_ms = in->created_unix_ms,
+                        .keyid = in->keyid,
+                        .envelope = span_decode(&in->envelope),
+                        .rollouts = rollouts,
+                        .rollout_count = in->n_rollouts};
     CHECK(proto_uuid(&in->request_id, "request id", &done.request_id, err));
+    for (size_t i = 0; i < in->n_rollouts; i++)
+        CHECK(proto_uuid(&in->rollouts[i], "rollout id", &rollouts[i], err));
     *out = done;
     return ERR_OK;
 }

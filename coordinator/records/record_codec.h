@@ -16,6 +16,8 @@ typedef enum JournalKind {
     JOURNAL_ROLLOUT_RECORD = 5,    /* RolloutRecord */
     JOURNAL_SHARD_QUARANTINED = 6, /* ShardQuarantined: also releases */
     JOURNAL_FLEET_BRAKED = 7,      /* FleetBraked: also when it is taken off */
+    JOURNAL_REPORT_KEPT = 8,       /* ReportKept, before what was decided by it */
+    JOURNAL_TRUST_IN_FORCE = 14,   /* TrustInForce: what follows was judged by it */
 } JournalKind;
 
 typedef struct PlanSubmitted {
@@ -28,6 +30,9 @@ typedef struct RequestDone {
     Uuid request_id;
     uint64_t created_unix_ms;
     const char *keyid;
+    ByteSpan envelope;    /* may be empty */
+    const Uuid *rollouts; /* that it is about */
+    size_t rollout_count;
 } RequestDone;
 
 /* An operator's word about a shard or the whole fleet. */
@@ -39,7 +44,7 @@ typedef struct FleetWord {
     uint64_t at_unix_ms;
 } FleetWord;
 
-/* AgentAdmitted and ApprovalRecorded: an envelope as it came. */
+/* AgentAdmitted, ApprovalRecorded, ReportKept and TrustInForce: an envelope as it came. */
 ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope);
 ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
                                 ByteSpan *ret_envelope, Error *err) MUST_CHECK;
