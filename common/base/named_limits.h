@@ -90,6 +90,9 @@ enum {
     /* Loop. */
     LIMIT_DRAIN_PER_TURN = 64,
     LIMIT_AGENTS = 10000,
+    /* What one agent's words may add to the journal in an hour; a job adds about four. */
+    LIMIT_AGENT_RECORDS = 20000,
+    LIMIT_AGENT_RECORDS_PER_SHARD = 20, /* of its shards in open rollouts, on top */
     LIMIT_OPERATORS = 1000,
     LIMIT_ROLLOUTS_OPEN = 1000,
     LIMIT_ROLLOUT_DEEDS = 1000, /* told of one rollout; the journal has them all */

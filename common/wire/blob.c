@@ -379,3 +379,33 @@ ErrCode blob_remove(BlobStore *store, const Digest *digest, Error *err)
     }
     return ERR_OK;
 }
+
+/* The name of a finished blob: 64 hex digits. */
+static bool name_is_blob(const char *name, Digest *ret_digest)
+{
+    return strlen(name) == DIGEST_HEX_SIZE - 1 &&
+           hex_decode(name, ret_digest->bytes, sizeof ret_digest->bytes);
+}
+
+ErrCode blob_visit(BlobStore *store, BlobVisit visit, void *context, Error *err)
+{
+    int fd = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        ErrCode code = io_error(err, store, "list", ".");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return code;
+    }
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        Digest digest;
+        struct stat info;
+        if (name_is_blob(entry->d_name, &digest) &&
+            fstatat(store->fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+            visit(context, &digest, (uint64_t)info.st_mtim.tv_sec * 1000);
+        }
+    }
+    closedir(dir);
+    return ERR_OK;
+}

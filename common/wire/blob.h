@@ -45,5 +45,8 @@ ErrCode blob_put_append(BlobStore *store, const Digest *digest, uint64_t offset,
                         size_t length, uint64_t *ret_offset, Error *err) MUST_CHECK;
 ErrCode blob_put_finish(BlobStore *store, const Digest *digest, Error *err) MUST_CHECK;
 void blob_put_abandon(BlobStore *store, const Digest *digest);
+/* Every finished blob, in no order, with the time of its last write. The visitor may remove it. */
+typedef void (*BlobVisit)(void *context, const Digest *digest, uint64_t written_unix_ms);
+ErrCode blob_visit(BlobStore *store, BlobVisit visit, void *context, Error *err) MUST_CHECK;
 /* An absent blob is no error. */
 ErrCode blob_remove(BlobStore *store, const Digest *digest, Error *err) MUST_CHECK;

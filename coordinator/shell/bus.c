@@ -389,7 +389,33 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report, const Z
     }
 }
 
-void bus_take_report(Bus *bus, RosterAgent *agent, const ZMessage *message)
+/* A key that contradicts itself for ever could fill the disk: its words lead to so many records in
+ * an hour, and no more. Nothing is lost by not hearing it: what it was told is told again. */
+static bool may_be_heard(const Bus *bus, RosterAgent *agent)
+{
+    enum { HOUR_MS = 60 * 60 * 1000 };
+    uint64_t now_ms = bus->coordinator->now_ms;
+    if (agent->records_at_ms == 0 || now_ms - agent->records_at_ms >= HOUR_MS) {
+        agent->records = 0;
+        agent->records_at_ms = now_ms;
+        agent->muted = false;
+    }
+    if (agent->muted || agent->records <= LIMIT_AGENT_RECORDS)
+        return !agent->muted;
+    uint64_t shards = rollouts_agent_shards(bus->coordinator->rollouts, agent->key.name);
+    if (agent->records <= LIMIT_AGENT_RECORDS + shards * LIMIT_AGENT_RECORDS_PER_SHARD)
+        return true;
+    agent->muted = true;
+    log_event(LOG_ERROR, "agent.muted", "agent", agent->key.name, "records",
+              LOG_UINT(agent->records), "reason",
+              "its reports have led to more journal records than work explains; it is not heard "
+              "until an hour is over",
+              "hint", "Look at that host; `pgtide fleet revoke` if its key is in wrong hands.",
+              NULL);
+    return false;
+}
+
+static void take_report(Bus *bus, RosterAgent *agent, const ZMessage *message)
 {
     Report report;
     Error err;
@@ -414,6 +440,16 @@ void bus_take_report(Bus *bus, RosterAgent *agent, const ZMessage *message)
                        .welcome = {agent->boot, (uint32_t)bus->coordinator->settings.heartbeat_ms,
                                    (uint32_t)bus->coordinator->settings.silence_deadline_ms}});
     dispatch(bus, agent, &report, message);
+}
+
+void bus_take_report(Bus *bus, RosterAgent *agent, const ZMessage *message)
+{
+    const Journal *journal = bus->coordinator->journal;
+    if (!may_be_heard(bus, agent))
+        return;
+    uint64_t before = journal_last_seq(journal);
+    take_report(bus, agent, message);
+    agent->records += journal_last_seq(journal) - before;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "coordinator.h"
 
+#include "blob_sweep.h"
 #include "clock.h"
 #include "digest.h"
 #include "evidence_make.h"
@@ -326,6 +327,8 @@ ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
         code = gates_new(coordinator, loop, &coordinator->gates, err);
         if (code == ERR_OK)
             code = rollouts_recover(coordinator->rollouts, err);
+        if (code == ERR_OK)
+            blobs_sweep(coordinator);
     }
     return code;
 }

@@ -563,6 +563,20 @@ void rollouts_agent_down(Rollouts *rollouts, const char *agent)
     agent_event_everywhere(rollouts, agent, ROLLOUT_EVENT_AGENT_DOWN);
 }
 
+uint64_t rollouts_agent_shards(const Rollouts *rollouts, const char *agent)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < rollouts->count; i++) {
+        const RolloutEntry *entry = rollouts->entries[i];
+        if (!rollout_entry_is_open(entry) ||
+            rollout_agent_find(entry->core, agent) == ROLLOUT_AGENT_NONE)
+            continue;
+        for (uint32_t shard = 0; shard < entry->header.shard_count; shard++)
+            count += strcmp(entry->shards[shard].agent, agent) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
 /* An agent tells of rows at a job's end, when it has read them last. It tells a new coordinator of
  * all the jobs it remembers: what is no news says nothing about the shard now. */
 static bool tells_rows(const RolloutEntry *entry, const JobReport *report)

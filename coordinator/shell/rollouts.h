@@ -121,6 +121,8 @@ typedef struct HeardReport {
 /* `heard` is what the job was told of in: it is journalled before a decision that it leads to. */
 void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report,
                   HeardReport *heard);
+/* How many shards of open rollouts are this agent's. */
+uint64_t rollouts_agent_shards(const Rollouts *rollouts, const char *agent);
 void rollouts_persisted(Rollouts *rollouts, uint64_t seq);
 void rollouts_tick(Rollouts *rollouts);
 uint64_t rollouts_next_timer(const Rollouts *rollouts); /* monotonic; 0 = none */

@@ -35,6 +35,9 @@ typedef struct RosterAgent {
     uint64_t sent_ms;
     uint64_t epoch_seen; /* the highest coordinator epoch it has accepted */
     uint32_t jobs_running;
+    uint64_t records;       /* that its words have led to, since: */
+    uint64_t records_at_ms; /* 0: not counted yet */
+    bool muted;             /* ... too many of them: not heard until an hour is over */
     char host[KEY_NAME_SIZE];
     char version[64];
 } RosterAgent;

@@ -2,6 +2,7 @@
 
 #include "bus.h"
 #include "message_codec.h"
+#include "named_limits.h"
 
 #include <zmq.h>
 
@@ -308,6 +309,31 @@ static void who_is_outranked_no_more_goes_on(void **state)
     assert_true(view.in_flight);
 }
 
+static void what_one_agent_adds_to_the_journal_has_a_limit(void **state)
+{
+    Line *line = *state;
+    Coordinator *coordinator = line->world->coordinator;
+    const SecretKey *key = line->world->agent_keys[0];
+    connect_as(line, key);
+    Report first = report_of(line, 1, 1);
+    send_report(line, &first, key);
+    assert_true(boston(line)->connected);
+    boston(line)->records = LIMIT_AGENT_RECORDS; /* the most that is heard without a rollout */
+    Report second = report_of(line, 1, 2);
+    send_report(line, &second, key);
+    assert_int_equal(boston(line)->sequence_seen, 2);
+    boston(line)->records++;
+    Report third = report_of(line, 1, 3);
+    send_report(line, &third, key);
+    assert_true(boston(line)->muted);
+    assert_int_equal(boston(line)->sequence_seen, 2);
+    coordinator->now_ms += 60 * 60 * 1000; /* an hour later it begins anew */
+    Report fourth = report_of(line, 1, 4);
+    send_report(line, &fourth, key);
+    assert_false(boston(line)->muted);
+    assert_int_equal(boston(line)->sequence_seen, 4);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -321,6 +347,7 @@ int main(void)
         TEST(a_silent_agent_is_down),
         TEST(who_is_outranked_sends_nothing),
         TEST(who_is_outranked_no_more_goes_on),
+        TEST(what_one_agent_adds_to_the_journal_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
