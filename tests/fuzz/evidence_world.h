@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "admission.h"
 #include "bundle.h"
 #include "chain.h"
 #include "digest.h"
