@@ -462,7 +462,6 @@ static void enter_author(Writer *writer, const Script *script, bool local)
                             statement_timeout(writer, script)};
     if (local) {
         ask(writer, query(writer, shard_sql_enter_author, params, 3));
-        str_printf(writer->out, "%s;\n", shard_sql_messages);
         return;
     }
     ask(writer, arena_printf(writer->arena,

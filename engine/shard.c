@@ -170,11 +170,15 @@ void shard_stay_add(ShardSession *session, PgBatch *batch)
 
 void shard_discard_add(ShardSession *session, PgBatch *batch)
 {
-    static const char *const statements[] = {"CLOSE ALL", "UNLISTEN *", "DEALLOCATE ALL",
-                                             "DISCARD TEMP", "DISCARD SEQUENCES"};
+    static const char *const statements[] = {"CLOSE ALL", "UNLISTEN *", "DISCARD TEMP",
+                                             "DISCARD SEQUENCES"};
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
         pg_batch_add(batch, statements[i]);
-    session->used = false;
+    if (session->strangers) {
+        pg_batch_add(batch, "DEALLOCATE ALL");
+        pg_forget_prepared(session->conn);
+    }
+    session->used = session->strangers = false;
 }
 
 void shard_reset_add(ShardSession *session, PgBatch *batch)
@@ -196,7 +200,7 @@ ErrCode shard_reply_error(ShardSession *session, const PgReply *reply)
     return err->code;
 }
 
-const char *shard_query(ShardSession *session, const char *query)
+static const char *write_query(const ShardSession *session, Arena *arena, const char *query)
 {
     AUTO_STR Str out = {0};
     for (const char *at = query; *at != '\0'; at++) {
@@ -207,7 +211,20 @@ const char *shard_query(ShardSession *session, const char *query)
             str_append_char(&out, *at);
         }
     }
-    return arena_strndup(session->arena, str_text(&out), out.length);
+    return arena_strndup(arena, str_text(&out), out.length);
+}
+
+const char *shard_query(ShardSession *session, const char *query)
+{
+    for (size_t i = 0; i < session->query_count; i++) {
+        if (session->query_forms[i] == query)
+            return session->query_texts[i];
+    }
+    if (session->query_count == SHARD_QUERIES_KEPT)
+        return write_query(session, session->arena, query);
+    session->query_forms[session->query_count] = query;
+    session->query_texts[session->query_count] = write_query(session, session->own, query);
+    return session->query_texts[session->query_count++];
 }
 
 bool shard_rows_parse(ShardSession *session, const char *text, StrList *out)
@@ -255,6 +272,7 @@ static void set_version_schema(ShardSession *session, const char *schema)
     const char *quoted = pg_identifier(session->conn, session->own, schema);
     session->version_table =
         arena_printf(session->own, "%s.alembic_version", quoted == NULL ? "\"\"" : quoted);
+    session->query_count = 0;
 }
 
 /* --- history ---------------------------------------------------------------------------------- */

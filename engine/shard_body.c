@@ -30,15 +30,14 @@ void step_add_author_settings(StepOp *op, PgBatch *batch)
         shard_ms_param(session, lock_ms),
         shard_ms_param(session, statement_ms),
     };
-    pg_batch_add(batch, shard_sql_messages);
-    pg_batch_add_params(batch, shard_sql_enter_author, 3, enter);
+    step_add(op, batch, shard_sql_enter_author, 3, enter);
 }
 
-void step_add_own_settings(PgBatch *batch)
+void step_add_own_settings(StepOp *op, PgBatch *batch)
 {
     pg_batch_add(batch, "RESET SESSION AUTHORIZATION");
     pg_batch_add(batch, "RESET ROLE");
-    pg_batch_add(batch, shard_sql_leave_author);
+    step_add(op, batch, shard_sql_leave_author, 0, NULL);
 }
 
 void step_add_statements(PgBatch *batch, const StatementList *statements)
@@ -73,7 +72,7 @@ static void add_author(StepOp *op, PgBatch *batch)
         step_add_statements(batch, item->script.verify);
         pg_batch_add(batch, "ROLLBACK TO SAVEPOINT pgtide_verify");
     }
-    step_add_own_settings(batch);
+    step_add_own_settings(op, batch);
 }
 
 static void add_version_rows(StepOp *op, PgBatch *batch)
@@ -82,18 +81,18 @@ static void add_version_rows(StepOp *op, PgBatch *batch)
     StepItem *item = step_item(op);
     if (item->gone.count == 1 && item->come.count == 1) {
         const char *move[] = {item->gone.items[0], item->come.items[0]};
-        pg_batch_add_params(batch, shard_query(session, shard_sql_version_update), 2, move);
+        step_add(op, batch, shard_query(session, shard_sql_version_update), 2, move);
         item->at_gone = item->at_come = batch->count - 1;
         return;
     }
     if (item->gone.count > 0) {
         const char *gone = pg_array_format(session->arena, &item->gone);
-        pg_batch_add_params(batch, shard_query(session, shard_sql_version_delete), 1, &gone);
+        step_add(op, batch, shard_query(session, shard_sql_version_delete), 1, &gone);
         item->at_gone = batch->count - 1;
     }
     if (item->come.count > 0) {
         const char *come = pg_array_format(session->arena, &item->come);
-        pg_batch_add_params(batch, shard_query(session, shard_sql_version_insert), 1, &come);
+        step_add(op, batch, shard_query(session, shard_sql_version_insert), 1, &come);
         item->at_come = batch->count - 1;
     }
 }
@@ -121,7 +120,7 @@ static void add_history(StepOp *op, PgBatch *batch)
         item->args.who,
         item->message,
     };
-    pg_batch_add_params(batch, shard_sql_history_insert, 13, params);
+    step_add(op, batch, shard_sql_history_insert, 13, params);
     item->at_history = batch->count - 1;
 }
 
@@ -132,7 +131,7 @@ void step_add_reassert(StepOp *op, PgBatch *batch)
     const char *params[] = {shard_schema(session), item->operation,
                             shard_u64_param(session, op->items[0].args.fence),
                             shard_u64_param(session, op->items[0].args.epoch), op->fleet};
-    pg_batch_add_params(batch, shard_query(session, shard_sql_reassert), 5, params);
+    step_add(op, batch, shard_query(session, shard_sql_reassert), 5, params);
     item->at_reassert = batch->count - 1;
 }
 
@@ -140,6 +139,7 @@ bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows)
 {
     const PgResult *last = &reply->results[step_item(op)->at_reassert];
     StrList now = {0};
+    op->session->strangers = pg_u64(last, 0, 3) > 0;
     return pg_u64(last, 0, 0) == 1 && shard_rows_parse(op->session, pg_text(last, 0, 1), &now) &&
            strlist_equal(&now, rows) && strcmp(pg_text(last, 0, 2), op->xid) == 0;
 }
@@ -236,6 +236,8 @@ static void on_body(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     StepOp *op = data;
+    if (step_reopen(op, reply))
+        return;
     if (reply->error != NULL) {
         fail_body(op, reply);
     } else if (check_body(op, reply) != ERR_OK) {

@@ -184,7 +184,7 @@ const char shard_sql_may_alter[] =
     " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
 const char shard_sql_widen[] = "ALTER TABLE %s ALTER COLUMN version_num TYPE varchar(255)";
 
-const char shard_sql_stay[] = "SELECT pg_catalog.set_config('idle_session_timeout', '0', false)";
+const char shard_sql_stay[] = "SET idle_session_timeout = 0";
 
 /* Whoever set less is left alone. 0 is a unix socket. */
 const char shard_sql_keepalive[] =
@@ -245,15 +245,14 @@ const char shard_sql_fence[] =
     " WHERE schema_name = $1 AND fence = $3::bigint AND epoch = $4::bigint"
     " AND fleet_id IS NOT DISTINCT FROM $5::uuid";
 
-const char shard_sql_done[] = "SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
-                              " AND operation = decode($2, 'hex') AND outcome = 'succeeded'";
+const char shard_sql_stand[] =
+    "SELECT " ROWS_ARRAY ", (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
+    " AND operation = decode($2, 'hex') AND outcome = 'succeeded'), pg_current_xact_id()";
 
-const char shard_sql_xid[] = "SELECT pg_current_xact_id()";
-
-const char shard_sql_messages[] = "SET LOCAL client_min_messages TO DEFAULT";
-
+/* Author statements say what they have to say. */
 const char shard_sql_enter_author[] = "SELECT pg_catalog.set_config('lock_timeout', $2, true),"
                                       " pg_catalog.set_config('statement_timeout', $3, true),"
+                                      " pg_catalog.set_config('client_min_messages', NULL, true),"
                                       " pg_catalog.set_config('search_path', $1, true)";
 
 const char shard_sql_leave_author[] =
@@ -285,7 +284,8 @@ const char shard_sql_reassert[] =
     "SELECT (SELECT count(*) FROM pgtide.shard WHERE schema_name = $1 AND fence = $3::bigint"
     " AND epoch = $4::bigint AND fleet_id IS NOT DISTINCT FROM $5::uuid"
     " AND ($2::text IS NULL OR last_operation = decode($2, 'hex'))), " ROWS_ARRAY
-    ", pg_current_xact_id()";
+    ", pg_current_xact_id(), (SELECT count(*) FROM pg_prepared_statements"
+    "  WHERE name NOT LIKE 'pgtide\\_%')";
 
 const char shard_sql_after[] =
     "SELECT " ROWS_ARRAY ", (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"

@@ -47,11 +47,11 @@ extern const char shard_sql_quick_relation[];
 extern const char shard_sql_relation[]; /* 1 schema of the version table: its verdict alone */
 /* 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet */
 extern const char shard_sql_fence[];
-extern const char shard_sql_done[]; /* 1 schema, 2 operation */
-extern const char shard_sql_xid[];
+/* %s; 1 schema, 2 operation: version rows, the rows that the operation led to when it succeeded
+ * before (NULL = it did not), transaction id. */
+extern const char shard_sql_stand[];
 /* 1 search_path, 2 lock_timeout, 3 statement_timeout */
 extern const char shard_sql_enter_author[];
-extern const char shard_sql_messages[]; /* author statements say what they have to say */
 extern const char shard_sql_leave_author[];
 extern const char shard_sql_version_update[]; /* %s; 1 from, 2 to */
 extern const char shard_sql_version_delete[]; /* %s; 1 array */
@@ -61,7 +61,8 @@ extern const char shard_sql_version_insert[]; /* %s; 1 array */
 extern const char shard_sql_history_insert[];
 /* the same 1-12, then 13 sqlstate, 14 message, 15 fence, 16 epoch; only while ours. */
 extern const char shard_sql_history_failed[];
-/* %s; 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet: one row */
+/* %s; 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet: whether the row is ours (1), version rows,
+ * transaction id, how many prepared statements are not ours */
 extern const char shard_sql_reassert[];
 extern const char shard_sql_deferred[]; /* names of constraints that begin deferred, or NULL */
 /* %s; 1 schema, 2 operation */

@@ -175,7 +175,7 @@ void shard_run_sql(ShardSession *session, const ShardSqlArgs *args, ShardSqlCb *
         op->args.lock_timeout_ms = SQL_LOCK_TIMEOUT_DEFAULT_MS;
     op->cb = cb;
     op->data = data;
-    session->used = true;
+    session->used = session->strangers = true;
     arena_free(old);
     PgBatch batch = pg_batch(session->arena);
     Error err;

@@ -84,6 +84,21 @@ ErrCode shard_step_check(const Script *script, Direction direction, bool run_ver
     return shard_script_choose(script, direction, run_verify, &ignored, err);
 }
 
+static bool deallocates(const StatementList *statements)
+{
+    for (size_t i = 0; statements != NULL && i < statements->count; i++) {
+        const char *text = statements->items[i].text;
+        if (strcasestr(text, "deallocate") != NULL || strcasestr(text, "discard") != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool shard_script_deallocates(const StepScript *script)
+{
+    return deallocates(script->author) || deallocates(script->verify);
+}
+
 void shard_statement_add(PgBatch *batch, const Statement *statement)
 {
     if (statement->copy_data == NULL)

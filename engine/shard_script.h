@@ -19,6 +19,9 @@ ErrCode shard_statements_check(const char *file, const StatementList *statements
 /* The same for a section of a revision; with `transaction: none`, what makes no unit (units.h). */
 ErrCode shard_script_choose(const Script *script, Direction direction, bool run_verify,
                             StepScript *ret, Error *err) MUST_CHECK;
+/* Whether a statement may throw prepared statements away, ours among them. A function that does is
+ * not seen; it fails what it was called by, once (see step_reopen()). */
+bool shard_script_deallocates(const StepScript *script);
 /* One batch item for a statement, with its rows if it has some. */
 void shard_statement_add(PgBatch *batch, const Statement *statement);
 /* Where in the file a statement failed. */

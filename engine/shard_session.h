@@ -9,6 +9,8 @@
 
 #include "shard.h"
 
+enum { SHARD_QUERIES_KEPT = 32 };
+
 struct ShardSession {
     uv_loop_t *loop;
     PgConn *conn;
@@ -28,12 +30,16 @@ struct ShardSession {
     void *notice_data;
     uv_timer_t *timer; /* of a pause within an operation; NULL until one is made */
     bool has_run_lock;
-    bool used; /* author statements ran since shard_discard_add() */
+    bool used;      /* author statements ran since shard_discard_add() */
+    bool strangers; /* they may have left prepared statements of theirs */
 
     /* Learnt by a claim or a read. */
-    const char *version_schema; /* in `own`; NULL before */
-    const char *version_table;  /* quoted and qualified */
-    const char *path;           /* the session's search_path */
+    const char *version_schema;                  /* in `own`; NULL before */
+    const char *version_table;                   /* quoted and qualified */
+    const char *path;                            /* the session's search_path */
+    const char *query_forms[SHARD_QUERIES_KEPT]; /* what shard_query() was asked, */
+    const char *query_texts[SHARD_QUERIES_KEPT]; /* and what it answered, in `own` */
+    size_t query_count;
 };
 
 /* What shard_look_read() finds in the answers to shard_look_add()'s statements. */
@@ -84,7 +90,7 @@ void shard_stay_add(ShardSession *session, PgBatch *batch);
 
 /* Copies a reply's error into the session's, with interruption and deadline told apart. */
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply);
-/* The quoted version table put into a query's %s. */
+/* The quoted version table put into a query's %s; the same text each time in a session. */
 const char *shard_query(ShardSession *session, const char *query);
 bool shard_rows_parse(ShardSession *session, const char *text, StrList *out);
 const char *shard_uuid_param(ShardSession *session, const Uuid *uuid); /* NULL when nil */

@@ -25,7 +25,9 @@ enum {
 };
 
 /* Answers of the preamble. */
-enum { PRE_BEGIN, PRE_ENTER, PRE_LOCK, PRE_RELATION, PRE_FENCE, PRE_ROWS, PRE_DONE, PRE_XID };
+enum { PRE_ENTER, PRE_LOCK, PRE_RELATION, PRE_FENCE, PRE_STAND };
+/* Columns of the last. */
+enum { STAND_ROWS, STAND_DONE, STAND_XID };
 
 StepItem *step_item(const StepOp *op)
 {
@@ -47,6 +49,7 @@ static void finish(StepOp *op)
     op->result.needs_claim = err != NULL && !pg_is_connected(session->conn);
     shard_end(session);
     session->used = true;
+    session->strangers = session->strangers || op->plain;
     if (op->steps_cb != NULL)
         op->steps_cb(session, &op->result, op->done, err, op->data);
     else
@@ -100,11 +103,21 @@ static void add_record(StepOp *op, PgBatch *batch)
     pg_batch_add_params(batch, shard_sql_history_failed, 16, params);
 }
 
+void step_add(StepOp *op, PgBatch *batch, const char *sql, int param_count,
+              const char *const *params)
+{
+    if (op->plain)
+        pg_batch_add_params(batch, sql, param_count, params);
+    else
+        pg_batch_add_prepared(batch, sql, param_count, params);
+}
+
 /* Without an error: the end of a rehearsal, or of a step that had been done before. */
 void step_fail(StepOp *op)
 {
     ShardSession *session = op->session;
     op->result.not_committed = !op->result.already_done && !op->committed;
+    session->strangers = true; /* for all that is known */
     if (op->failing != NULL && session->error.code != ERR_OK)
         op->failing(op);
     if (!pg_is_connected(session->conn)) {
@@ -151,6 +164,10 @@ static void on_after(PgConn *conn, const PgReply *reply, void *data)
         unknown(op, reply, "after COMMIT");
         return;
     }
+    if (reply->unprepared) {
+        step_read_after(op);
+        return;
+    }
     if (reply->error != NULL) {
         shard_reply_error(session, reply);
         err_wrap(&session->error, "committed, but the shard can't be read");
@@ -175,9 +192,9 @@ void step_read_after(StepOp *op)
     PgBatch batch = pg_batch(session->arena);
     shard_reset_add(session, &batch);
     const char *lock = "10s";
-    pg_batch_add_params(&batch, shard_sql_enter_step, 1, &lock);
+    step_add(op, &batch, shard_sql_enter_step, 1, &lock);
     const char *params[] = {shard_schema(session), last_item(op)->operation};
-    pg_batch_add_params(&batch, shard_query(session, shard_sql_after), 2, params);
+    step_add(op, &batch, shard_query(session, shard_sql_after), 2, params);
     shard_send(session, &batch, on_after, op);
 }
 
@@ -242,11 +259,11 @@ static void check_widths(StepOp *op)
 }
 
 /* The last operation succeeded before: all is done, if the shard still stands where it led. */
-static void check_done(StepOp *op, const PgResult *done)
+static void check_done(StepOp *op, const PgResult *stand)
 {
     StrList then = {0};
     Error *err = &op->session->error;
-    if (shard_rows_parse(op->session, pg_text(done, 0, 0), &then) &&
+    if (shard_rows_parse(op->session, pg_text(stand, 0, STAND_DONE), &then) &&
         strlist_equal(&then, &op->result.rows) &&
         strlist_equal(&then, &last_item(op)->args.rows_after))
         op->result.already_done = true;
@@ -265,15 +282,16 @@ static void check_preamble(StepOp *op, const PgReply *reply)
         return;
     }
     op->relation = shard_relation_read(session, &results[PRE_RELATION], 0);
-    if (!shard_rows_parse(session, pg_text(&results[PRE_ROWS], 0, 0), &op->result.rows))
+    const PgResult *stand = &results[PRE_STAND];
+    if (!shard_rows_parse(session, pg_text(stand, 0, STAND_ROWS), &op->result.rows))
         err_set(err, ERR_STATE, "the version rows can't be read");
     else if (!shard_relation_is_suspect(&op->relation) &&
              shard_look_check_relation(session, &op->relation) != ERR_OK)
         return;
     else if (pg_affected(&results[PRE_FENCE]) != 1)
         err_set(err, ERR_FENCED, "somebody else has claimed the shard since");
-    else if (pg_rows(&results[PRE_DONE]) == 1)
-        check_done(op, &results[PRE_DONE]);
+    else if (!pg_is_null(stand, 0, STAND_DONE))
+        check_done(op, stand);
     else if (!strlist_equal(&op->result.rows, rows_before))
         err_set(err, ERR_OVERTAKEN, "the shard is at %s, not at %s",
                 strlist_join(session->arena, &op->result.rows, ", "),
@@ -304,6 +322,8 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
     (void)conn;
     StepOp *op = data;
     ShardSession *session = op->session;
+    if (step_reopen(op, reply))
+        return;
     if (reply->error != NULL) {
         step_fail_reply(op, reply);
         return;
@@ -314,8 +334,8 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
         return;
     }
     op->ours = true;
-    op->xid =
-        arena_strdup(session->arena, pg_text(&reply->results[op->at_preamble + PRE_XID], 0, 0));
+    op->xid = arena_strdup(session->arena,
+                           pg_text(&reply->results[op->at_preamble + PRE_STAND], 0, STAND_XID));
     if (!shard_relation_is_suspect(&op->relation)) {
         op->next(op);
         return;
@@ -328,7 +348,7 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
 void step_add_enter(StepOp *op, PgBatch *batch)
 {
     const char *lock = shard_ms_param(op->session, step_item(op)->args.lock_timeout_ms);
-    pg_batch_add_params(batch, shard_sql_enter_step, 1, &lock);
+    step_add(op, batch, shard_sql_enter_step, 1, &lock);
 }
 
 size_t step_add_fence(StepOp *op, PgBatch *batch)
@@ -337,7 +357,7 @@ size_t step_add_fence(StepOp *op, PgBatch *batch)
     const char *params[] = {shard_schema(session), step_item(op)->operation,
                             shard_u64_param(session, op->items[0].args.fence),
                             shard_u64_param(session, op->items[0].args.epoch), op->fleet};
-    pg_batch_add_params(batch, shard_sql_fence, 5, params);
+    step_add(op, batch, shard_sql_fence, 5, params);
     return batch->count - 1;
 }
 
@@ -347,28 +367,50 @@ void step_add_client_check(StepOp *op, PgBatch *batch)
         pg_batch_add(batch, "SET LOCAL client_connection_check_interval = '1s'");
 }
 
+/* BEGIN comes first: what ends the last revision's leftovers takes a snapshot, and then the
+ * transaction would have the isolation that the database has for others. */
+static void add_beginning(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    bool is_open = pg_in_transaction(session->conn);
+    if (is_open && op->rehearse) {
+        pg_batch_add(batch, "SELECT"); /* it goes on in the transaction of its claim */
+        return;
+    }
+    if (is_open)
+        pg_batch_add(batch, "ROLLBACK");
+    pg_batch_add(batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
+}
+
 void step_open(StepOp *op, StepNext *next)
 {
     ShardSession *session = op->session;
-    op->next = next;
+    op->next = op->opened = next;
     PgBatch batch = pg_batch(session->arena);
-    /* A rehearsal goes on in the transaction of its claim. */
-    bool is_open = op->rehearse && pg_in_transaction(session->conn);
+    add_beginning(op, &batch);
     if (session->used)
         shard_discard_add(session, &batch);
     op->at_preamble = batch.count;
-    pg_batch_add(&batch, is_open ? "SELECT" : "BEGIN ISOLATION LEVEL READ COMMITTED");
     step_add_enter(op, &batch);
     pg_batch_add(&batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
                                       session->version_table));
-    pg_batch_add_params(&batch, shard_sql_quick_relation, 1, &session->version_schema);
+    step_add(op, &batch, shard_sql_quick_relation, 1, &session->version_schema);
     step_add_fence(op, &batch);
-    pg_batch_add(&batch, shard_query(session, shard_sql_rows));
     const char *done[] = {shard_schema(session), last_item(op)->operation};
-    pg_batch_add_params(&batch, shard_sql_done, 2, done);
-    pg_batch_add(&batch, shard_sql_xid);
+    step_add(op, &batch, shard_query(session, shard_sql_stand), 2, done);
     step_add_client_check(op, &batch);
     shard_send(session, &batch, on_preamble, op);
+}
+
+bool step_reopen(StepOp *op, const PgReply *reply)
+{
+    if (!reply->unprepared || op->reopened || op->rehearse)
+        return false;
+    op->plain = op->reopened = true;
+    op->done = 0;
+    op->deferred = NULL;
+    step_open(op, op->opened);
+    return true;
 }
 
 /* --- the start -------------------------------------------------------------------------------- */
@@ -467,6 +509,7 @@ StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, cons
             shard_script_choose(item->args.script, item->args.direction, item->args.run_verify,
                                 &item->script, &err) != ERR_OK)
             session->error = err;
+        op->plain = op->plain || shard_script_deallocates(&item->script);
     }
     return op;
 }

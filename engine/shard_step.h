@@ -51,6 +51,9 @@ struct StepOp {
     StepResult result;
     uint64_t started_ms;
     size_t at_preamble; /* where in the first batch its answers begin */
+    bool plain;         /* no prepared statements: an author's may deallocate them */
+    bool reopened;      /* the transaction in hand is a second attempt */
+    StepNext *opened;   /* what follows step_open() */
     bool ours;          /* the preamble held: a failure may be recorded */
     bool committed;     /* some transaction of this op is: its failure leaves something */
     const char *fleet;
@@ -72,6 +75,13 @@ StepItem *step_item(const StepOp *op); /* in hand, or the last when all are done
 /* BEGIN; our settings; the version table's lock; fence, rows and history checked; `xid` is known.
  * When the step had succeeded before, the op ends without error. */
 void step_open(StepOp *op, StepNext *next);
+/* After an answer with `unprepared`: rolls back and opens the same transaction again, in which
+ * nothing is prepared; false when it has been. Nothing has happened by it: an author who throws the
+ * session's prepared statements away does not know that some of them are ours. */
+bool step_reopen(StepOp *op, const PgReply *reply);
+/* A statement of ours, prepared where that is safe. */
+void step_add(StepOp *op, PgBatch *batch, const char *sql, int param_count,
+              const char *const *params);
 /* COMMIT alone in its round trip; lost means ERR_UNKNOWN, and the op ends. */
 void step_commit(StepOp *op, StepNext *next);
 /* Reads rows and history again and ends the op. */
@@ -89,7 +99,7 @@ size_t step_add_fence(StepOp *op, PgBatch *batch);
 void step_add_client_check(StepOp *op, PgBatch *batch); /* a backend without a client stops */
 /* Settings for author statements (path, timeouts), and back to ours (role too). */
 void step_add_author_settings(StepOp *op, PgBatch *batch);
-void step_add_own_settings(PgBatch *batch);
+void step_add_own_settings(StepOp *op, PgBatch *batch);
 void step_add_statements(PgBatch *batch, const StatementList *statements);
 /* Fence, epoch, fleet, version rows and transaction id once more; the answer's index goes to
  * `at_reassert`, and step_reassert_holds() says whether it is what it must be. */

@@ -30,6 +30,7 @@ void shard_steps(ShardSession *session, const StepsArgs *args, ShardStepsCb *cb,
 {
     StepOp *op = step_new(session, args->items, args->count, NULL);
     op->rehearse = args->rehearse;
+    op->plain = op->plain || op->rehearse; /* nothing could be opened again */
     op->steps_cb = cb;
     op->data = data;
     check_items(op);

@@ -146,7 +146,7 @@ static void add_insert(StepOp *op, PgBatch *batch, bool finished)
         outside ? unit->statements.items[0].probe : NULL,
         unit->kind == UNIT_CATALOG ? units->facts : NULL,
     };
-    pg_batch_add_params(batch, units_sql_insert, 11, params);
+    step_add(op, batch, units_sql_insert, 11, params);
 }
 
 void units_add_row(StepOp *op, PgBatch *batch, bool finished)
@@ -162,7 +162,7 @@ void units_add_row(StepOp *op, PgBatch *batch, bool finished)
         !finished && run->unit.kind == UNIT_CATALOG && run->unit.probe->form == PROBE_CREATE_INDEX;
     const char *params[] = {shard_schema(op->session), step_item(op)->operation, run->row->unit,
                             finished ? "t" : "f", renew ? units->facts : NULL};
-    pg_batch_add_params(batch, units_sql_update, 5, params);
+    step_add(op, batch, units_sql_update, 5, params);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -171,6 +171,8 @@ static void on_cleared(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     StepOp *op = data;
+    if (step_reopen(op, reply))
+        return;
     if (reply->error != NULL) {
         units_fail_reply(op, reply, NULL);
         return;
@@ -183,7 +185,7 @@ static void clear(StepOp *op)
 {
     PgBatch batch = pg_batch(op->session->arena);
     const char *params[] = {shard_schema(op->session), step_item(op)->operation};
-    pg_batch_add_params(&batch, units_sql_clear, 2, params);
+    step_add(op, &batch, units_sql_clear, 2, params);
     shard_send(op->session, &batch, on_cleared, op);
 }
 
@@ -282,6 +284,8 @@ static void on_transaction(PgConn *conn, const PgReply *reply, void *data)
     (void)conn;
     StepOp *op = data;
     Error *err = &op->session->error;
+    if (step_reopen(op, reply))
+        return;
     if (reply->error != NULL) {
         fail_transaction(op, reply);
         return;
@@ -305,7 +309,7 @@ static void run_in_transaction(StepOp *op)
     units_add_author(op, &batch);
     step_add_statements(&batch, &units_run(op)->unit.statements);
     pg_batch_add(&batch, "SET CONSTRAINTS ALL IMMEDIATE");
-    step_add_own_settings(&batch);
+    step_add_own_settings(op, &batch);
     units_add_row(op, &batch, true);
     step_add_reassert(op, &batch);
     shard_send(op->session, &batch, on_transaction, op);
@@ -445,6 +449,8 @@ static void on_taken_over(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     StepOp *op = data;
+    if (step_reopen(op, reply))
+        return;
     if (reply->error != NULL) {
         step_fail_reply(op, reply);
         return;
@@ -470,9 +476,9 @@ static void take_over(StepOp *op)
         item->direction,
         direction_name(up ? DIRECTION_DOWNGRADE : DIRECTION_UPGRADE),
     };
-    pg_batch_add_params(&batch, units_sql_forget_void, 5, params);
-    pg_batch_add_params(&batch, units_sql_take_over, 4, params);
-    pg_batch_add_params(&batch, units_sql_read, 2, params);
+    step_add(op, &batch, units_sql_forget_void, 5, params);
+    step_add(op, &batch, units_sql_take_over, 4, params);
+    step_add(op, &batch, units_sql_read, 2, params);
     shard_send(op->session, &batch, on_taken_over, op);
 }
 

@@ -134,6 +134,8 @@ static uint32_t deadline_of(const StepOp *op)
 static void on_noted(PgConn *conn, const PgReply *reply, StepOp *op, StepNext *next)
 {
     (void)conn;
+    if (step_reopen(op, reply))
+        return;
     if (reply->error != NULL) {
         units_fail_reply(op, reply, NULL);
         return;
@@ -184,7 +186,7 @@ static void note_forgotten(StepOp *op)
     PgBatch batch = pg_batch(op->session->arena);
     const char *params[] = {shard_schema(op->session), step_item(op)->operation,
                             units_run(op)->row->unit};
-    pg_batch_add_params(&batch, units_sql_delete, 3, params);
+    step_add(op, &batch, units_sql_delete, 3, params);
     step_add_reassert(op, &batch);
     shard_send(op->session, &batch, on_forgotten, op);
 }
@@ -369,7 +371,7 @@ static void compare(StepOp *op)
     pg_batch_add(&batch, arena_printf(session->arena, "CREATE TEMPORARY TABLE %s (LIKE %s)", last,
                                       str_text(&table)));
     pg_batch_add(&batch, probe->twin);
-    step_add_own_settings(&batch);
+    step_add_own_settings(op, &batch);
     const char *params[] = {units->index, probe->has_tablespace ? "t" : "f"};
     pg_batch_add_params(&batch, probe_compare_sql, 2, params);
     pg_batch_add(&batch, "ROLLBACK");
@@ -416,6 +418,11 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
     StepOp *op = data;
     ShardUnits *units = units_of(op);
     ShardSession *session = op->session;
+    if (reply->unprepared) {
+        op->plain = true;
+        look(op);
+        return;
+    }
     if (reply->error != NULL) {
         units_fail_reply(op, reply, units_failed_setting(op, reply));
         return;
@@ -442,11 +449,11 @@ static void look_at_catalog(StepOp *op)
     units_add_author(op, &batch);
     const char *find[] = {pg_array_format(session->arena, &probe->relation),
                           pg_array_format(session->arena, &probe->partition)};
-    pg_batch_add_params(&batch, probe_find_sql, 2, find);
-    pg_batch_add(&batch, shard_sql_leave_author);
+    step_add(op, &batch, probe_find_sql, 2, find);
+    step_add(op, &batch, shard_sql_leave_author, 0, NULL);
     const char *query[] = {probe->name, run->row == NULL ? NULL : run->row->facts,
                            probe->missing_ok ? "t" : "f"};
-    pg_batch_add_params(&batch, probe_query(probe->form), 3, query);
+    step_add(op, &batch, probe_query(probe->form), 3, query);
     pg_batch_add(&batch, "ROLLBACK");
     shard_send(session, &batch, on_looked, op);
 }

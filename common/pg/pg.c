@@ -40,8 +40,10 @@ PgConn *pg_conn_new(uv_loop_t *loop)
 void pg_release(PgConn *conn)
 {
     conn->pending--;
-    if (conn->closing && conn->pending == 0)
-        free(conn);
+    if (!conn->closing || conn->pending > 0)
+        return;
+    pg_forget_prepared(conn);
+    free(conn);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -199,6 +201,7 @@ static void deliver(PgConn *conn)
         .copy_line = pg_error_copy_line(conn->failure),
         .lost = conn->lost,
         .timed_out = conn->timed_out,
+        .unprepared = conn->unprepared,
     };
     PGresult **results = conn->results;
     size_t count = conn->result_count;
@@ -221,6 +224,9 @@ static void finish(PgConn *conn)
     uv_timer_stop(&conn->defer);
     pg_poll_stop(conn);
     conn->finished = true;
+    pg_prepared_settle(conn);
+    if (conn->unprepared)
+        pg_forget_prepared(conn);
     if (conn->lost)
         drop_connection(conn);
     else if (!set_pipeline(conn, true))
@@ -270,6 +276,9 @@ static void keep_failure(PgConn *conn, PGresult *result)
     }
     conn->failure = result;
     conn->failed = conn->items == NULL ? conn->result_count : conn->answered;
+    conn->unprepared = conn->items != NULL && conn->answered < conn->item_count &&
+                       conn->items[conn->answered].prepared &&
+                       strcmp(conn->error.sqlstate, "26000") == 0;
 }
 
 typedef enum Progress { PROGRESS_MORE, PROGRESS_END, PROGRESS_LOST } Progress;
@@ -302,7 +311,12 @@ static Progress take_result(PgConn *conn, PGresult *result)
         conn->failed = conn->answered;
         return PROGRESS_LOST; /* dropping the connection is the only clean way out */
     default:
-        keep_result(conn, result);
+        if (pg_prepared_is_due(conn)) {
+            pg_prepared_answered(conn, true);
+            PQclear(result);
+        } else {
+            keep_result(conn, result);
+        }
         return PROGRESS_MORE;
     }
 }
@@ -311,6 +325,10 @@ static Progress take_results(PgConn *conn)
 {
     while (!conn->copying && PQisBusy(conn->pg) == 0) {
         PGresult *result = PQgetResult(conn->pg);
+        if (result == NULL && pg_prepared_is_due(conn)) {
+            conn->parsed++;
+            continue;
+        }
         if (result == NULL) {
             conn->answered++;
             if (conn->simple)
@@ -366,6 +384,14 @@ static bool send_statement(PgConn *conn, const PgStatement *statement)
                              statement->params, NULL, NULL, 0) == 1;
 }
 
+static bool send_pipelined(PgConn *conn, size_t at)
+{
+    const PgStatement *statement = &conn->items[at];
+    bool full = !statement->prepared;
+    return (statement->prepared && pg_prepared_send(conn, statement, at, &full)) ||
+           (full && send_statement(conn, statement));
+}
+
 static bool has_segment(const PgConn *conn)
 {
     return !conn->has_error && conn->items != NULL && conn->answered < conn->item_count;
@@ -382,7 +408,7 @@ static bool send_segment(PgConn *conn)
     }
     bool sent = set_pipeline(conn, true);
     for (; sent && at < conn->item_count && conn->items[at].copy_data == NULL; at++)
-        sent = send_statement(conn, &conn->items[at]);
+        sent = send_pipelined(conn, at);
     conn->expected = at;
     return sent && PQpipelineSync(conn->pg) == 1;
 }
@@ -493,6 +519,7 @@ static bool begin_batch(PgConn *conn, const PgStatement *items, size_t count, Pg
     conn->item_count = count;
     conn->expected = conn->answered = conn->failed = 0;
     conn->has_error = conn->lost = conn->timed_out = conn->finished = conn->copying = false;
+    conn->unprepared = false;
     err_clear(&conn->error);
     conn->batch_cb = cb;
     conn->data = data;

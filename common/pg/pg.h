@@ -31,6 +31,7 @@ typedef struct PgStatement {
     int param_count;
     const char *copy_data; /* rows for COPY ... FROM STDIN; NULL = no such statement */
     size_t copy_length;
+    bool prepared; /* by pg_batch_add_prepared() */
 } PgStatement;
 
 /* Statements to be sent together; arena, texts and rows are borrowed until the callback has run. */
@@ -56,8 +57,10 @@ typedef struct PgReply {
     size_t failed;      /* with a server error: index of the statement that failed */
     int position;       /* where in it: characters from 1; 0 when the server does not say */
     uint32_t copy_line; /* or in which line of a COPY's rows, from 1; 0 likewise */
-    bool lost;      /* the connection is gone; what was in flight may or may not have happened */
-    bool timed_out; /* the deadline passed; error is what the cancelled statement said */
+    bool lost;       /* the connection is gone; what was in flight may or may not have happened */
+    bool timed_out;  /* the deadline passed; error is what the cancelled statement said */
+    bool unprepared; /* what failed is one of pg_batch_add_prepared()'s: somebody has deallocated
+                        what the server knew. All of them are forgotten: the same batch would run */
 } PgReply;
 
 typedef void PgConnectCb(PgConn *conn, const Error *err, void *data); /* err NULL: connected */
@@ -80,7 +83,10 @@ PgBatch pg_batch(Arena *arena);
 void pg_batch_add(PgBatch *batch, const char *sql); /* without parameters */
 void pg_batch_add_params(PgBatch *batch, const char *sql, int param_count,
                          const char *const *params); /* the array is copied, texts borrowed */
-
+/* The same for a text that comes again and again: the server parses it once a connection, and plans
+ * it a few times. It is found by its text, so it must be ours and say little that varies. */
+void pg_batch_add_prepared(PgBatch *batch, const char *sql, int param_count,
+                           const char *const *params);
 void pg_batch_add_copy(PgBatch *batch, const char *sql, const char *data, size_t length);
 
 /* Sends a batch through the extended protocol, each statement with its own Parse, and one Sync at
@@ -92,6 +98,8 @@ void pg_send(PgConn *conn, const PgBatch *batch, uint32_t deadline_ms, PgBatchCb
 /* One simple query, which may hold several statements; the reply has a result for each. COPY from
  * or to the client is refused. */
 void pg_send_simple(PgConn *conn, const char *sql, uint32_t deadline_ms, PgBatchCb *cb, void *data);
+/* Statements may have been deallocated: they are prepared anew, under other names. */
+void pg_forget_prepared(PgConn *conn);
 /* Asks the server to cancel what runs (in the thread pool). The batch's callback still runs. */
 void pg_cancel(PgConn *conn);
 

@@ -18,6 +18,22 @@ typedef enum PgState {
 
 typedef struct ConnectJob ConnectJob;
 
+/* A statement that the server knows by a name, or will. */
+typedef struct PgPrepared {
+    char *sql;
+    size_t number; /* in its name */
+    bool sent;     /* with its Parse in the batch in hand, unless `ready` */
+    bool ready;    /* the server has said so */
+} PgPrepared;
+
+/* A Parse by itself, sent before the statement with this index. */
+typedef struct PgParse {
+    size_t before;
+    PgPrepared *prepared;
+} PgParse;
+
+enum { PG_PREPARED_MAX = 64 }; /* what comes after them is sent as it is */
+
 struct PgConn {
     uv_loop_t *loop;
     PGconn *pg; /* NULL before and after */
@@ -55,6 +71,13 @@ struct PgConn {
     bool has_error;
     bool lost;
     bool timed_out;
+    PgPrepared prepared[PG_PREPARED_MAX];
+    size_t prepared_count;
+    size_t prepared_names;           /* given so far: none is used twice */
+    PgParse parses[PG_PREPARED_MAX]; /* in the batch in hand, in order */
+    size_t parse_count;
+    size_t parsed;   /* how many of them are answered */
+    bool unprepared; /* see PgReply */
     int cancel_jobs; /* the reply waits for them, so that a late cancel can't hit the next batch */
     bool finished;
 };
@@ -68,3 +91,13 @@ void pg_notice(void *conn, const PGresult *result);
 void pg_connect_settle(PgConn *conn);
 void pg_connect_abandon(PgConn *conn); /* the job in the thread pool goes on without us */
 void pg_connect_timeout(uv_timer_t *timer);
+
+/* pg_prepared.c */
+/* Sends a statement by its name, with its Parse in front of it where the server does not know it
+ * yet; false also when there is no room for one more name (*ret_full). */
+bool pg_prepared_send(PgConn *conn, const PgStatement *statement, size_t index, bool *ret_full);
+/* The next answer is to a Parse by itself. */
+bool pg_prepared_is_due(const PgConn *conn);
+void pg_prepared_answered(PgConn *conn, bool ready);
+/* A batch begins, or is over. */
+void pg_prepared_settle(PgConn *conn);

@@ -163,6 +163,13 @@ void pg_batch_add_params(PgBatch *batch, const char *sql, int param_count,
             arena_memdup(batch->arena, params, sizeof *params * (size_t)param_count);
 }
 
+void pg_batch_add_prepared(PgBatch *batch, const char *sql, int param_count,
+                           const char *const *params)
+{
+    pg_batch_add_params(batch, sql, param_count, params);
+    batch->items[batch->count - 1].prepared = true;
+}
+
 void pg_batch_add_copy(PgBatch *batch, const char *sql, const char *data, size_t length)
 {
     pg_batch_add(batch, sql);

@@ -76,6 +76,52 @@ expect_exit 0 pgtide upgrade 005_found --single-transaction
 check 'in one transaction too' same "$(sql 'SELECT (SELECT n FROM four), (SELECT n FROM five)')" '4|5'
 rm "$PROJECT/versions/004_left.sql" "$PROJECT/versions/005_found.sql" "$PROJECT/versions/006_units.sql"
 
+# --- what we prepare in the session is thrown away: in so many words, by a function, by a statement outside a transaction
+revision 004_left 003_last 'DEALLOCATE ALL; PREPARE pgtide_1 AS SELECT 1; CREATE TABLE four AS SELECT 4 AS n;' 'DROP TABLE four;'
+revision 005_found 004_left "CREATE FUNCTION forget() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN
+    EXECUTE 'DEALLO' || 'CATE ALL'; END \$\$; CREATE TABLE five AS SELECT 5 AS n;" 'DROP FUNCTION forget(); DROP TABLE five;'
+revision 006_forgets 005_found 'SELECT forget(); INSERT INTO five VALUES (6);' 'SELECT forget(); DELETE FROM five WHERE n = 6;'
+cat >"$PROJECT/versions/007_units.sql" <<'SQL'
+-- revision: 007_units
+-- revises: 006_forgets
+-- transaction: none
+-- +upgrade
+SELECT forget();
+-- +rerunnable
+DEALLOCATE ALL;
+INSERT INTO five VALUES (7);
+-- +downgrade
+DELETE FROM five WHERE n = 7;
+SQL
+revision 008_last 007_units 'INSERT INTO five VALUES (8);' 'DELETE FROM five WHERE n = 8;'
+database one forgotten
+cat >"$PGTIDE_CONFIG" <<'YAML'
+versions: versions
+hooks:
+  before-revision:
+    - sql: DEALLOCATE ALL
+YAML
+for options in '' --no-hooks; do
+    # shellcheck disable=SC2086
+    expect_exit 0 pgtide upgrade $options
+    check 'each ran once' same "$(rows)|$(sql 'SELECT string_agg(n::text, $$ $$ ORDER BY n) FROM five')" '008_last|5 6 7 8'
+    check 'nothing failed on the way' same "$(sql "SELECT count(*) FROM pgtide.history WHERE outcome <> 'succeeded'")" 0
+    # shellcheck disable=SC2086
+    expect_exit 0 pgtide downgrade base $options
+done
+expect_exit 0 pgtide upgrade 006_forgets --dry-run
+expect_exit 0 pgtide upgrade 006_forgets --single-transaction --no-hooks
+check 'in one transaction too' same "$(sql 'SELECT string_agg(n::text, $$ $$ ORDER BY n) FROM five')" '5 6'
+echo 'versions: versions' >"$PGTIDE_CONFIG"
+rm "$PROJECT"/versions/00[4-8]_*.sql
+
+# --- a database whose transactions are of another kind
+database one strict
+sql "ALTER DATABASE strict SET default_transaction_isolation = 'serializable'"
+expect_exit 0 pgtide upgrade
+check 'all of it' same "$(rows)" 003_last
+expect_exit 0 pgtide downgrade base
+
 # --- a cancel that is taken for something else, as one that comes between two statements is: asked for again
 revision 002_wait 001_first 'DO $$ BEGIN PERFORM pg_advisory_xact_lock(42);
 EXCEPTION WHEN query_canceled THEN PERFORM pg_advisory_xact_lock(42); END $$;' 'SELECT 1;'
