@@ -95,8 +95,9 @@ static const ConfigField concurrency_fields[] = {
     FIELD(ConcurrencyPart, "database", CONFIG_INTEGER, database, .min = 1, .max = 1000,
           .help = "per database, for shards that are schemas", .example = "1"),
     FIELD(ConcurrencyPart, "labels", CONFIG_NODE, labels, .form = "mapping", .without = "none",
-          .help = "where a label has one value; shards without the label are not counted; at most 8 "
-                  "labels",
+          .help =
+              "where a label has one value; shards without the label are not counted; at most 8 "
+              "labels",
           .example = "{volume: 2}"),
 };
 static const ConfigTable concurrency_table = CONFIG_TABLE_OF(ConcurrencyPart, concurrency_fields);
@@ -163,11 +164,9 @@ typedef struct RequirePart {
 } RequirePart;
 
 static const ConfigField require_fields[] = {
-    FIELD(RequirePart, "rollout", CONFIG_NAME, rollout,
-          .without = "any rollout of the same bundle", .help = "its name",
-          .example = "staging-bio"),
-    FIELD(RequirePart, "labels", CONFIG_LABELS, labels,
-          .without = "no shard by name",
+    FIELD(RequirePart, "rollout", CONFIG_NAME, rollout, .without = "any rollout of the same bundle",
+          .help = "its name", .example = "staging-bio"),
+    FIELD(RequirePart, "labels", CONFIG_LABELS, labels, .without = "no shard by name",
           .help = "every shard of the fleet with all of these labels must have been brought there",
           .example = "{env: staging}"),
 };

@@ -30,7 +30,7 @@ typedef struct ClusterSettings {
     const char
         *provision_template; /* what new tenants' databases are copies of; NULL = template1 */
     const char *pg_bin;      /* directory of pg_dump and pg_restore; NULL = PATH */
-    PgKeyword conninfo[6];    /* made from the above */
+    PgKeyword conninfo[6];   /* made from the above */
     size_t conninfo_count;
 } ClusterSettings;
 

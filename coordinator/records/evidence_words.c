@@ -168,7 +168,8 @@ static bool follows_from_control(const EvidenceState *state, const RolloutRecord
     case ROLLOUT_RECORD_SKIPPED:
         return names_all(state, record, control->shards, control->n_shards);
     case ROLLOUT_RECORD_SET:
-        return (uint32_t)rollout_setting_from_name(control->setting) == record->setting &&
+        return (uint32_t)rollout_setting_find(state->out.core, control->setting) ==
+                   record->setting &&
                control->value == record->value;
     default:
         return true;

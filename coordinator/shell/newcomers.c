@@ -1,6 +1,7 @@
 #include "newcomers.h"
 
 #include "select.h"
+#include "standing.h"
 #include "uuid_map.h"
 
 #include <string.h>
@@ -55,8 +56,7 @@ size_t newcomers_find(const Coordinator *coordinator, const RolloutEntry *entry,
     UuidMap *members = plan_members(entry, &targets);
     for (size_t i = 0; i < inventory_shard_count(coordinator->inventory); i++) {
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
-        SelectTarget target = {shard->host, shard->cluster, shard->database, shard->schema,
-                               &shard->labels};
+        SelectTarget target = standing_select_target(coordinator, shard);
         uint64_t place;
         if (shard->reachable && select_matches(selection, &target) &&
             !uuid_map_get(members, &shard->uuid, &place) && !is_there(&targets, &shard->rows) &&

@@ -18,8 +18,8 @@ static const char *some_shards(Arena *arena, const char *verb, const PlanShard *
 }
 
 /* NULL: nothing that anybody did. */
-static const char *words_of(Arena *arena, const PlanHeader *header, const PlanShard *shards,
-                            const RolloutRecord *record)
+static const char *words_of(Arena *arena, const Rollout *core, const PlanHeader *header,
+                            const PlanShard *shards, const RolloutRecord *record)
 {
     bool by_somebody = record->who != NULL && record->who[0] != '\0';
     switch (record->kind) {
@@ -37,7 +37,8 @@ static const char *words_of(Arena *arena, const PlanHeader *header, const PlanSh
         return some_shards(arena, "skipped", shards, record);
     case ROLLOUT_RECORD_SET:
         return arena_printf(arena, "set %s=%u",
-                            rollout_setting_name((RolloutSetting)record->setting), record->value);
+                            rollout_setting_name(arena, core, (RolloutSetting)record->setting),
+                            record->value);
     case ROLLOUT_RECORD_GATE_PASSED:
         if (!by_somebody || record->value >= header->gate_count)
             return NULL;
@@ -48,14 +49,14 @@ static const char *words_of(Arena *arena, const PlanHeader *header, const PlanSh
     }
 }
 
-void rollout_log_note(RolloutLog *log, Arena *arena, const PlanHeader *header,
+void rollout_log_note(RolloutLog *log, Arena *arena, const Rollout *core, const PlanHeader *header,
                       const PlanShard *shards, const RolloutRecord *record)
 {
     if (log->count == LIMIT_ROLLOUT_DEEDS) {
         log->untold++;
         return;
     }
-    const char *what = words_of(arena, header, shards, record);
+    const char *what = words_of(arena, core, header, shards, record);
     if (what == NULL)
         return;
     if (log->count == log->capacity) {

@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "plan.h"
+#include "rollout.h"
 #include "rollout_record.h"
 
 typedef struct Deed {
@@ -22,8 +23,8 @@ typedef struct RolloutLog {
     uint64_t untold; /* beyond LIMIT_ROLLOUT_DEEDS */
 } RolloutLog;
 
-/* Takes up the record if it is somebody's doing, or a turn of the rollout. Texts are copied into
- * `arena`, which must live as long as the log. */
-void rollout_log_note(RolloutLog *log, Arena *arena, const PlanHeader *header,
+/* Takes up the record of this rollout if it is somebody's doing, or a turn of the rollout. Texts
+ * are copied into `arena`, which must live as long as the log. */
+void rollout_log_note(RolloutLog *log, Arena *arena, const Rollout *core, const PlanHeader *header,
                       const PlanShard *shards, const RolloutRecord *record);
 void rollout_log_free(RolloutLog *log);

@@ -345,7 +345,7 @@ static void note_record(Rollouts *rollouts, RolloutEntry *entry, const RolloutRe
     }
     if (record->kind == ROLLOUT_RECORD_STATE && rollout_state_is_terminal(record->state))
         entry->finished_unix_ms = record->at_unix_ms;
-    rollout_log_note(&entry->log, entry->arena, &entry->header, entry->shards, record);
+    rollout_log_note(&entry->log, entry->arena, entry->core, &entry->header, entry->shards, record);
     quarantine_apply(rollouts->coordinator->quarantine, &entry->header, entry->shards, record);
 }
 
