@@ -55,7 +55,7 @@ enum {
     LIMIT_SIGNATURES = 32,
     LIMIT_TRUST_KEYS = 4096,
     LIMIT_MERKLE_DEPTH = 40,
-    LIMIT_EVIDENCE_BYTES = 256 * 1024 * 1024, /* about 250,000 shards */
+    LIMIT_EVIDENCE_BYTES = 256 * 1024 * 1024, /* about 200,000 shards */
     LIMIT_EVIDENCE_ITEMS = 1000000,           /* their index is one envelope */
 
     /* Backups. */

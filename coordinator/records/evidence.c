@@ -197,7 +197,7 @@ static ErrCode cut_body(Arena *arena, EvidenceFile *file, Error *err)
     for (size_t i = 0; i < count; i++) {
         uint64_t length = file->index.items[i].length;
         if (length > file->body.length - at) {
-            err_set(err, ERR_EVIDENCE, "the file ends before its index does");
+            err_set(err, ERR_EVIDENCE, "the index: the file ends before it does");
             err_detail(err, "within %s", evidence_item_name(arena, &file->index, i));
             return ERR_EVIDENCE;
         }
@@ -205,7 +205,7 @@ static ErrCode cut_body(Arena *arena, EvidenceFile *file, Error *err)
         at += (size_t)length;
     }
     if (at != file->body.length)
-        return err_set(err, ERR_EVIDENCE, "there are %zu bytes behind the last item of the index",
+        return err_set(err, ERR_EVIDENCE, "the index: there are %zu bytes behind its last item",
                        file->body.length - at);
     return ERR_OK;
 }

@@ -20,6 +20,17 @@ ErrCode evidence_not(Error *err, const char *part)
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
+/* A name is only told when it is one that the index knows: it may be what was changed. */
+static bool is_known_agent(const EvidenceState *state, const char *name)
+{
+    for (size_t i = 0; i < state->file.index.item_count; i++) {
+        const EvidenceItem *item = &state->file.index.items[i];
+        if (item->kind == EVIDENCE_ADMISSION && strcmp(item->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const char *record_words(EvidenceState *state, const EvidenceRecord *record)
 {
     ByteSpan envelope;
@@ -49,7 +60,8 @@ static const char *record_words(EvidenceState *state, const EvidenceRecord *reco
                                 &ignored) != ERR_OK ||
         envelope_peek_unverified(state->scratch, envelope.bytes, envelope.length, MESSAGE_REPORT,
                                  &payload, &length, NULL, &ignored) != ERR_OK ||
-        report_decode(state->scratch, payload, length, &report, &ignored) != ERR_OK)
+        report_decode(state->scratch, payload, length, &report, &ignored) != ERR_OK ||
+        !is_known_agent(state, report.agent))
         return "an agent's report";
     return arena_printf(state->scratch, "a report of agent %.63s", report.agent);
 }

@@ -95,7 +95,11 @@ static void add_job(uint8_t index)
                      .message = "",
                      .hint = "",
                      .has_backup = true,
-                     .backup = {"a.dump", {{1}}, 1, 1}};
+                     .backup = {.path = "a.dump",
+                                .sha256 = {{1}},
+                                .size_bytes = 1,
+                                .duration_ms = 1,
+                                .method = BACKUP_METHOD_DUMP}};
     strlist_add(arena, &job.rows, "001_one");
     Report report = {.fleet_id = world->header.fleet_id,
                      .agent = "host-a",

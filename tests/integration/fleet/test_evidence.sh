@@ -69,8 +69,8 @@ while read -r digest path; do
     backups=$((backups + 1))
 done < <(story '"\n".join(s["backup"]["sha256"] + " " + s["backup"]["path"] for s in d["result"]["shards"] if s["backup"])')
 check 'backups of those that were touched' test "$backups" -ge 2
-check 'the draft is still what it was' verify "$T/draft.evidence"
-check 'the paused one too' verify "$T/paused.evidence"
+expect_exit 0 verify "$T/draft.evidence" # still what they were
+expect_exit 0 verify "$T/paused.evidence"
 
 # --- every part of it changed
 "$BIN/pgtide_flip_evidence" "$T/first.evidence" "$T/trust" >"$T/flips" || { cat "$T/flips"; exit 1; }
