@@ -507,10 +507,21 @@ static void close_handle(uv_handle_t *handle, void *context)
         uv_close(handle, NULL);
 }
 
+static void stop_handles(Agent *agent)
+{
+    if (agent->tick.data == NULL)
+        return; /* never started */
+    uv_timer_stop(&agent->tick);
+    uv_timer_stop(&agent->inventory);
+    for (size_t i = 0; i < AGENT_SIGNALS; i++)
+        uv_signal_stop(&agent->signals[i]);
+}
+
 void agent_free(Agent *agent)
 {
     if (agent == NULL)
         return;
+    stop_handles(agent); /* the loop runs once more below, and what they look at is gone then */
     bus_close(agent->bus);
     looks_free(agent->looks);
     jobs_free(agent->jobs);

@@ -65,7 +65,7 @@ approved other
 expect_error 5 REFUSED '2 of 2 shards' alice rollout start other
 rollout_yaml "$T/again.yaml" again "$T/small.bundle" 'select: region = us' 'requires: [{labels: {region: eu}, rollout: stage}]'
 approved again
-expect_error 5 REFUSED 'rollout stage on every shard' alice rollout start again --dry-run
+expect_exit 0 alice rollout start again --dry-run # what stage found there already is no hole
 rollout_yaml "$T/again2.yaml" again2 "$T/small.bundle" 'select: region = us' 'requires: [{labels: {region: eu}}]'
 approved again2
 expect_exit 0 alice rollout start again2 --dry-run
