@@ -179,6 +179,31 @@ static void tell_steps(CommandContext *context, const json_t *plan)
         (long long)answer_int(plan, "lock_attempts"));
 }
 
+static void tell_label_caps(CommandContext *context, const json_t *caps)
+{
+    const char *label;
+    json_t *cap;
+    json_object_foreach(json_object_get(caps, "labels"), label, cap) say(
+        context, "at a time  %lld where %s is the same", (long long)json_integer_value(cap), label);
+}
+
+static void tell_requires(CommandContext *context, const json_t *plan)
+{
+    const json_t *requires = json_object_get(plan, "requires");
+    for (size_t i = 0; i < json_array_size(requires); i++) {
+        const json_t *required = json_array_get(requires, i);
+        const char *rollout = answer_text(required, "rollout");
+        const char *key;
+        json_t *value;
+        AUTO_STR Str labels = {0};
+        json_object_foreach(json_object_get(required, "labels"), key, value)
+            str_printf(&labels, "%s%s=%s", labels.length == 0 ? " on every shard with " : ", ", key,
+                       json_string_value(value));
+        say(context, "requires   that %s%s has succeeded with this bundle%s",
+            rollout[0] == '\0' ? "a rollout" : "rollout ", rollout, str_text(&labels));
+    }
+}
+
 static void tell_limits(CommandContext *context, const json_t *plan)
 {
     const json_t *caps = json_object_get(plan, "concurrency");
@@ -186,6 +211,7 @@ static void tell_limits(CommandContext *context, const json_t *plan)
     say(context, "at a time  %lld in all, %lld a host, %lld a cluster, %lld a database",
         (long long)answer_int(caps, "fleet"), (long long)answer_int(caps, "host"),
         (long long)answer_int(caps, "cluster"), (long long)answer_int(caps, "database"));
+    tell_label_caps(context, caps);
     say(context,
         "failures   %lld allowed; at worst %lld shards fail (allowed ones and jobs in flight)",
         (long long)answer_int(plan, "budget_fleet"), (long long)answer_int(plan, "worst_case"));
@@ -199,6 +225,10 @@ static void tell_limits(CommandContext *context, const json_t *plan)
     }
     say(context, "on failure a shard that fails: %s; more than allowed: %s",
         answer_text(plan, "on_shard_failure"), answer_text(plan, "on_failure"));
+    if (answer_int(plan, "progress_deadline_ms") > 0)
+        say(context, "patience   it stops when no shard gets on for %s",
+            duration_text(context, answer_int(plan, "progress_deadline_ms")));
+    tell_requires(context, plan);
 }
 
 static void tell_cost(CommandContext *context, const json_t *plan)

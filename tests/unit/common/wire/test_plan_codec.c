@@ -459,9 +459,43 @@ static void dossier_comes_back(void **state)
     assert_memory_equal(out.approvals[1].bytes, "three", 5);
 }
 
+static void requirements_caps_and_patience_come_back(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    PlanHeader in = make_header(arena);
+    PlanHeader out;
+    Label staging = {"env", "staging"};
+    Requirement requires[] = {{"", {&staging, 1}}, {"first", {NULL, 0}}};
+    in.requires = requires;
+    in.require_count = 2;
+    in.policy.progress_deadline_ms = 1800000;
+    in.policy.concurrency.labels[0] = (LabelCap){"volume", 2};
+    in.policy.concurrency.labels[1] = (LabelCap){"rack", 1};
+    in.policy.concurrency.label_count = 2;
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    assert_int_equal(out.require_count, 2);
+    assert_string_equal(out.requires[0].rollout, "");
+    assert_string_equal(label_value(&out.requires[0].labels, "env"), "staging");
+    assert_string_equal(out.requires[1].rollout, "first");
+    assert_int_equal(out.requires[1].labels.count, 0);
+    assert_int_equal(out.policy.progress_deadline_ms, 1800000);
+    assert_int_equal(out.policy.concurrency.label_count, 2);
+    assert_string_equal(out.policy.concurrency.labels[1].label, "rack");
+    assert_int_equal(out.policy.concurrency.labels[0].cap, 2);
+    in.policy.concurrency.labels[1].cap = 0;
+    assert_int_not_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    in.policy.concurrency.labels[1] = (LabelCap){"volume", 1};
+    assert_int_not_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    in.policy.concurrency.label_count = 1;
+    requires[1].rollout = "";
+    assert_int_not_equal(header_round_trip(arena, &in, &out), ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requirements_caps_and_patience_come_back),
         cmocka_unit_test(header_comes_back),
         cmocka_unit_test(notes_come_back),
         cmocka_unit_test(shard_comes_back),

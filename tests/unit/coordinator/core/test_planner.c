@@ -306,11 +306,33 @@ static void test_what_is_refused(void **state)
     teardown(&fixture);
 }
 
+static void test_label_caps_narrow_the_worst_case(void **state)
+{
+    (void)state;
+    Fixture fixture;
+    Label volumes[COUNT];
+    setup(&fixture);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        volumes[i] = (Label){"volume", i % 2 == 0 ? "even" : "odd"};
+        fixture.candidates[i].shard.labels = (LabelList){&volumes[i], i < 48}; /* two have none */
+    }
+    fixture.request.budget_fleet = (PlannerBudget){.value = 1};
+    fixture.request.concurrency.labels[0] = (LabelCap){"volume", 3};
+    fixture.request.concurrency.label_count = 1;
+    assert_int_equal(plan(&fixture), ERR_OK);
+    assert_int_equal(fixture.result.worst_case_fleet, 1 + 3 + 3 + 2);
+    fixture.request.concurrency.fleet = 4;
+    assert_int_equal(plan(&fixture), ERR_OK);
+    assert_int_equal(fixture.result.worst_case_fleet, 1 + 4);
+    teardown(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_wave_when_none_is_asked_for),
         cmocka_unit_test(test_waves),
+        cmocka_unit_test(test_label_caps_narrow_the_worst_case),
         cmocka_unit_test(test_a_small_percentage_is_one_shard),
         cmocka_unit_test(test_waves_with_nobody_left_are_left_out),
         cmocka_unit_test(test_the_last_size_repeats),
