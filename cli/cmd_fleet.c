@@ -202,10 +202,26 @@ static ErrCode run_clusters(CommandContext *context, Error *err)
     return ERR_OK;
 }
 
+/* "3 h ago", "2 d ago, unverified": of the last backup. */
+static const char *age_text(CommandContext *context, const json_t *backup)
+{
+    uint64_t finished, now = clock_unix_ms();
+    if (!time_parse_rfc3339(answer_text(backup, "finished"), &finished))
+        return "";
+    uint64_t minutes = now > finished ? (now - finished) / 60000 : 0;
+    const char *note = answer_bool(backup, "verified") ? "" : ", unverified";
+    if (minutes < 120)
+        return arena_printf(context->arena, "%llu min ago%s", (unsigned long long)minutes, note);
+    if (minutes < UINT64_C(48) * 60)
+        return arena_printf(context->arena, "%llu h ago%s", (unsigned long long)(minutes / 60),
+                            note);
+    return arena_printf(context->arena, "%llu d ago%s", (unsigned long long)(minutes / 1440), note);
+}
+
 static ErrCode run_shards(CommandContext *context, Error *err)
 {
-    static const char *const header[] = {"SHARD", "STATE",  "REVISIONS", "SIZE",    "SERVER",
-                                         "ROLE",  "LABELS", "ROLLOUT",   "MESSAGE", NULL};
+    static const char *const header[] = {"SHARD",  "STATE",   "REVISIONS", "SIZE",    "SERVER", "ROLE",
+                                         "LABELS", "ROLLOUT", "BACKUP",    "MESSAGE", NULL};
     AUTO_CLIENT Client *client = NULL;
     ClientAnswer answer;
     const char *select = context_option(context, "select");
@@ -227,6 +243,7 @@ static ErrCode run_shards(CommandContext *context, Error *err)
         table_cell(&table, answer_text(shard, "role"));
         table_cell(&table, labels_text(context, json_object_get(shard, "labels")));
         table_cell(&table, answer_text(shard, "rollout"));
+        table_cell(&table, age_text(context, json_object_get(shard, "backup")));
         table_cell(&table, message_text(context, shard));
     }
     table_print(&table);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BACKUP_JOBS = 2 };
+
 typedef struct ConcurrencyPart {
     int64_t fleet;
     int64_t host;
@@ -30,6 +32,10 @@ typedef struct BackupPart {
     int64_t compress;
     bool verify;
     int64_t keep;
+    const char *command;
+    int64_t jobs;
+    bool encrypt;
+    bool restore_test;
 } BackupPart;
 
 typedef struct LocksPart {
@@ -76,6 +82,8 @@ static const ConfigWord failure_words[] = {
 };
 static const ConfigWord method_words[] = {
     {"dump", PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DUMP},
+    {"directory", PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DIRECTORY},
+    {"command", PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_COMMAND},
     {"none", PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_NONE},
     {NULL, 0},
 };
@@ -118,11 +126,20 @@ static const ConfigField budget_fields[] = {
 static const ConfigTable budget_table = CONFIG_TABLE_OF(BudgetPart, budget_fields);
 
 static const ConfigField backup_fields[] = {
-    FIELD(BackupPart, "method", CONFIG_ENUM, method, .words = method_words, .help = "dump or none"),
-    FIELD(BackupPart, "compress", CONFIG_INTEGER, compress, .min = 0, .max = 9,
+    FIELD(BackupPart, "method", CONFIG_ENUM, method, .words = method_words,
+          .help = "dump, directory, command or none"),
+    FIELD(BackupPart, "command", CONFIG_NAME, command,
+          .help = "method command: its name in the agents' backup-commands"),
+    FIELD(BackupPart, "jobs", CONFIG_INTEGER, jobs, .min = 1, .max = LIMIT_BACKUP_JOBS,
+          .help = "method directory: tables dumped at the same time; default 2"),
+    FIELD(BackupPart, "compress", CONFIG_INTEGER, compress, .min = 0, .max = LIMIT_BACKUP_COMPRESS,
           .help = "pg_dump -Z"),
     FIELD(BackupPart, "verify", CONFIG_BOOL, verify, .help = "read every backup back in full"),
-    FIELD(BackupPart, "keep", CONFIG_INTEGER, keep, .min = 1, .max = 1000,
+    FIELD(BackupPart, "restore-test", CONFIG_BOOL, restore_test,
+          .help = "restore each into a scratch database before it counts"),
+    FIELD(BackupPart, "encrypt", CONFIG_BOOL, encrypt,
+          .help = "method dump: to the agents' age recipients"),
+    FIELD(BackupPart, "keep", CONFIG_INTEGER, keep, .min = 1, .max = LIMIT_BACKUPS_PER_SHARD,
           .help = "backups kept per shard"),
 };
 static const ConfigTable backup_table = CONFIG_TABLE_OF(BackupPart, backup_fields);
@@ -604,6 +621,28 @@ static void bake_at_least(uint64_t bake_min_ms, Pgtide__V1__MakePlan *plan)
     }
 }
 
+/* Each key belongs to a method: one that would do nothing is refused. */
+static void backup_check(Config *config, const BackupPart *backup)
+{
+    const ConfigNode *node = config_node_get(config_root(config), "backup");
+    bool dump = backup->method == PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DUMP;
+    bool directory = backup->method == PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DIRECTORY;
+    bool command = backup->method == PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_COMMAND;
+    if (command && backup->command == NULL)
+        config_problem(config, node, "'backup.method: command' needs 'backup.command'");
+    if (!command && backup->command != NULL)
+        config_problem(config, node, "'backup.command' needs 'backup.method: command'");
+    if (!directory && backup->jobs != 0)
+        config_problem(config, node, "'backup.jobs' needs 'backup.method: directory'");
+    if (!dump && backup->encrypt)
+        config_problem(config, node,
+                       "'backup.encrypt' needs 'backup.method: dump': pg_dump writes a directory "
+                       "as it is, and a command encrypts by itself");
+    if (!dump && !directory && backup->restore_test)
+        config_problem(config, node,
+                       "'backup.restore-test' needs 'backup.method: dump' or 'directory'");
+}
+
 static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecFile *file)
 {
     Pgtide__V1__Policy *policy = ARENA_NEW(arena, Pgtide__V1__Policy);
@@ -621,6 +660,11 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecF
     policy->backup->compress = (uint32_t)file->backup.compress;
     policy->backup->verify = file->backup.verify;
     policy->backup->keep = (uint32_t)file->backup.keep;
+    policy->backup->command = proto_from_text(file->backup.command);
+    policy->backup->encrypt = file->backup.encrypt;
+    policy->backup->restore_test = file->backup.restore_test;
+    if (file->backup.method == PGTIDE__V1__BACKUP_METHOD__BACKUP_METHOD_DIRECTORY)
+        policy->backup->jobs = file->backup.jobs == 0 ? BACKUP_JOBS : (uint32_t)file->backup.jobs;
     policy->on_shard_failure = (Pgtide__V1__OnShardFailure)file->on_shard_failure;
     policy->on_failure = (Pgtide__V1__OnFailure)file->on_failure;
     policy->lock_timeout_ms = (uint32_t)file->locks.timeout_ms;
@@ -669,6 +713,7 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);
         spec.plan.budget_fleet = budget_read(arena, config, file.budget.fleet);
         scopes_read(arena, config, &file.budget, &spec.plan);
+        backup_check(config, &file.backup);
     }
     code = config_finish(config, err);
     if (code != ERR_OK)

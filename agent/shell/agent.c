@@ -1,9 +1,12 @@
 #include "agent.h"
 
+#include "backup_recipients.h"
+#include "backup_scratch.h"
 #include "bus.h"
 #include "clock.h"
 #include "file.h"
 #include "inventory_parts.h"
+#include "keeper.h"
 #include "log.h"
 #include "named_limits.h"
 #include "orders.h"
@@ -25,6 +28,11 @@ enum {
     AGENT_SIGNALS = 3,
 };
 
+/* Removes what a life that was killed has left on a cluster. */
+typedef struct Cleaner {
+    Scratch *scratch; /* NULL: not at work */
+} Cleaner;
+
 struct Agent {
     const AgentSettings *settings;
     Arena *arena;
@@ -39,6 +47,9 @@ struct Agent {
     Fetch *fetch;
     Shards *shards;
     ExecWorld world;
+    BackupRoom backup_room;
+    Keeper *keeper;
+    Cleaner *cleaners; /* one for each cluster */
     Jobs *jobs;
     Looks *looks;
     Orders *orders;
@@ -179,6 +190,7 @@ static void on_command(void *context, const Command *command)
     switch (command->kind) {
     case COMMAND_WELCOME:
         send_inventory(agent);
+        keeper_list(agent->keeper);
         jobs_report(agent->jobs);
         fetch_resume(agent->fetch);
         break;
@@ -206,11 +218,23 @@ static void on_command(void *context, const Command *command)
         if (agent->stop_signal == 0)
             tasks_take(agent->tasks, &command->task, clock_unix_ms());
         break;
+    case COMMAND_BACKUPS:
+        keeper_work(agent->keeper, &command->backups);
+        break;
     case COMMAND_UNSPECIFIED:
     case COMMAND_HEARTBEAT:
     case COMMAND_KIND_COUNT:
         break;
     }
+}
+
+static void send_backups(void *context, const BackupListing *part)
+{
+    Agent *agent = context;
+    Report report = {.kind = REPORT_BACKUPS, .backups = *part};
+    Error err;
+    if (bus_is_welcome(agent->bus) && bus_send(agent->bus, &report, &err) != ERR_OK)
+        log_failure(LOG_WARN, "backups.not-sent", &err, NULL);
 }
 
 /* --- time and signals ------------------------------------------------------------------------- */
@@ -251,8 +275,10 @@ static void check_leaving(Agent *agent)
 static void refresh_after_jobs(Agent *agent)
 {
     agent->idle_ticks = jobs_running(agent->jobs) == 0 ? agent->idle_ticks + 1 : 0;
-    if (agent->idle_ticks >= AGENT_IDLE_TICKS && jobs_take_ended(agent->jobs))
-        shards_refresh(agent->shards);
+    if (agent->idle_ticks < AGENT_IDLE_TICKS || !jobs_take_ended(agent->jobs))
+        return;
+    shards_refresh(agent->shards);
+    keeper_list(agent->keeper);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -361,11 +387,20 @@ static ErrCode open_identity(Agent *agent, PublicKeyInfo *ret_server, Error *err
     return ERR_OK;
 }
 
+static ErrCode check_recipients(const Agent *agent, Error *err)
+{
+    StrList fingerprints;
+    const char *path = agent->settings->backup.age_recipients;
+    return path == NULL ? ERR_OK : recipients_load(agent->arena, path, &fingerprints, err);
+}
+
 static ErrCode open_state(Agent *agent, Error *err)
 {
     const char *state = agent->settings->state_path;
     agent->world.backup_directory = path_join(agent->arena, state, "backups");
-    ErrCode code = dir_make(state, 0700, err);
+    ErrCode code = check_recipients(agent, err);
+    if (code == ERR_OK)
+        code = dir_make(state, 0700, err);
     if (code == ERR_OK)
         code = dir_make(agent->world.backup_directory, 0700, err);
     if (code == ERR_OK)
@@ -412,7 +447,15 @@ static void open_parts(Agent *agent)
     agent->world.fleet_id = *fleet;
     agent->world.report = send_job_report;
     agent->world.context = agent;
+    agent->world.backup_room = &agent->backup_room;
     agent->jobs = jobs_new(&agent->world);
+    KeeperSettings keeper = {.loop = &agent->loop,
+                             .agent = agent->settings,
+                             .ledger = agent->ledger,
+                             .directory = agent->world.backup_directory,
+                             .listed = send_backups,
+                             .context = agent};
+    agent->keeper = keeper_new(&keeper);
     FetchSettings fetch = {.loop = &agent->loop,
                            .blobs = agent->blobs,
                            .ask = ask_for_blob,
@@ -443,6 +486,35 @@ static void open_parts(Agent *agent)
                  provision_handle, agent->provision);
     agent->safe =
         safe_shards_new(&agent->loop, agent->settings, fleet, agent->shards, agent->trust);
+}
+
+static void on_cleaned(const Error *err, void *data)
+{
+    Cleaner *cleaner = data;
+    cleaner->scratch = NULL;
+    if (err != NULL)
+        log_failure(LOG_WARN, "backup.not-cleaned", err, NULL);
+}
+
+/* A pooler's cluster has nothing of ours. */
+static void clean_clusters(Agent *agent)
+{
+    size_t count = agent_settings_cluster_count(agent->settings);
+    agent->cleaners = ARENA_ARRAY(agent->arena, Cleaner, count);
+    for (size_t i = 0; i < count; i++) {
+        const ClusterSettings *cluster = agent_settings_cluster(agent->settings, i);
+        Cleaner *cleaner = &agent->cleaners[i];
+        if (!cluster->pooled)
+            cleaner->scratch = scratch_clean(&agent->loop, cluster, on_cleaned, cleaner);
+    }
+}
+
+static void stop_cleaning(Agent *agent)
+{
+    size_t count = agent_settings_cluster_count(agent->settings);
+    for (size_t i = 0; agent->cleaners != NULL && i < count; i++)
+        if (agent->cleaners[i].scratch != NULL)
+            scratch_cancel(agent->cleaners[i].scratch);
 }
 
 static void start_handles(Agent *agent)
@@ -483,6 +555,7 @@ ErrCode agent_open(const AgentSettings *settings, Agent **ret_agent, Error *err)
         return code;
     }
     start_handles(agent);
+    clean_clusters(agent);
     *ret_agent = agent;
     return ERR_OK;
 }
@@ -524,6 +597,8 @@ void agent_free(Agent *agent)
     stop_handles(agent); /* the loop runs once more below, and what they look at is gone then */
     bus_close(agent->bus);
     looks_free(agent->looks);
+    stop_cleaning(agent);
+    keeper_free(agent->keeper);
     jobs_free(agent->jobs);
     orders_free(agent->orders);
     safe_shards_free(agent->safe);

@@ -1,11 +1,18 @@
 #include "backup.h"
 
+#include "backup_command.h"
 #include "backup_facts.h"
 #include "backup_keep.h"
 #include "backup_place.h"
+#include "backup_recipients.h"
+#include "backup_room.h"
+#include "backup_scratch.h"
+#include "backup_stream.h"
 #include "backup_tools.h"
 #include "clock.h"
+#include "digest.h"
 #include "file.h"
+#include "log.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,11 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const char partial_ending[] = ".partial";
 
+/* One thing at a time: at most one of reading, scratch, child, stream and placing is under way. */
 struct Backup {
     uv_loop_t *loop;
     Arena *arena;
@@ -25,20 +32,35 @@ struct Backup {
     BackupCb *cb; /* NULL: abandoned */
     void *data;
     FactsReading *reading;
+    Scratch *scratch;
     Child *child;
+    Stream *stream;
     bool placing; /* in the thread pool */
     uv_work_t work;
     uv_async_t begin; /* the first turn, so that nothing is reported inside backup_start() */
     const char *folder;
     const char *relative;
     const char *final;
-    const char *partial;
+    const char *partial;      /* NULL: a command keeps it */
+    const char *scratch_name; /* a scratch database that has to be dropped; NULL = none */
+    CommandTail *tail;
     uint64_t claimed_bytes; /* of the room */
     uint64_t started_ms;
+    uint64_t test_ms; /* when the restore test began */
     Manifest manifest;
     BackupInfo info;
     Error error;
 };
+
+static bool is_directory(const Backup *backup)
+{
+    return backup->args.policy.method == BACKUP_METHOD_DIRECTORY;
+}
+
+static bool is_command(const Backup *backup)
+{
+    return backup->args.policy.method == BACKUP_METHOD_COMMAND;
+}
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
@@ -59,21 +81,13 @@ static void destroy(Backup *backup)
 static void finish(Backup *backup)
 {
     bool failed = backup->error.code != ERR_OK;
-    if (failed)
+    if (failed && backup->partial != NULL)
         backup_remove_path(backup->partial);
     BackupCb *cb = backup->cb;
     backup->cb = NULL;
     if (cb != NULL)
         cb(failed ? NULL : &backup->info, failed ? &backup->error : NULL, backup->data);
     destroy(backup);
-}
-
-/* Whatever went wrong: there is no backup. */
-static void fail(Backup *backup, const Error *err)
-{
-    backup->error = *err;
-    backup->error.code = ERR_BACKUP;
-    finish(backup);
 }
 
 /* --- putting it in place (in the thread pool) ------------------------------------------------- */
@@ -85,7 +99,7 @@ static void remove_old(const Backup *backup)
     const BackupArgs *args = &backup->args;
     RetentionRules rules = {
         .keep = args->policy.keep,
-        .keep_for_ms = args->keep_for_ms,
+        .keep_for_ms = args->settings->keep_for_ms,
         .now_unix_ms = clock_unix_ms(),
     };
     KeptBackups kept = kept_read(arena, args->directory, &args->shard);
@@ -133,7 +147,55 @@ static void start_placing(Backup *backup)
     uv_queue_work(backup->loop, &backup->work, place, on_placed);
 }
 
-/* --- dump and read ---------------------------------------------------------------------------- */
+/* --- the end of making it: the scratch database goes, whatever came of it ----------------------
+ */
+
+static void end_or_place(Backup *backup)
+{
+    if (backup->error.code != ERR_OK)
+        finish(backup);
+    else
+        start_placing(backup);
+}
+
+/* One that can't be dropped now is dropped at the next start. */
+static void on_dropped(const Error *err, void *data)
+{
+    Backup *backup = data;
+    backup->scratch = NULL;
+    if (err != NULL)
+        log_failure(LOG_WARN, "backup.scratch-left", err, "database", backup->scratch_name, NULL);
+    backup->scratch_name = NULL;
+    end_or_place(backup);
+}
+
+static void conclude(Backup *backup)
+{
+    if (backup->scratch_name == NULL)
+        end_or_place(backup);
+    else
+        backup->scratch = scratch_drop(backup->loop, backup->args.cluster, backup->scratch_name,
+                                       on_dropped, backup);
+}
+
+/* Whatever went wrong: there is no backup. */
+static void fail(Backup *backup, const Error *err)
+{
+    backup->error = *err;
+    backup->error.code = ERR_BACKUP;
+    conclude(backup);
+}
+
+/* --- children --------------------------------------------------------------------------------- */
+
+static void start(Backup *backup, const ChildArgs *args, ChildCb *cb)
+{
+    Error err;
+    if (child_start(backup->loop, args, cb, backup, &backup->child, &err) != ERR_OK) {
+        backup->child = NULL;
+        fail(backup, &err);
+    }
+}
 
 static void run(Backup *backup, const ToolArgs *tool, ChildCb *cb)
 {
@@ -143,11 +205,7 @@ static void run(Backup *backup, const ToolArgs *tool, ChildCb *cb)
         .argv = tool->items,
         .env = tool_environment(backup->arena, cluster, backup->args.database, 0),
     };
-    Error err;
-    if (child_start(backup->loop, &args, cb, backup, &backup->child, &err) != ERR_OK) {
-        backup->child = NULL;
-        fail(backup, &err);
-    }
+    start(backup, &args, cb);
 }
 
 static bool succeeded(Backup *backup, const ChildResult *result, const char *name)
@@ -160,11 +218,89 @@ static bool succeeded(Backup *backup, const ChildResult *result, const char *nam
     return false;
 }
 
+/* --- the restore test ------------------------------------------------------------------------- */
+
+/* Roles, publications and comments need not be ours to make; what counts is every row, constraint
+ * and index. `path` NULL: from its standard input. */
+static ToolArgs restore_tool(Backup *backup, const char *path)
+{
+    ToolArgs tool = tool_args(backup->arena, "pg_restore");
+    tool_arg(&tool, "--dbname=%s", backup->scratch_name);
+    tool_arg(&tool, "--exit-on-error");
+    tool_arg(&tool, "--no-owner");
+    tool_arg(&tool, "--no-privileges");
+    tool_arg(&tool, "--no-comments");
+    tool_arg(&tool, "--no-publications");
+    tool_arg(&tool, "--no-subscriptions");
+    tool_arg(&tool, "--no-security-labels");
+    tool_arg(&tool, "--no-password");
+    if (is_directory(backup) && backup->args.policy.jobs > 1)
+        tool_arg(&tool, "--jobs=%u", backup->args.policy.jobs);
+    if (path != NULL)
+        tool_arg(&tool, "%s", path);
+    return tool;
+}
+
+static ToolArgs reading_tool(Backup *backup, const char *path)
+{
+    ToolArgs tool = tool_args(backup->arena, "pg_restore");
+    tool_arg(&tool, "--file=/dev/null"); /* reading the list alone misses what is cut off */
+    if (path != NULL)
+        tool_arg(&tool, "%s", path);
+    return tool;
+}
+
+static void note_test_time(Backup *backup)
+{
+    uint64_t took_ms = clock_monotonic_ms() - backup->test_ms;
+    backup->manifest.restore_tested_ms = took_ms == 0 ? 1 : took_ms;
+}
+
+static void on_restored(const ChildResult *result, void *data)
+{
+    Backup *backup = data;
+    if (!succeeded(backup, result, "pg_restore"))
+        return;
+    note_test_time(backup);
+    conclude(backup);
+}
+
+static void start_stream(Backup *backup);
+
+static void on_scratch(const Error *err, void *data)
+{
+    Backup *backup = data;
+    backup->scratch = NULL;
+    if (err != NULL) {
+        Error failure = *err;
+        err_wrap(&failure, "can't make a database for the restore test");
+        err_hint(&failure, "The agent's role needs CREATEDB for 'restore-test: true'.");
+        fail(backup, &failure);
+        return;
+    }
+    backup->test_ms = clock_monotonic_ms();
+    if (backup->manifest.encrypted) {
+        start_stream(backup);
+    } else {
+        ToolArgs tool = restore_tool(backup, backup->partial);
+        run(backup, &tool, on_restored);
+    }
+}
+
+static void make_scratch(Backup *backup)
+{
+    backup->scratch_name = scratch_name(backup->arena, &backup->args.operation);
+    backup->scratch = scratch_create(backup->loop, backup->args.cluster, backup->scratch_name,
+                                     &backup->manifest.facts, on_scratch, backup);
+}
+
+/* --- dump and read ---------------------------------------------------------------------------- */
+
 static void on_read_in_full(const ChildResult *result, void *data)
 {
     Backup *backup = data;
     if (succeeded(backup, result, "pg_restore"))
-        start_placing(backup);
+        conclude(backup);
 }
 
 static void on_dumped(const ChildResult *result, void *data)
@@ -172,22 +308,17 @@ static void on_dumped(const ChildResult *result, void *data)
     Backup *backup = data;
     if (!succeeded(backup, result, "pg_dump"))
         return;
-    if (!backup->args.policy.verify) {
-        start_placing(backup);
-        return;
+    if (backup->args.policy.restore_test) {
+        make_scratch(backup);
+    } else if (backup->args.policy.verify) {
+        ToolArgs tool = reading_tool(backup, backup->partial);
+        run(backup, &tool, on_read_in_full);
+    } else {
+        conclude(backup);
     }
-    ToolArgs tool = tool_args(backup->arena, "pg_restore");
-    tool_arg(&tool, "--file=/dev/null"); /* reading the list alone misses what is cut off */
-    tool_arg(&tool, "%s", backup->partial);
-    run(backup, &tool, on_read_in_full);
 }
 
-static bool is_directory(const Backup *backup)
-{
-    return backup->args.policy.method == BACKUP_METHOD_DIRECTORY;
-}
-
-static void dump(Backup *backup)
+static ToolArgs dump_tool(Backup *backup)
 {
     const BackupPolicy *policy = &backup->args.policy;
     ToolArgs tool = tool_args(backup->arena, "pg_dump");
@@ -202,8 +333,84 @@ static void dump(Backup *backup)
         tool_arg(&tool, "--schema=%s", tool_pattern(backup->arena, backup->args.schema));
         tool_arg(&tool, "--strict-names");
     }
-    tool_arg(&tool, "--file=%s", backup->partial);
-    run(backup, &tool, on_dumped);
+    if (!backup->manifest.encrypted)
+        tool_arg(&tool, "--file=%s", backup->partial);
+    return tool;
+}
+
+static void on_streamed(const Digest *plaintext, const Error *err, void *data)
+{
+    Backup *backup = data;
+    backup->stream = NULL;
+    if (err != NULL) {
+        fail(backup, err);
+        return;
+    }
+    backup->manifest.plaintext_sha256 = *plaintext;
+    if (backup->args.policy.restore_test)
+        note_test_time(backup);
+    conclude(backup);
+}
+
+/* What was encrypted can't be read again here: it is read on its way. */
+static void start_stream(Backup *backup)
+{
+    const BackupArgs *args = &backup->args;
+    Error err;
+    ToolArgs reader =
+        args->policy.restore_test ? restore_tool(backup, NULL) : reading_tool(backup, NULL);
+    StreamArgs stream = {
+        .cluster = args->cluster,
+        .dump = dump_tool(backup),
+        .env = tool_environment(backup->arena, args->cluster, args->database, 0),
+        .recipients = args->settings->age_recipients,
+        .reader = args->policy.restore_test || args->policy.verify ? &reader : NULL,
+        .path = backup->partial,
+    };
+    if (stream_start(backup->loop, &stream, on_streamed, backup, &backup->stream, &err) != ERR_OK) {
+        backup->stream = NULL;
+        fail(backup, &err);
+    }
+}
+
+/* --- a command -------------------------------------------------------------------------------- */
+
+static void on_command_output(const char *bytes, size_t length, void *data)
+{
+    Backup *backup = data;
+    command_tail_add(backup->tail, bytes, length);
+}
+
+static void run_command(Backup *backup, const StrList *argv, ChildCb *cb)
+{
+    ChildArgs args = {
+        .program = argv->items[0],
+        .argv = command_argv(backup->arena, argv),
+        .env = command_environment(backup->arena, backup->args.cluster, &backup->manifest),
+        .output = on_command_output,
+    };
+    start(backup, &args, cb);
+}
+
+static void on_command_verified(const ChildResult *result, void *data)
+{
+    Backup *backup = data;
+    if (succeeded(backup, result, "the verifying command"))
+        conclude(backup);
+}
+
+static void on_command_done(const ChildResult *result, void *data)
+{
+    Backup *backup = data;
+    Error err;
+    if (!succeeded(backup, result, "the backup command"))
+        return;
+    if (command_answer(backup->arena, backup->tail, &backup->manifest, &err) != ERR_OK)
+        fail(backup, &err);
+    else if (backup->args.policy.verify)
+        run_command(backup, &backup->args.command->verify, on_command_verified);
+    else
+        conclude(backup);
 }
 
 /* --- the start -------------------------------------------------------------------------------- */
@@ -221,34 +428,54 @@ static ErrCode check_version(const char *name, uint32_t version, uint32_t server
     return ERR_OK;
 }
 
-static ErrCode check_room(Backup *backup, Error *err)
+static ErrCode check_encryption(Backup *backup, Error *err)
 {
     const BackupArgs *args = &backup->args;
-    uint64_t others = args->room == NULL ? 0 : args->room->claimed_bytes;
-    uint64_t needed = backup_size_estimate(backup->manifest.facts.size_bytes, args->policy.compress,
-                                           &args->former);
-    struct statvfs space;
-    if (statvfs(backup->folder, &space) != 0)
-        return err_set(err, ERR_BACKUP, "can't tell how much is free below the backups");
-    uint64_t free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
-    uint64_t taken = others + args->reserve_bytes;
-    if (free_bytes < taken || free_bytes - taken < needed) {
-        char has[SIZE_TEXT_SIZE], needs[SIZE_TEXT_SIZE];
-        size_format(free_bytes >> 20 << 20, has);
-        size_format(((needed >> 20) + 1) << 20, needs);
-        err_set(err, ERR_BACKUP, "%s are free for backups, this one takes about %s", has, needs);
-        err_detail(err,
-                   "a database of %llu bytes, %llu bytes for backups under way, a reserve of "
-                   "%llu bytes",
-                   (unsigned long long)backup->manifest.facts.size_bytes,
-                   (unsigned long long)others, (unsigned long long)args->reserve_bytes);
-        err_hint(err, "Make room below the agent's state directory, or lower 'backup.reserve'.");
+    if (!args->policy.encrypt && !args->settings->require_encryption)
+        return ERR_OK;
+    if (is_directory(backup)) {
+        err_set(err, ERR_BACKUP, "a directory can't be encrypted: pg_dump writes it as it is");
+        err_hint(err, "Use 'method: dump'; this host takes no unencrypted dump.");
         return ERR_BACKUP;
     }
-    backup->claimed_bytes = needed;
-    if (args->room != NULL)
-        args->room->claimed_bytes += needed;
+    if (args->settings->age_recipients == NULL) {
+        err_set(err, ERR_BACKUP, "this agent has no age recipients to encrypt to");
+        err_hint(err, "Name a file of them with 'backup.age-recipients'.");
+        return ERR_BACKUP;
+    }
+    backup->manifest.encrypted = true;
+    return recipients_load(backup->arena, args->settings->age_recipients,
+                           &backup->manifest.recipients, err);
+}
+
+static ErrCode check_command(const Backup *backup, Error *err)
+{
+    const BackupArgs *args = &backup->args;
+    if (args->command == NULL)
+        return err_set(err, ERR_BACKUP, "this agent has no backup command '%s'",
+                       args->policy.command);
+    if (args->policy.verify && args->command->verify.count == 0) {
+        err_set(err, ERR_BACKUP, "backup command '%s' can't verify", args->command->name);
+        err_hint(err, "Give it a 'verify', or ask for backups with 'verify: false'.");
+        return ERR_BACKUP;
+    }
     return ERR_OK;
+}
+
+static ErrCode check_dump(Backup *backup, Error *err)
+{
+    const BackupArgs *args = &backup->args;
+    const DatabaseFacts *facts = &backup->manifest.facts;
+    bool reads = args->policy.verify || args->policy.restore_test;
+    ErrCode code = check_version("pg_dump", args->pg_dump_version, facts->server_version, err);
+    if (code == ERR_OK && reads)
+        code = check_version("pg_restore", args->pg_restore_version, facts->server_version, err);
+    if (code == ERR_OK)
+        code = check_encryption(backup, err);
+    if (code == ERR_OK)
+        code = room_claim(args->room, args->directory, &backup->manifest,
+                          args->settings->reserve_bytes, &backup->claimed_bytes, err);
+    return code;
 }
 
 static ErrCode check_before(Backup *backup, Error *err)
@@ -258,20 +485,41 @@ static ErrCode check_before(Backup *backup, Error *err)
     if (args->system_identifier != 0 && (facts->system_identifier != args->system_identifier ||
                                          facts->database_oid != args->database_oid))
         return err_set(err, ERR_BACKUP, "the database is not the one that the plan names");
-    if (args->policy.method == BACKUP_METHOD_COMMAND || args->policy.encrypt ||
-        args->policy.restore_test)
-        return err_set(err, ERR_BACKUP, "this version makes no such backups");
     ErrCode code = dir_make(backup->folder, 0700, err);
-    if (code == ERR_OK)
-        code = check_version("pg_dump", args->pg_dump_version, facts->server_version, err);
-    if (code == ERR_OK && args->policy.verify)
-        code = check_version("pg_restore", args->pg_restore_version, facts->server_version, err);
-    return code == ERR_OK ? check_room(backup, err) : code;
+    if (code != ERR_OK)
+        return code;
+    return is_command(backup) ? check_command(backup, err) : check_dump(backup, err);
+}
+
+/* A directory has a name of its own each time: a pg_dump of a killed life may still be writing into
+ * the former one. */
+static void name_files(Backup *backup)
+{
+    Arena *arena = backup->arena;
+    const BackupArgs *args = &backup->args;
+    uint32_t draw = 0;
+    if (is_directory(backup) && !secure_random(&draw, sizeof draw))
+        draw = (uint32_t)getpid();
+    const char *ending = is_command(backup)           ? ".manifest"
+                         : is_directory(backup)       ? ".dir"
+                         : backup->manifest.encrypted ? ".dump.age"
+                                                      : ".dump";
+    backup->final =
+        backup_file_path(arena, args->directory, &args->shard, &args->operation, ending);
+    backup->relative = backup->final + strlen(args->directory) + 1;
+    if (is_command(backup))
+        backup->partial = NULL;
+    else if (is_directory(backup))
+        backup->partial = arena_printf(arena, "%s.%08x%s", backup->final, draw, partial_ending);
+    else
+        backup->partial = arena_printf(arena, "%s%s", backup->final, partial_ending);
 }
 
 /* pg_dump opens it as the umask allows: it must find it closed to others. */
 static ErrCode make_partial(const Backup *backup, Error *err)
 {
+    if (backup->partial == NULL)
+        return ERR_OK;
     backup_remove_path(backup->partial);
     if (is_directory(backup)) {
         if (mkdir(backup->partial, 0700) == 0)
@@ -286,20 +534,18 @@ static ErrCode make_partial(const Backup *backup, Error *err)
     return err_set(err, ERR_BACKUP, "can't create '%s': %s", backup->partial, strerror(errno));
 }
 
-static void keep_facts(Backup *backup, const DatabaseFacts *facts)
+static void make(Backup *backup)
 {
-    Arena *arena = backup->arena;
-    DatabaseFacts *kept = &backup->manifest.facts;
-    *kept = *facts;
-    kept->owner = arena_strdup(arena, facts->owner);
-    kept->schema_owner = arena_strdup(arena, facts->schema_owner);
-    kept->encoding = arena_strdup(arena, facts->encoding);
-    kept->locale_provider = arena_strdup(arena, facts->locale_provider);
-    kept->collate = arena_strdup(arena, facts->collate);
-    kept->ctype = arena_strdup(arena, facts->ctype);
-    kept->locale = arena_strdup(arena, facts->locale);
-    kept->icu_rules = arena_strdup(arena, facts->icu_rules);
-    kept->tablespace = arena_strdup(arena, facts->tablespace);
+    if (is_command(backup)) {
+        run_command(backup, &backup->args.command->command, on_command_done);
+    } else if (backup->manifest.encrypted && backup->args.policy.restore_test) {
+        make_scratch(backup);
+    } else if (backup->manifest.encrypted) {
+        start_stream(backup);
+    } else {
+        ToolArgs tool = dump_tool(backup);
+        run(backup, &tool, on_dumped);
+    }
 }
 
 static void on_facts(const DatabaseFacts *facts, const Error *err, void *data)
@@ -311,11 +557,16 @@ static void on_facts(const DatabaseFacts *facts, const Error *err, void *data)
         fail(backup, err);
         return;
     }
-    keep_facts(backup, facts);
-    if (check_before(backup, &failure) != ERR_OK || make_partial(backup, &failure) != ERR_OK)
+    backup->manifest.facts = facts_copy(backup->arena, facts);
+    ErrCode code = check_before(backup, &failure);
+    if (code == ERR_OK) {
+        name_files(backup);
+        code = make_partial(backup, &failure);
+    }
+    if (code != ERR_OK)
         fail(backup, &failure);
     else
-        dump(backup);
+        make(backup);
 }
 
 static void on_begin(uv_async_t *async)
@@ -334,8 +585,10 @@ static void on_begin(uv_async_t *async)
 static void describe(Backup *backup)
 {
     const BackupArgs *args = &backup->args;
+    bool verified = args->policy.verify || args->policy.restore_test;
     backup->manifest = (Manifest){
         .method = args->policy.method,
+        .command = args->policy.command,
         .shard = args->shard,
         .cluster = args->cluster->name,
         .database = args->database,
@@ -344,10 +597,10 @@ static void describe(Backup *backup)
         .plan = args->plan,
         .operation = args->operation,
         .rows = args->rows,
-        .pg_dump_version = args->pg_dump_version,
+        .pg_dump_version = is_command(backup) ? 0 : args->pg_dump_version,
         .compress = args->policy.compress,
         .started_unix_ms = clock_unix_ms(),
-        .verified_unix_ms = args->policy.verify ? 1 : 0, /* the time is set when it is done */
+        .verified_unix_ms = verified ? 1 : 0, /* the time is set when it is done */
         .needed_until_unix_ms = args->rollback_until_ms,
     };
 }
@@ -362,17 +615,15 @@ Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void
     backup->args.rows = strlist_copy(arena, &args->rows);
     backup->args.database = arena_strdup(arena, args->database);
     backup->args.schema = arena_strdup(arena, args->schema);
+    backup->args.policy.command = arena_strdup(arena, args->policy.command);
     if (args->facts != NULL)
         backup->args.facts = arena_memdup(arena, args->facts, sizeof *args->facts);
     backup->cb = cb;
     backup->data = data;
+    backup->tail = ARENA_NEW(arena, CommandTail);
     describe(backup);
     backup->folder = path_dirname(
         arena, backup_file_path(arena, args->directory, &args->shard, &args->operation, ""));
-    backup->final = backup_file_path(arena, args->directory, &args->shard, &args->operation,
-                                     is_directory(backup) ? ".dir" : ".dump");
-    backup->relative = backup->final + strlen(args->directory) + 1;
-    backup->partial = arena_printf(arena, "%s%s", backup->final, partial_ending);
     backup->started_ms = clock_monotonic_ms();
     uv_async_init(loop, &backup->begin, on_begin);
     backup->begin.data = backup;
@@ -380,17 +631,36 @@ Backup *backup_start(uv_loop_t *loop, const BackupArgs *args, BackupCb *cb, void
     return backup;
 }
 
+/* --- abandoning ------------------------------------------------------------------------------- */
+
+static void on_dropped_alone(const Error *err, void *data)
+{
+    (void)data;
+    if (err != NULL)
+        log_failure(LOG_WARN, "backup.scratch-left", err, NULL);
+}
+
 void backup_abandon(Backup *backup)
 {
     backup->cb = NULL;
-    if (backup->reading != NULL) {
+    bool begun = backup->reading != NULL || backup->scratch != NULL || backup->child != NULL ||
+                 backup->stream != NULL;
+    if (backup->reading != NULL)
         facts_cancel(backup->reading);
-        destroy(backup);
-    } else if (backup->child != NULL) {
+    if (backup->scratch != NULL)
+        scratch_cancel(backup->scratch);
+    if (backup->child != NULL)
         child_kill(backup->child);
+    if (backup->stream != NULL)
+        stream_abandon(backup->stream);
+    if (!begun)
+        return; /* its next callback sees it */
+    if (backup->scratch_name != NULL)
+        (void)scratch_drop(backup->loop, backup->args.cluster, backup->scratch_name,
+                           on_dropped_alone, NULL);
+    if (backup->partial != NULL)
         backup_remove_path(backup->partial);
-        destroy(backup);
-    } /* else its next callback sees it */
+    destroy(backup);
 }
 
 /* --- cleaning --------------------------------------------------------------------------------- */

@@ -4,12 +4,12 @@
  * all.
  *
  *   <directory>/<shard uuid>/<operation>.dump      pg_dump -Fc
+ *   <directory>/<shard uuid>/<operation>.dump.age  the same, encrypted on its way
  *   <directory>/<shard uuid>/<operation>.dir/      pg_dump -Fd
  *   <directory>/<shard uuid>/<operation>.manifest  what it is
  */
 #pragma once
 
-#include "backup_size.h"
 #include "manifest.h"
 #include "message.h"
 #include "settings.h"
@@ -37,10 +37,9 @@ typedef struct BackupArgs {
     uint32_t database_oid;
     uint32_t pg_dump_version;
     uint32_t pg_restore_version;
-    uint64_t reserve_bytes;     /* left free for everybody else */
-    uint64_t rollback_until_ms; /* the rollout's policy may need it for so long */
-    uint64_t keep_for_ms;       /* this agent's own rule; 0 = none */
-    BackupMeasure former;       /* this database's last dump */
+    const BackupSettings *settings; /* this host's rules */
+    const BackupCommand *command;   /* method command; NULL: there is none of that name */
+    uint64_t rollback_until_ms;     /* the rollout's policy may need it for so long */
     BackupPolicy policy;
     uint32_t lock_timeout_ms;
 } BackupArgs;

@@ -39,6 +39,17 @@ const PgKeyword *cluster_keywords(Arena *arena, const ClusterSettings *cluster,
     return keywords;
 }
 
+DatabaseFacts facts_copy(Arena *arena, const DatabaseFacts *facts)
+{
+    DatabaseFacts copy = *facts;
+    const char **texts[] = {&copy.owner,           &copy.schema_owner, &copy.encoding,
+                            &copy.locale_provider, &copy.collate,      &copy.ctype,
+                            &copy.locale,          &copy.icu_rules,    &copy.tablespace};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = arena_strdup(arena, *texts[i]);
+    return copy;
+}
+
 static void release(FactsReading *reading)
 {
     pg_close(reading->conn);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 ToolArgs tool_args(Arena *arena, const char *name)
 {
@@ -26,6 +27,11 @@ void tool_arg(ToolArgs *args, const char *fmt, ...)
 const char *tool_program(Arena *arena, const ClusterSettings *cluster, const char *name)
 {
     return cluster->pg_bin == NULL ? name : path_join(arena, cluster->pg_bin, name);
+}
+
+const char *tool_session_name(Arena *arena)
+{
+    return arena_printf(arena, TOOL_SESSION_PREFIX "%d", (int)getpid());
 }
 
 void tool_environment_add(Arena *arena, const char **env, const char *name, const char *value)
@@ -51,7 +57,7 @@ const char **tool_environment(Arena *arena, const ClusterSettings *cluster, cons
     tool_environment_add(arena, env, "PGPORT", arena_printf(arena, "%d", (int)cluster->port));
     tool_environment_add(arena, env, "PGUSER", cluster->user);
     tool_environment_add(arena, env, "PGDATABASE", database);
-    tool_environment_add(arena, env, "PGAPPNAME", "pgtide backup");
+    tool_environment_add(arena, env, "PGAPPNAME", tool_session_name(arena));
     tool_environment_add(arena, env, "PGCONNECT_TIMEOUT", "10");
     if (cluster->passfile != NULL)
         tool_environment_add(arena, env, "PGPASSFILE", cluster->passfile);

@@ -26,6 +26,9 @@ const char *tool_program(Arena *arena, const ClusterSettings *cluster, const cha
 const char **tool_environment(Arena *arena, const ClusterSettings *cluster, const char *database,
                               size_t more);
 void tool_environment_add(Arena *arena, const char **env, const char *name, const char *value);
+/* The application name of clients of this life of the agent; those of former lives begin alike. */
+#define TOOL_SESSION_PREFIX "pgtide backup "
+const char *tool_session_name(Arena *arena);
 /* As a pattern of pg_dump that means only this name. */
 const char *tool_pattern(Arena *arena, const char *name);
 

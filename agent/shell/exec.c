@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "digest.h"
+#include "file.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 10000,
-    BACKUP_RESERVE_BYTES = 16 * 1024 * 1024,
     RUN_LOCK_WAIT_MS = 5000, /* then the job's own pauses, as with any other lock */
 };
 
@@ -326,7 +326,9 @@ static void start_backup(Exec *exec)
         .database_oid = shard->database_oid,
         .pg_dump_version = cluster == NULL ? 0 : cluster->pg_dump_version,
         .pg_restore_version = cluster == NULL ? 0 : cluster->pg_restore_version,
-        .reserve_bytes = BACKUP_RESERVE_BYTES,
+        .settings = &world->settings->backup,
+        .command = agent_settings_find_backup_command(world->settings, policy->backup.command),
+        .room = exec->world->backup_room,
         .rollback_until_ms = policy->rollback_until_ms,
         .policy = policy->backup,
         .lock_timeout_ms = policy->lock_timeout_ms,
@@ -468,6 +470,23 @@ static void run_effects(Exec *exec, const JobEffects *effects)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* It may have been removed since it was taken. */
+static bool backup_is_there(const Exec *exec, const BackupInfo *backup)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const PlanHeader *header = &exec->plan->order.header;
+    const char *file = path_join(arena, exec->world->backup_directory, backup->path);
+    const char *dot = strchr(path_basename(file), '.');
+    if (dot == NULL || !file_exists(file))
+        return false;
+    Manifest manifest;
+    const char *path = arena_printf(arena, "%.*s.manifest", (int)(dot - file), file);
+    return manifest_read(arena, path, &manifest, NULL) == ERR_OK &&
+           digest_equal(&manifest.sha256, &backup->sha256) &&
+           (manifest.verified_unix_ms != 0 || !header->policy.backup.verify) &&
+           manifest.damage[0] == '\0';
+}
+
 static JobSpec make_spec(const Exec *exec, const ExecOrder *order)
 {
     const PlanShard *shard = &exec->order.shard;
@@ -475,6 +494,8 @@ static JobSpec make_spec(const Exec *exec, const ExecOrder *order)
     const LedgerJob *left = ledger_find_job(exec->world->ledger, &shard->uuid);
     const BackupInfo *backup =
         ledger_find_backup(exec->world->ledger, &exec->plan->order.digest, &shard->uuid);
+    if (backup != NULL && !backup_is_there(exec, backup))
+        backup = NULL;
     JobSpec spec = {
         .rollout_id = header->rollout_id,
         .shard = shard->uuid,

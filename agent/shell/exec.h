@@ -28,6 +28,7 @@ typedef struct ExecWorld {
     Shards *shards;
     Uuid fleet_id;
     const char *backup_directory;
+    BackupRoom *backup_room;
     /* A report to be sent; copied by the receiver. */
     void (*report)(void *context, const JobReport *report);
     void *context;

@@ -8,6 +8,8 @@
 enum {
     CONCURRENCY_DEFAULT = 8,
     INVENTORY_DEFAULT_MS = 60000,
+    RESERVE_DEFAULT_BYTES = 64 * 1024 * 1024,
+    KEEP_DEFAULT = 3,
     HOUR_MS = 3600000,
 };
 
@@ -139,6 +141,53 @@ static const ConfigField coordinator_fields[] = {
 static const ConfigTable coordinator_table =
     CONFIG_TABLE_OF(CoordinatorSettings, coordinator_fields);
 
+#define ARGV(row_key, field, text, row_required)                                                   \
+    {                                                                                              \
+        .key = (row_key), .kind = CONFIG_STRINGS, .offset = offsetof(BackupCommand, field),        \
+        .required = (row_required), .min = 1, .max = 64, .help = (text)                            \
+    }
+static const ConfigField command_fields[] = {
+    {.key = "name",
+     .kind = CONFIG_NAME,
+     .offset = offsetof(BackupCommand, name),
+     .required = true,
+     .help = "what a rollout's backup.command calls it"},
+    ARGV(
+        "command", command,
+        "program and arguments, without a shell; its last line is {\"id\": ..., \"size_bytes\": N}",
+        true),
+    ARGV("verify", verify, "reads the backup PGTIDE_BACKUP_ID in full", false),
+    ARGV("restore", restore, "restores it", false),
+    ARGV("prune", prune, "removes it; default: the command's own rules do", false),
+};
+static const ConfigTable command_table = CONFIG_TABLE_OF(BackupCommand, command_fields);
+
+static const ConfigField backup_fields[] = {
+    {.key = "age-recipients",
+     .kind = CONFIG_PATH,
+     .offset = offsetof(BackupSettings, age_recipients),
+     .help = "file of age recipients, whose identities are elsewhere; default none"},
+    {.key = "require-encryption",
+     .kind = CONFIG_BOOL,
+     .offset = offsetof(BackupSettings, require_encryption),
+     .help = "every dump is encrypted, whatever a plan says; default false"},
+    {.key = "reserve",
+     .kind = CONFIG_SIZE,
+     .offset = offsetof(BackupSettings, reserve_bytes),
+     .help = "left free on the disk of the backups; default 64MiB"},
+    {.key = "keep",
+     .kind = CONFIG_INTEGER,
+     .offset = offsetof(BackupSettings, keep),
+     .min = 1,
+     .max = LIMIT_BACKUPS_PER_SHARD,
+     .help = "`pgtide backup prune` keeps the newest so many of a shard; default 3"},
+    {.key = "keep-for",
+     .kind = CONFIG_DURATION,
+     .offset = offsetof(BackupSettings, keep_for_ms),
+     .help = "no backup younger than this is removed by any rule; default 0"},
+};
+static const ConfigTable backup_table = CONFIG_TABLE_OF(BackupSettings, backup_fields);
+
 #define AT(field) offsetof(AgentSettings, field)
 static const ConfigField fields[] = {
     {.key = "name",
@@ -203,6 +252,17 @@ static const ConfigField fields[] = {
      .min = 100,
      .max = HOUR_MS,
      .help = "how often all shards are read; default 60s"},
+    {.key = "backup",
+     .kind = CONFIG_TABLE,
+     .offset = AT(backup),
+     .table = &backup_table,
+     .help = "what this host asks of backups, beside what plans ask"},
+    {.key = "backup-commands",
+     .kind = CONFIG_TABLES,
+     .offset = AT(backup_commands),
+     .max = LIMIT_BACKUP_COMMANDS,
+     .table = &command_table,
+     .help = "backups by other tools"},
     {.key = "clusters",
      .kind = CONFIG_TABLES,
      .offset = AT(clusters),
@@ -272,20 +332,47 @@ static void check_clusters(Config *config, AgentSettings *settings)
     }
 }
 
+static void check_backups(Config *config, AgentSettings *settings)
+{
+    const ConfigNode *nodes = config_node_get(config_root(config), "backup-commands");
+    const BackupCommand *commands = settings->backup_commands.items;
+    for (size_t i = 0; i < settings->backup_commands.count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(commands[i].name, commands[j].name) == 0)
+                config_problem(config, config_node_item(nodes, i),
+                               "'backup-commands[%zu].name' is '%s' again", i, commands[i].name);
+    if (settings->backup.require_encryption && settings->backup.age_recipients == NULL)
+        config_problem(config, config_node_get(config_root(config), "backup"),
+                       "'backup.require-encryption' needs 'backup.age-recipients'");
+}
+
+const BackupCommand *agent_settings_find_backup_command(const AgentSettings *settings,
+                                                        const char *name)
+{
+    const BackupCommand *commands = settings->backup_commands.items;
+    for (size_t i = 0; i < settings->backup_commands.count; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
 ErrCode agent_settings_load(Arena *arena, const char *path, AgentSettings *ret_settings, Error *err)
 {
     AgentSettings settings = {
         .concurrency = CONCURRENCY_DEFAULT,
         .approvals_min = 1,
         .inventory_ms = INVENTORY_DEFAULT_MS,
+        .backup = {.reserve_bytes = RESERVE_DEFAULT_BYTES, .keep = KEEP_DEFAULT},
         .log = log_settings_default,
     };
     Config *config;
     ErrCode code = config_open(arena, path, &config, err);
     if (code != ERR_OK)
         return code;
-    if (config_read(config, config_root(config), &table, &settings))
+    if (config_read(config, config_root(config), &table, &settings)) {
         check_clusters(config, &settings);
+        check_backups(config, &settings);
+    }
     code = config_finish(config, err);
     if (code != ERR_OK)
         return code;

@@ -40,6 +40,23 @@ typedef struct CoordinatorSettings {
     const char *name;     /* which of the trust file's coordinators; NULL = the only one */
 } CoordinatorSettings;
 
+/* A way to back up that plans may name; what it runs is this host's affair. */
+typedef struct BackupCommand {
+    const char *name;
+    StrList command;
+    StrList verify;  /* none: it can't be verified */
+    StrList restore; /* none: restored by hand */
+    StrList prune;   /* none: the command's own rules let backups go */
+} BackupCommand;
+
+typedef struct BackupSettings {
+    const char *age_recipients; /* file; NULL = nothing can be encrypted */
+    bool require_encryption;    /* of every dump, whatever a plan says */
+    uint64_t reserve_bytes;     /* left free below the state directory */
+    int64_t keep;               /* `backup prune` keeps the newest so many of a shard */
+    uint64_t keep_for_ms;       /* nothing younger is ever removed; 0 = no such rule */
+} BackupSettings;
+
 typedef struct AgentSettings {
     const char *name;
     const char *key_path;
@@ -53,6 +70,8 @@ typedef struct AgentSettings {
     uint64_t silence_deadline_ms; /* 0 = the coordinator's word */
     uint64_t inventory_ms;        /* between two full listings */
     const char *safe_bundle;      /* whose safe statements are ensured; NULL = none */
+    BackupSettings backup;
+    ConfigList backup_commands;
     ConfigList clusters;
     LogSettings log;
 } AgentSettings;
@@ -67,5 +86,7 @@ size_t agent_settings_cluster_count(const AgentSettings *settings);
 const ClusterSettings *agent_settings_cluster(const AgentSettings *settings, size_t index);
 /* NULL when there is none of that name. */
 const ClusterSettings *agent_settings_find_cluster(const AgentSettings *settings, const char *name);
+const BackupCommand *agent_settings_find_backup_command(const AgentSettings *settings,
+                                                        const char *name);
 /* Labels of the host, the cluster and one shard: the nearer one wins; sorted by key. */
 LabelList labels_merge(Arena *arena, const LabelList *lists, size_t count);

@@ -42,6 +42,7 @@ struct Shards {
     Arena *coming; /* of the scans under way; NULL = none */
     size_t scanning;
     bool again;
+    uint32_t age_version; /* 0: there is none */
 };
 
 Shards *shards_new(uv_loop_t *loop, const AgentSettings *settings, const Uuid *fleet_id,
@@ -105,6 +106,21 @@ static void keep_former(const Shards *shards, Arena *arena, ShardInfo *info)
     info->reachable = false;
 }
 
+static BackupCommandInfo *backup_commands(const Shards *shards, Arena *arena)
+{
+    const BackupCommand *commands = shards->settings->backup_commands.items;
+    size_t count = shards->settings->backup_commands.count;
+    BackupCommandInfo *infos = ARENA_ARRAY(arena, BackupCommandInfo, count + 1);
+    for (size_t i = 0; i < count; i++)
+        infos[i] = (BackupCommandInfo){
+            .name = commands[i].name,
+            .can_verify = commands[i].verify.count > 0,
+            .can_restore = commands[i].restore.count > 0,
+            .can_prune = commands[i].prune.count > 0,
+        };
+    return infos;
+}
+
 static ClusterInfo cluster_info(const Shards *shards, Arena *arena, const ShardsCluster *cluster)
 {
     LabelList labels[] = {shards->settings->labels, cluster->settings->labels};
@@ -114,6 +130,9 @@ static ClusterInfo cluster_info(const Shards *shards, Arena *arena, const Shards
         .server_version = cluster->found.server_version,
         .pg_dump_version = cluster->pg_dump_version,
         .pg_restore_version = cluster->pg_restore_version,
+        .backup_commands = backup_commands(shards, arena),
+        .backup_command_count = shards->settings->backup_commands.count,
+        .can_encrypt = shards->age_version != 0 && shards->settings->backup.age_recipients != NULL,
         .reachable = cluster->found.reachable,
         .message = cluster->found.message,
         .labels = labels_merge(arena, labels, 2),
@@ -215,7 +234,7 @@ static void ask_version(const Shards *shards, const ShardsCluster *cluster,
                         VersionQuestion *question)
 {
     AUTO_ARENA Arena *arena = arena_new();
-    const char *directory = cluster->settings->pg_bin;
+    const char *directory = cluster == NULL ? NULL : cluster->settings->pg_bin;
     const char *path = getenv("PATH");
     const char *argv[] = {question->program, "--version", NULL};
     const char *env[] = {arena_printf(arena, "PATH=%s", path == NULL ? "/usr/bin:/bin" : path),
@@ -234,7 +253,7 @@ static void ask_version(const Shards *shards, const ShardsCluster *cluster,
 void shards_find_pg_dump(Shards *shards)
 {
     enum { PROGRAMS = 2 };
-    size_t count = shards->cluster_count * PROGRAMS;
+    size_t count = shards->cluster_count * PROGRAMS + 1;
     VersionQuestion *questions = xcalloc(count, sizeof *questions);
     for (size_t i = 0; i < shards->cluster_count; i++) {
         ShardsCluster *cluster = &shards->clusters[i];
@@ -244,6 +263,8 @@ void shards_find_pg_dump(Shards *shards)
         ask_version(shards, cluster, &asked[0]);
         ask_version(shards, cluster, &asked[1]);
     }
+    questions[count - 1] = (VersionQuestion){"age", &shards->age_version, false};
+    ask_version(shards, NULL, &questions[count - 1]);
     bool waiting;
     do {
         waiting = false;

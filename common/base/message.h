@@ -31,6 +31,7 @@ typedef enum CommandKind {
     COMMAND_REFRESH,
     COMMAND_TASK,
     COMMAND_LOOK,
+    COMMAND_BACKUPS,
     COMMAND_KIND_COUNT
 } CommandKind;
 
@@ -94,6 +95,25 @@ typedef struct OperatorTask {
     PlanRef plan; /* of the plan digest in the request */
 } OperatorTask;
 
+typedef enum BackupVerb {
+    BACKUP_VERB_UNSPECIFIED,
+    BACKUP_VERB_LIST,   /* list anew */
+    BACKUP_VERB_VERIFY, /* read these in full again */
+    BACKUP_VERB_PRUNE,  /* of these shards: let go what the agent's own rules let go */
+    BACKUP_VERB_COUNT
+} BackupVerb;
+
+typedef struct BackupRef {
+    Uuid shard;
+    OperationId operation; /* only with VERIFY */
+} BackupRef;
+
+typedef struct BackupWork {
+    BackupVerb verb;
+    BackupRef *items;
+    size_t count;
+} BackupWork;
+
 typedef struct Command {
     Uuid fleet_id;
     const char *agent;
@@ -110,6 +130,7 @@ typedef struct Command {
         BlobChunk chunk;
         OperatorTask task;
         LookAtGate look;
+        BackupWork backups;
     };
 } Command;
 
@@ -125,6 +146,7 @@ typedef enum ReportKind {
     REPORT_REFUSAL,
     REPORT_TASK_DONE,
     REPORT_LOOKED,
+    REPORT_BACKUPS,
     REPORT_KIND_COUNT
 } ReportKind;
 
@@ -270,6 +292,36 @@ typedef struct TaskDone {
     const char *hint;
 } TaskDone;
 
+/* What a backup's manifest says, as far as the fleet needs it. */
+typedef struct BackupEntry {
+    Uuid shard;
+    OperationId operation; /* its id */
+    const char *cluster;
+    const char *database;
+    const char *schema;
+    Uuid rollout_id;
+    BackupInfo info;
+    const char *command; /* method command: its name, else '' */
+    const char *id;      /* and what it calls the backup */
+    StrList rows;
+    const char *damage; /* what the last look at it found; '' = nothing */
+    const char *kept;   /* why the agent's rules keep it; '' = it may go */
+    uint64_t database_bytes;
+    uint64_t started_unix_ms;
+    uint64_t finished_unix_ms;
+    uint64_t verified_unix_ms; /* when it was last read in full and right */
+    uint64_t checked_unix_ms;  /* when that was last tried */
+} BackupEntry;
+
+/* All of an agent's backups, in parts as an Inventory is. */
+typedef struct BackupListing {
+    uint64_t snapshot;
+    uint32_t part;
+    bool last;
+    BackupEntry *items;
+    size_t count;
+} BackupListing;
+
 typedef struct Report {
     Uuid fleet_id;
     const char *agent;
@@ -288,5 +340,6 @@ typedef struct Report {
         Refusal refusal;
         TaskDone task_done;
         Looked looked;
+        BackupListing backups;
     };
 } Report;

@@ -64,6 +64,7 @@ enum {
     LIMIT_BACKUP_FILES = 100000, /* of one directory dump: a file a table */
     LIMIT_BACKUP_ID_BYTES = 255, /* what a command calls a backup */
     LIMIT_BACKUP_COMMANDS = 16,
+    LIMIT_BACKUPS_PER_REQUEST = 4000, /* an agent's queue holds so many */
     LIMIT_BACKUPS_PER_SHARD = 4096,
     LIMIT_MANIFEST_BYTES = 32 * 1024 * 1024,
 

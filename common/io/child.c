@@ -110,8 +110,11 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
 }
 
-static uv_stdio_container_t open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *pipe)
+/* `fd` 0: the pipe is read here. */
+static uv_stdio_container_t open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *pipe, int fd)
 {
+    if (fd != 0)
+        return (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fd};
     if (child->foreground)
         return (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO};
     uv_pipe_init(loop, pipe, 0);
@@ -132,9 +135,12 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     child->foreground = args->foreground;
     uv_stdio_container_t stdio[3] = {
         {.flags = UV_IGNORE},
-        open_pipe(loop, child, &child->out),
-        open_pipe(loop, child, &child->err),
+        open_pipe(loop, child, &child->out, args->output_fd),
+        open_pipe(loop, child, &child->err, 0),
     };
+    if (args->input_fd != 0)
+        stdio[0] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = args->input_fd};
+    bool reads_output = !child->foreground && args->output_fd == 0;
     child->process.data = child;
     child->open_handles++;
     uv_process_options_t options = {
@@ -151,16 +157,16 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     int result = uv_spawn(loop, &child->process, &options);
     if (result != 0) {
         uv_close((uv_handle_t *)&child->process, on_handle_closed);
-        if (!child->foreground) {
+        if (reads_output)
             uv_close((uv_handle_t *)&child->out, on_handle_closed);
+        if (!child->foreground)
             uv_close((uv_handle_t *)&child->err, on_handle_closed);
-        }
         return err_set(err, ERR_IO, "can't start %s: %s", args->program, uv_strerror(result));
     }
-    if (!child->foreground) {
+    if (reads_output)
         uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
+    if (!child->foreground)
         uv_read_start((uv_stream_t *)&child->err, on_alloc, on_read);
-    }
     *ret_child = child;
     return ERR_OK;
 }

@@ -34,6 +34,8 @@ typedef struct ChildArgs {
     const char *const *env; /* "NAME=value", ended by NULL */
     const char *directory;  /* where it runs; NULL = here */
     ChildOutput *output; /* given all of its output, of which then nothing is kept; may be NULL */
+    int input_fd;        /* becomes its standard input, borrowed; 0 = nothing to read */
+    int output_fd;       /* becomes its standard output, borrowed; 0 = as above */
     /* It belongs to what runs in the foreground: it says all on our stderr, of which nothing is
      * kept, and Ctrl-C at the terminal is meant for it too. */
     bool foreground;

@@ -1,3 +1,4 @@
+#include "backup_codec.h"
 #include "codec_common.h"
 #include "message_codec.h"
 
@@ -167,6 +168,9 @@ static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, 
     case PGTIDE__V1__COMMAND__BODY_LOOK:
         out->kind = COMMAND_LOOK;
         return look_decode(arena, in->look, &out->look, err);
+    case PGTIDE__V1__COMMAND__BODY_BACKUPS:
+        out->kind = COMMAND_BACKUPS;
+        return backup_work_decode(arena, in->backups, &out->backups, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a command without a body this version knows");
     }
@@ -355,6 +359,10 @@ static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide_
     case COMMAND_LOOK:
         out->body_case = PGTIDE__V1__COMMAND__BODY_LOOK;
         out->look = look_encode(arena, &command->look);
+        return ERR_OK;
+    case COMMAND_BACKUPS:
+        out->body_case = PGTIDE__V1__COMMAND__BODY_BACKUPS;
+        out->backups = backup_work_encode(arena, &command->backups);
         return ERR_OK;
     default:
         return err_set(err, ERR_INTERNAL, "a command of no kind");

@@ -259,6 +259,9 @@ static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Re
     case PGTIDE__V1__REPORT__BODY_LOOKED:
         out->kind = REPORT_LOOKED;
         return looked_decode(in->looked, &out->looked, err);
+    case PGTIDE__V1__REPORT__BODY_BACKUPS:
+        out->kind = REPORT_BACKUPS;
+        return backup_listing_decode(arena, in->backups, &out->backups, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a report without a body this version knows");
     }
@@ -513,6 +516,10 @@ static ErrCode report_body_encode(Arena *arena, const Report *report, Pgtide__V1
     case REPORT_LOOKED:
         out->body_case = PGTIDE__V1__REPORT__BODY_LOOKED;
         out->looked = looked_encode(arena, &report->looked);
+        return ERR_OK;
+    case REPORT_BACKUPS:
+        out->body_case = PGTIDE__V1__REPORT__BODY_BACKUPS;
+        out->backups = backup_listing_encode(arena, &report->backups);
         return ERR_OK;
     case REPORT_HEARTBEAT:
     case REPORT_FETCH:

@@ -48,6 +48,7 @@ static void forget_agent(Bus *bus, RosterAgent *agent)
         rollouts_agent_down(bus->coordinator->rollouts, agent->key.name);
     }
     inventory_drop(bus->coordinator->inventory, agent->key.name);
+    backups_drop(bus->coordinator->backups, agent->key.name);
 }
 
 void bus_renew_admissions(Bus *bus)
@@ -291,6 +292,16 @@ static void note_heard(Bus *bus, RosterAgent *agent, const Report *report)
     }
 }
 
+static void take_backups(Bus *bus, RosterAgent *agent, const BackupListing *part)
+{
+    bool replaced = false;
+    Error err;
+    if (backups_part(bus->coordinator->backups, agent->key.name, part, &replaced, &err) != ERR_OK)
+        log_failure(LOG_WARN, "backups.refused", &err, "agent", agent->key.name, NULL);
+    else if (replaced)
+        coordinator_changed(bus->coordinator);
+}
+
 static void take_inventory(Bus *bus, RosterAgent *agent, const Inventory *part)
 {
     Coordinator *coordinator = bus->coordinator;
@@ -363,6 +374,9 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report, const Z
         break;
     case REPORT_INVENTORY:
         take_inventory(bus, agent, &report->inventory);
+        break;
+    case REPORT_BACKUPS:
+        take_backups(bus, agent, &report->backups);
         break;
     case REPORT_JOBS:
         take_jobs(bus, agent, &report->jobs, message);

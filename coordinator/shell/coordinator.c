@@ -278,6 +278,7 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
     if (code == ERR_OK) {
         coordinator->roster = roster_new(coordinator->trust);
         coordinator->inventory = inventory_new(trust_fleet_id(coordinator->trust));
+        coordinator->backups = backups_new();
         coordinator->quarantine = quarantine_new();
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
@@ -346,6 +347,7 @@ void coordinator_free(Coordinator *coordinator)
     quarantine_free(coordinator->quarantine);
     free(coordinator->brake_reason);
     inventory_free(coordinator->inventory);
+    backups_free(coordinator->backups);
     roster_free(coordinator->roster);
     blob_store_close(coordinator->blobs);
     trust_free(coordinator->trust);

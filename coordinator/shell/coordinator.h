@@ -4,6 +4,7 @@
  *
  *   roster      which agents are admitted, and who is there
  *   inventory   what the agents have found
+ *   backups     what they have put aside
  *   rollouts    plans, approvals, rollouts
  *   quarantine  shards that no rollout touches
  *   requests    what operators asked for, once each
@@ -14,6 +15,7 @@
  */
 #pragma once
 
+#include "backups.h"
 #include "blob.h"
 #include "inventory.h"
 #include "journal.h"
@@ -59,6 +61,7 @@ struct Coordinator {
     BlobStore *blobs;
     Roster *roster;
     FleetInventory *inventory;
+    Backups *backups;
     Quarantine *quarantine;
     Rollouts *rollouts;
     RequestMemory *requests;

@@ -38,6 +38,7 @@ typedef struct Waiter {
     WaitingView view;
     char *rollout; /* owned: the view's texts */
     char *select;
+    char *shard;
 } Waiter;
 
 typedef struct Loop {
@@ -185,8 +186,10 @@ static void wait_for_view(Loop *loop, const ZRoute *route, const WaitingView *vi
     waiter->view = *view;
     waiter->rollout = copy_text(view->request.rollout);
     waiter->select = copy_text(view->request.select);
+    waiter->shard = copy_text(view->request.shard);
     waiter->view.request.rollout = waiter->rollout;
     waiter->view.request.select = waiter->select;
+    waiter->view.request.shard = waiter->shard;
 }
 
 static void wait_for_agents(Loop *loop, const ZRoute *route, const Uuid *request_id)
@@ -202,6 +205,7 @@ static void waiter_done(Waiter *waiter)
 {
     free(waiter->rollout);
     free(waiter->select);
+    free(waiter->shard);
 }
 
 static void look_at_waiters(Loop *loop)

@@ -1,5 +1,6 @@
 #include "planning.h"
 
+#include "backup_gate.h"
 #include "bundle.h"
 #include "codec_common.h"
 #include "digest.h"
@@ -184,6 +185,36 @@ static PlanShard plan_shard_of(const FleetShard *shard)
         .labels = shard->labels,
         .size_bytes = shard->size_bytes,
     };
+}
+
+static const ClusterInfo *find_cluster(const Coordinator *coordinator, const char *name,
+                                       const char *agent)
+{
+    for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++) {
+        const FleetCluster *cluster = inventory_cluster_at(coordinator->inventory, i);
+        if (strcmp(cluster->info.name, name) == 0 && strcmp(cluster->agent, agent) == 0)
+            return &cluster->info;
+    }
+    return NULL;
+}
+
+/* Of every cluster on which there is something to do. */
+static ErrCode check_backups(const Planning *planning, const ShardCandidate *candidates,
+                             size_t count, Error *err)
+{
+    const ClusterInfo *checked = NULL;
+    ErrCode code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < count; i++) {
+        const PlanShard *shard = &candidates[i].shard;
+        if (!candidates[i].reachable || shard->steps.count == 0)
+            continue;
+        const ClusterInfo *cluster =
+            find_cluster(planning->coordinator, shard->cluster, shard->agent);
+        if (cluster != NULL && cluster != checked)
+            code = backup_gate_check(&planning->header.policy.backup, cluster, err);
+        checked = cluster;
+    }
+    return code;
 }
 
 static ErrCode select_candidates(Planning *planning, const char *select_text,
@@ -399,6 +430,8 @@ static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *reque
     ShardCandidate *candidates;
     ErrCode code =
         select_candidates(planning, request->select, &candidates, &planner.candidate_count, err);
+    if (code == ERR_OK)
+        code = check_backups(planning, candidates, planner.candidate_count, err);
     if (code == ERR_OK)
         code = read_order(request, &planner.order, err);
     if (code == ERR_OK)

@@ -24,6 +24,7 @@ static ErrCode handle_view(Asked *asked, Error *err)
     asked->view = (ViewRequest){.kind = (ViewKind)in->kind,
                                 .rollout = in->rollout,
                                 .select = in->select,
+                                .shard = in->shard,
                                 .with_shards = in->with_shards != 0,
                                 .now_ms = asked->coordinator->now_ms,
                                 .unix_ms = asked->coordinator->unix_ms};
@@ -395,6 +396,8 @@ static const RequestRule rules[] = {
      handle_control_fleet},
     {PGTIDE__V1__REQUEST__BODY_PROVISION, "provision", OPERATOR_ROLE_OPERATOR, true, false,
      handle_provision},
+    {PGTIDE__V1__REQUEST__BODY_BACKUPS, "backups", OPERATOR_ROLE_OPERATOR, true, false,
+     handle_backups},
     /* A revocation is taken even by a coordinator that may not decide: it can only help. */
     {PGTIDE__V1__REQUEST__BODY_ADMIT, "admit", OPERATOR_ROLE_ADMIN, true, true, handle_admit},
 };

@@ -323,6 +323,23 @@ static void render_clusters(const Coordinator *coordinator, JsonWriter *json)
     json_array_end(json);
 }
 
+static void write_last_backup(const FleetBackup *backup, JsonWriter *json)
+{
+    char operation[OPERATION_TEXT_SIZE];
+    if (backup == NULL) {
+        json_field_null(json, "backup");
+        return;
+    }
+    operation_format(&backup->entry.operation, operation);
+    json_field_object(json, "backup");
+    json_field_string(json, "id", operation);
+    json_field_time(json, "finished", backup->entry.finished_unix_ms);
+    json_field_bool(json, "verified", backup->entry.verified_unix_ms != 0);
+    json_field_uint(json, "size_bytes", backup->entry.info.size_bytes);
+    json_field_uint(json, "duration_ms", backup->entry.info.duration_ms);
+    json_object_end(json);
+}
+
 static void render_shard(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json)
 {
     const char *message;
@@ -350,6 +367,7 @@ static void render_shard(const Coordinator *coordinator, const FleetShard *shard
     json_field_string(json, "rollout", open != NULL ? open->header.name : NULL);
     json_field_time(json, "seen", shard->seen_unix_ms);
     write_age(coordinator, json, shard->listed_ms);
+    write_last_backup(backups_newest(coordinator->backups, &shard->uuid), json);
     json_object_end(json);
 }
 
@@ -465,6 +483,9 @@ ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, 
         break;
     case VIEW_SHARDS:
         code = render_shards(coordinator, request, arena, &json, err);
+        break;
+    case VIEW_BACKUPS:
+        code = view_backups(coordinator, request, arena, &json, err);
         break;
     case VIEW_AGENTS:
         render_agents(coordinator, &json);

@@ -55,6 +55,15 @@
  *   done + running + waiting + failed + unknown + rolled_back = total; `failures` is what counts
  *   against `budget`. `who` is the operator behind the state, '' = the rollout itself.
  *
+ * VIEW_KIND_BACKUPS (`select` and `shard` filter)
+ *   {"backups":[{"id","shard":NAME,"uuid","agent":NAME,"rollout_id","rollout":NAME|null,
+ *      "method":WORD,"command":NAME|null,"command_id":TEXT|null,"path","sha256","size_bytes":1,
+ *      "database_bytes":1,"rows":[...],"encrypted":false,"duration_ms":1,"restore_test_ms":0,
+ *      "started":TIME,"finished":TIME,"state":"verified|unverified|damaged","verified":TIME|null,
+ *      "checked":TIME|null,"damage":TEXT|null,"kept":TEXT|null},...],   null: it may go
+ *    "agents":[{"agent":NAME,"connected":true,"listings":1},...]}
+ *   `listings` rises with each listing of an agent.
+ *
  * VIEW_KIND_ROLLOUTS
  *   {"rollouts":[SUMMARY,...]}                                      newest first
  *
@@ -104,6 +113,7 @@
  */
 #pragma once
 
+#include "select.h"
 #include "arena.h"
 #include "json.h"
 
@@ -119,13 +129,15 @@ typedef enum ViewKind {
     VIEW_ROLLOUTS,
     VIEW_ROLLOUT,
     VIEW_CLUSTERS,
+    VIEW_BACKUPS,
     VIEW_KIND_COUNT
 } ViewKind;
 
 typedef struct ViewRequest {
     ViewKind kind;
     const char *rollout; /* name or id; kind ROLLOUT */
-    const char *select;  /* kind SHARDS; '' = all */
+    const char *select;  /* kinds SHARDS and BACKUPS; '' = all */
+    const char *shard;   /* kind BACKUPS: a shard's name or uuid, or a backup's id; '' = all */
     bool with_shards;    /* kind ROLLOUT */
     uint64_t now_ms;
     uint64_t unix_ms;
@@ -137,6 +149,14 @@ ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, 
 /* The number for Response.revision. ERR_NOT_FOUND: no such rollout. */
 ErrCode view_revision(const Coordinator *coordinator, const ViewRequest *request,
                       uint64_t *ret_revision, Error *err) MUST_CHECK;
+
+/* view_backups.c. ERR_NOT_FOUND: the shard or backup that is named has none. */
+ErrCode view_backups(const Coordinator *coordinator, const ViewRequest *request, Arena *arena,
+                     JsonWriter *json, Error *err) MUST_CHECK;
+/* A shard's name or uuid, or the backup's id. */
+bool view_backup_is(const FleetBackup *backup, const char *name);
+bool view_backup_matches(const Coordinator *coordinator, const FleetBackup *backup,
+                         const Selection *selection);
 
 void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *entry,
                           JsonWriter *json);
