@@ -203,7 +203,7 @@ static ErrCode run_clusters(CommandContext *context, Error *err)
 }
 
 /* "3 h ago", "2 d ago, unverified": of the last backup. */
-static const char *age_text(CommandContext *context, const json_t *backup)
+static const char *backup_text(CommandContext *context, const json_t *backup)
 {
     uint64_t finished, now = clock_unix_ms();
     if (!time_parse_rfc3339(answer_text(backup, "finished"), &finished))
@@ -220,8 +220,9 @@ static const char *age_text(CommandContext *context, const json_t *backup)
 
 static ErrCode run_shards(CommandContext *context, Error *err)
 {
-    static const char *const header[] = {"SHARD",  "STATE",   "REVISIONS", "SIZE",    "SERVER", "ROLE",
-                                         "LABELS", "ROLLOUT", "BACKUP",    "MESSAGE", NULL};
+    static const char *const header[] = {"SHARD",  "STATE",   "REVISIONS", "SIZE",
+                                         "SERVER", "ROLE",    "LABELS",    "ROLLOUT",
+                                         "BACKUP", "MESSAGE", NULL};
     AUTO_CLIENT Client *client = NULL;
     ClientAnswer answer;
     const char *select = context_option(context, "select");
@@ -243,7 +244,7 @@ static ErrCode run_shards(CommandContext *context, Error *err)
         table_cell(&table, answer_text(shard, "role"));
         table_cell(&table, labels_text(context, json_object_get(shard, "labels")));
         table_cell(&table, answer_text(shard, "rollout"));
-        table_cell(&table, age_text(context, json_object_get(shard, "backup")));
+        table_cell(&table, backup_text(context, json_object_get(shard, "backup")));
         table_cell(&table, message_text(context, shard));
     }
     table_print(&table);

@@ -113,9 +113,9 @@
  */
 #pragma once
 
-#include "select.h"
 #include "arena.h"
 #include "json.h"
+#include "select.h"
 
 typedef struct Coordinator Coordinator;
 typedef struct RolloutEntry RolloutEntry;
