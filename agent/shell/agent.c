@@ -213,6 +213,7 @@ static void on_command(void *context, const Command *command)
         if (jobs_running(agent->jobs) == 0)
             (void)jobs_take_ended(agent->jobs); /* seen by this very scan */
         shards_refresh(agent->shards);
+        keeper_list(agent->keeper);
         break;
     case COMMAND_TASK:
         if (agent->stop_signal == 0)

@@ -49,6 +49,8 @@ backup-commands:
     command: ['true']
 " fleet_agent a main eu
 wait_for 60 'the shards to be listed' fleet_has_shards 4
+# Failed ones too.
+all_listed() { [ "$(alice fleet shards --json | json 'sum(s["state"] != "unreachable" for s in d["result"]["shards"])')" = 4 ]; }
 sql main postgres "ALTER ROLE $FLEET_ROLE CREATEDB"
 
 project forge
@@ -141,7 +143,7 @@ failed broken-store 'method: command, command: snap, verify: true' 'the store is
 fleet_agent_stop a
 sed -i 's|^  age-recipients.*|&\n  reserve: 4000000GiB|' "$T/agent-a/agent.yaml"
 fleet_agent_start a
-wait_for 60 'the shards to be listed' fleet_has_shards 4
+wait_for 60 'the shards to be listed' all_listed
 failed disk-full 'method: dump, verify: true' 'are free for backups'
 fleet_agent_stop a
 sed -i '/reserve:/d' "$T/agent-a/agent.yaml"
@@ -162,7 +164,7 @@ SH
 chmod 755 "$T/slow/pg_dump"
 sed -i "s|pg-bin:.*|pg-bin: $T/slow|" "$T/agent-a/agent.yaml"
 fleet_agent_start a
-wait_for 60 'the shards to be listed' fleet_has_shards 4
+wait_for 60 'the shards to be listed' all_listed
 rollout_yaml "$T/killed.yaml" killed one.bundle 'backup: {method: dump, verify: true}' 'select: database = tenant_0004'
 started killed
 wait_for 60 'pg_dump to run' test -e "$T/dumping"
@@ -209,7 +211,7 @@ fleet_agent_stop a
 # As if the time in which the policy may roll back were over.
 sed -i 's/"needed_until":"[^"]*"/"needed_until":"2020-01-01T00:00:00Z"/' "$BACKUPS"/*/*.manifest
 fleet_agent_start a
-wait_for 60 'the shards to be listed' fleet_has_shards 4
+wait_for 60 'the shards to be listed' all_listed
 wait_for 60 'the damaged one to be the only one that may go' eval '[ "$(alice backup prune --dry-run --json | json "$LIST")" = 1 ]'
 check 'nothing went by that' same "$(ls "$BACKUPS"/*/*.manifest | wc -l)" 4
 expect_exit 0 alice backup prune --json
