@@ -19,7 +19,7 @@ rm "$T/trust"
 trust_with "$T/trust" --operator "$T/bob/bob.pub=approver" --operator "$T/carol/carol.pub=approver"
 fleet_coordinator
 fleet_agent one one eu
-wait_for 30 'the shard to be reported' fleet_has_shards 1
+wait_for 60 'the shard to be reported' fleet_has_shards 1
 project small
 revision 001_first '' 'CREATE TABLE first (id int);' 'DROP TABLE first;'
 bundle small
@@ -30,6 +30,9 @@ untouched() { check "$1: the shard was not touched" same "$(rows one tenant_0001
 given() { alice rollout status "$1" --json | json 'd["result"]["approvals"]["given"]'; }
 flaw_of() { alice rollout status "$1" --json | json "[a['flaw'] for a in d['result']['approval_list'] if a['operator'] == '$2' or a['keyid'] == '$2'][0]"; }
 plan_of() { rollout_yaml "$T/$1.yaml" "$1" "$T/small.bundle" "${@:2}" && plan "$1"; }
+
+# It shows what its last rollout has left: here that is a failure.
+is_back() { [ "$(alice fleet shards --json | json '[s["state"] for s in d["result"]["shards"]]')" = "['failed']" ]; }
 
 # --- roles
 plan_of roles 'approvals: 2'
@@ -67,7 +70,7 @@ expect_exit 0 bob rollout approve "$T/late.plan"
 check 'it may be given again' same "$(state late) $(given late)" 'approved 1'
 fleet_coordinator_stop KILL
 fleet_coordinator_start
-wait_for 30 'the agent to be back' fleet_has_shards 1
+wait_for 60 'the agent to be back' fleet_has_shards 1
 check 'and that is remembered' same "$(state late) $(given late)" 'approved 1'
 
 # --- an agent that knows of a newer trust file than its coordinator: bob has left
@@ -75,7 +78,7 @@ trust_with "$T/trust-2" --replaces "$T/trust" --operator "$T/carol/carol.pub=app
 sed -i 's|^trust: .*|trust: ../trust-2|' "$T/agent-one/agent.yaml"
 fleet_agent_stop one
 fleet_agent_start one
-wait_for 30 'the agent to be back' fleet_has_shards 1
+wait_for 60 'the agent to be back' fleet_has_shards 1
 expect_exit 0 alice rollout start "$T/late.plan" # this coordinator would
 expect_exit 1 alice rollout watch late
 check 'the agent would not' same "$(alice rollout status late --shards --json |
@@ -93,7 +96,7 @@ sed -i 's|^trust: .*|trust: ../trust|' "$T/agent-one/agent.yaml"
 fleet_coordinator_start
 fleet_agent_stop one
 fleet_agent_start one
-wait_for 30 'the agent to be back' fleet_has_shards 1
+wait_for 60 'the agent to be back' is_back
 check 'it counts no longer' same "$(state after) $(given after)" 'draft 0'
 check 'and why is told' contains "$(flaw_of after "$("$BIN/pgtide" key show "$T/bob/bob.pub" --json | json 'd["result"]["keyid"]')")" 'does not know the key'
 expect_error 5 APPROVAL '0 of 1' alice rollout start "$T/after.plan"

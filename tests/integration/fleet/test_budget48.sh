@@ -58,11 +58,14 @@ check 'canaries on every server' same "$(printf '%s\n' "${canaries[@]%%/*}" | so
 held=${wave2[0]} poisoned=("${wave2[1]}" "${wave2[2]}") going_back=${wave2[3]}
 for shard in "${poisoned[@]}"; do sql "${shard%%/*}" "${shard#*/}" 'CREATE TABLE poison ()'; done
 
+# Of the last wave, which is not to be touched, one on each server: their histories tell of the others.
+sample=()
+for cluster in a b c; do sample+=("$(printf '%s\n' "${rest[@]}" | grep -m 1 "^$cluster/")"); done
 dump_all() { # DIRECTORY
     mkdir "$1"
     local key=()
     ! "$PG_BIN/pg_dump" --help | grep -q restrict-key || key=(--restrict-key=same)
-    for shard in "${canaries[@]}" "${wave2[@]}" "${rest[@]}"; do
+    for shard in "${canaries[@]}" "${wave2[@]}" "${sample[@]}"; do
         "$PG_BIN/pg_dump" -s -h "$T/${shard%%/*}/socket" -U postgres "${key[@]}" -d "${shard#*/}" |
             sed '/^\\\(un\)\?restrict /d' >"$1/${shard/\//.}"
     done
@@ -122,7 +125,7 @@ check 'rolled back' same "$(state second)" rolled-back
 
 # --- the exact set
 dump_all "$T/schemas-after"
-for shard in "${wave2[@]}" "${rest[@]}"; do
+for shard in "${wave2[@]}" "${sample[@]}"; do
     check "$shard is as it was" cmp "$T/schemas-before/${shard/\//.}" "$T/schemas-after/${shard/\//.}"
     check "$shard: its rows too" same "$(rows "${shard%%/*}" "${shard#*/}")" 001_first
 done
