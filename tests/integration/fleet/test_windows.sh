@@ -53,6 +53,9 @@ wait_for 20 'the step to reach its lock' waits_for_lock one tenant_0001
 check 'it is open' same "$(field closing window)" open
 closed() { [ "$(field closing window)" = closed ]; }
 wait_for 90 'the window to close' closed
+fleet_coordinator_stop KILL
+fleet_coordinator_start
+wait_for 30 'the coordinator to know the window again' closed
 release_lock
 wait_for 20 'the job to end' shard_is closing one/tenant_0001 in_flight false
 check 'after its step, and no further' same "$(rows one tenant_0001)|$(rows one tenant_0002)" '001_first|'
