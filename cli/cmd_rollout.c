@@ -17,6 +17,7 @@ enum {
     WATCH_WAIT_MS = 2000,
     WATCH_PAUSE_MS =
         50, /* a view for each change would cost the coordinator more than the shards */
+    WATCH_WAVES = 12,
     BAR_WIDTH = 30,
 };
 
@@ -217,7 +218,8 @@ static ErrCode rollout_view(Client *client, const char *name, bool with_shards, 
     return client_view(client, &view, ret_answer, err);
 }
 
-static void summary_tell(CommandContext *context, const json_t *rollout)
+/* The number of lines. */
+static size_t summary_tell(CommandContext *context, const json_t *rollout)
 {
     const char *reason = answer_text(rollout, "reason");
     const json_t *approvals = json_object_get(rollout, "approvals");
@@ -239,6 +241,7 @@ static void summary_tell(CommandContext *context, const json_t *rollout)
     say(context, "approvals  %lld of %lld%s", (long long)answer_int(approvals, "given"),
         (long long)answer_int(approvals, "needed"),
         answer_bool(rollout, "vetoed") ? ", vetoed" : "");
+    return window[0] == '\0' ? 4 : 5;
 }
 
 /* "##########....." : done, then at work, then to come. */
@@ -252,13 +255,21 @@ static const char *bar_text(CommandContext *context, int64_t done, int64_t busy,
     return bar;
 }
 
-static void waves_tell(CommandContext *context, const json_t *rollout)
+/* The number of lines. `limit`: of waves around the one at work, since a screen has an end; 0 =
+ * all. */
+static size_t waves_tell(CommandContext *context, const json_t *rollout, size_t limit)
 {
     static const char *const header[] = {"WAVE", "NAME",   "STATE",       "PROGRESS",
                                          "DONE", "FAILED", "ROLLED BACK", NULL};
     Table table = table_begin(context, header);
     const json_t *waves = json_object_get(rollout, "waves");
-    for (size_t i = 0; i < json_array_size(waves); i++) {
+    size_t count = json_array_size(waves);
+    size_t shown = limit == 0 || count < limit ? count : limit;
+    size_t at_work = (size_t)answer_int(rollout, "wave");
+    size_t first = at_work > shown / 2 ? at_work - shown / 2 : 0;
+    if (first + shown > count)
+        first = count - shown;
+    for (size_t i = first; i < first + shown; i++) {
         const json_t *wave = json_array_get(waves, i);
         int64_t total = answer_int(wave, "shards");
         int64_t done = answer_int(wave, "done");
@@ -272,6 +283,9 @@ static void waves_tell(CommandContext *context, const json_t *rollout)
         table_cell_int(&table, answer_int(wave, "rolled_back"));
     }
     table_print(&table);
+    if (shown < count)
+        say(context, "waves %zu to %zu of %zu", first + 1, first + shown, count);
+    return 1 + shown + (shown < count ? 1 : 0);
 }
 
 static const char *looks_text(CommandContext *context, const json_t *gate)
@@ -416,9 +430,9 @@ static ErrCode run_status(CommandContext *context, Error *err)
     str_append(&context->json_result, answer.json);
     if (!is_file && strcmp(name, answer_text(answer.result, "id")) != 0)
         same_name_tell(context, answer.result);
-    summary_tell(context, answer.result);
+    (void)summary_tell(context, answer.result);
     newcomers_tell(context, answer.result);
-    waves_tell(context, answer.result);
+    (void)waves_tell(context, answer.result, 0);
     gates_tell(context, answer.result);
     shards_tell(context, answer.result, !context_has(context, "shards"));
     log_tell(context, answer.result);
@@ -467,15 +481,13 @@ static void watch_draw(CommandContext *context, const json_t *rollout, WatchScre
     if (screen->lines > 0)
         printf("\x1b[%zuA\x1b[J", screen->lines);
     fputs("\x1b[?7l", stdout); /* a line that wraps would count twice */
-    summary_tell(context, rollout);
-    waves_tell(context, rollout);
+    screen->lines = summary_tell(context, rollout);
+    screen->lines += waves_tell(context, rollout, WATCH_WAVES);
     gates_tell(context, rollout);
+    size_t gates = json_array_size(json_object_get(rollout, "gates"));
+    screen->lines += gates > 0 ? gates + 1 : 0;
     fputs("\x1b[?7h", stdout);
     fflush(stdout);
-    size_t gates = json_array_size(json_object_get(rollout, "gates"));
-    screen->lines = 5 + (answer_text(rollout, "window")[0] != '\0') +
-                    json_array_size(json_object_get(rollout, "waves")) +
-                    (gates > 0 ? gates + 1 : 0);
 }
 
 static bool watch_is_over(const json_t *rollout)
