@@ -11,7 +11,7 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { RESEND_AFTER_MS = 3000, POLL_MS = 200, LINGER_MS = 0 };
+enum { RESEND_AFTER_MS = 3000, POLL_MS = 200, LINGER_MS = 0, TIMEOUT_DEFAULT_MS = 15000 };
 
 struct Client {
     CommandContext *context;
@@ -93,6 +93,12 @@ static ErrCode server_find(Client *client, Error *err)
 
 ErrCode client_open(CommandContext *context, Client **ret_client, Error *err)
 {
+    return client_open_for(context, TIMEOUT_DEFAULT_MS, ret_client, err);
+}
+
+ErrCode client_open_for(CommandContext *context, uint64_t timeout_ms, Client **ret_client,
+                        Error *err)
+{
     AUTO_CLIENT Client *client = xcalloc(1, sizeof *client);
     const char *key_path;
     const char *trust_path;
@@ -105,7 +111,7 @@ ErrCode client_open(CommandContext *context, Client **ret_client, Error *err)
     if (code == ERR_OK)
         code = setting_need(context, "trust", "PGTIDE_TRUST", "trust file", &trust_path, err);
     if (code == ERR_OK)
-        code = context_duration(context, "timeout", 15000, &client->timeout_ms, err);
+        code = context_duration(context, "timeout", timeout_ms, &client->timeout_ms, err);
     if (code == ERR_OK)
         code = trust_load(trust_path, clock_unix_ms(), &client->trust, err);
     if (code == ERR_OK)

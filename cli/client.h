@@ -38,6 +38,9 @@ typedef struct ClientAnswer {
 
 /* Loads key and trust, connects. Errors: USAGE, NOT_FOUND, KEY_UNKNOWN, CONFIG. Returns owned. */
 ErrCode client_open(CommandContext *context, Client **ret_client, Error *err) MUST_CHECK;
+/* The same with another default for --timeout. */
+ErrCode client_open_for(CommandContext *context, uint64_t timeout_ms, Client **ret_client,
+                        Error *err) MUST_CHECK;
 void client_close(Client *client); /* NULL-safe */
 static inline void client_auto_close(Client **client)
 {

@@ -248,6 +248,15 @@ static ErrCode run_shards(CommandContext *context, Error *err)
         table_cell(&table, message_text(context, shard));
     }
     table_print(&table);
+    const json_t *missing = json_object_get(answer.result, "missing");
+    for (size_t i = 0; i < json_array_size(missing); i++) {
+        const json_t *shard = json_array_get(missing, i);
+        bool gone = strcmp(answer_text(shard, "reason"), "gone") == 0;
+        say(context, "%s: %s: %s (%s)", gone ? "gone" : "not listed", answer_text(shard, "name"),
+            gone ? "its cluster is listed without it; `pgtide fleet forget`, if that is right"
+                 : "no agent has listed its cluster yet",
+            answer_text(shard, "uuid"));
+    }
     return ERR_OK;
 }
 

@@ -64,17 +64,30 @@ typedef struct HistoryEntry {
 
 /* --- claim ------------------------------------------------------------------------------------ */
 
+/* `fleet adopt`: a person has said what this database is. In the claim's transaction the row that
+ * was seen becomes that of the target's shard_uuid, here; a history row `adopt` says so. Done
+ * again under the same operation it changes nothing. */
+typedef struct ShardAdoption {
+    OperationId operation;
+    Uuid row_uuid;             /* of the row that was seen; nil = there was none, or without uuid */
+    Uuid row_fleet;            /* a row of this other fleet's is taken over; nil = only ours */
+    uint32_t schema_oid;       /* that was seen */
+    const char *former_schema; /* the row is under this name: the schema was renamed; '' = no */
+    const char *message;
+} ShardAdoption;
+
 typedef struct ClaimArgs {
     uint64_t epoch;      /* the coordinator's; 0 for the command line, which keeps the row's */
     const char *rollout; /* uuid text; NULL or '' = none */
-    const char *source_rollout;   /* whose steps `rollout` takes back: its history comes first */
-    const char *who;              /* user@host, or the agent's name */
-    bool adopt;                   /* create what is missing, take over an unmanaged shard */
-    bool accept_identity;         /* `fleet adopt`: a clone or restore becomes the shard */
-    const char *unmanaged_reason; /* the command line on a fleet's shard; NULL = refuse */
-    BackendId orphan;             /* pid 0 = none; terminated before the row is locked */
-    uint32_t lock_timeout_ms;     /* 0 = 500 */
-    uint32_t deadline_ms;         /* for the whole claim; 0 = 60 s */
+    const char *source_rollout;    /* whose steps `rollout` takes back: its history comes first */
+    const char *who;               /* user@host, or the agent's name */
+    bool adopt;                    /* create what is missing, take over an unmanaged shard */
+    bool accept_identity;          /* a clone or restore becomes the shard */
+    const ShardAdoption *adoption; /* NULL = none; borrowed until the callback */
+    const char *unmanaged_reason;  /* the command line on a fleet's shard; NULL = refuse */
+    BackendId orphan;              /* pid 0 = none; terminated before the row is locked */
+    uint32_t lock_timeout_ms;      /* 0 = 500 */
+    uint32_t deadline_ms;          /* for the whole claim; 0 = 60 s */
     uint32_t run_lock_wait_ms; /* how long to poll for the run lock, which the session then holds */
     uint32_t id_width;         /* of the longest revision id to come: a narrower version_num is
                                   widened; 0 = leave it */

@@ -123,6 +123,8 @@ static void explain_refusal(ClaimOp *op, const PgReply *reply)
         err_set(err, ERR_FLEET_MANAGED, "fleet %s manages this shard", pg_text(row, 0, 2));
     else if (managed && !uuid_is_nil(ours) && !uuid_equal(&fleet, ours))
         err_set(err, ERR_REFUSED, "another fleet (%s) manages this shard", pg_text(row, 0, 2));
+    else if (op->args.adoption != NULL && !row_matches_identity(op, row))
+        err_set(err, ERR_STALE, "the shard's row is not the one that was seen");
     else if (!op->args.accept_identity && !row_matches_identity(op, row))
         err_set(err, ERR_CLONE, "the shard was adopted at another server, database or schema");
     else if (pg_u64(row, 0, 4) > op->args.epoch && !uuid_is_nil(ours))
@@ -222,6 +224,41 @@ static int add(PgBatch *batch, const char *sql, int count, const char *const *pa
     return (int)batch->count - 1;
 }
 
+/* Before the claim, which then finds the row as it must be. */
+static void add_adoption(ClaimOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    const ShardAdoption *adoption = op->args.adoption;
+    const char *row_uuid = shard_uuid_param(session, &adoption->row_uuid);
+    const char *former[] = {shard_schema(session), adoption->former_schema, row_uuid,
+                            shard_u64_param(session, op->look.schema_oid)};
+    if (adoption->former_schema[0] != '\0')
+        add(batch, shard_sql_adopt_renamed, 4, former);
+    const char *params[] = {
+        shard_schema(session),
+        shard_uuid_param(session, &session->target.shard_uuid),
+        shard_uuid_param(session, &session->target.fleet_id),
+        shard_u64_param(session, op->args.epoch),
+        shard_u64_param(session, op->look.system_identifier),
+        shard_u64_param(session, op->look.database_oid),
+        shard_u64_param(session, op->look.schema_oid),
+        row_uuid,
+        shard_uuid_param(session, &adoption->row_fleet),
+    };
+    add(batch, shard_sql_adopt_row, 9, params);
+}
+
+static void note_adoption(ClaimOp *op, PgBatch *batch)
+{
+    char operation[OPERATION_TEXT_SIZE];
+    ShardSession *session = op->session;
+    const ShardAdoption *adoption = op->args.adoption;
+    operation_format(&adoption->operation, operation);
+    const char *params[] = {shard_schema(session), arena_strdup(session->arena, operation),
+                            op->args.who, adoption->message};
+    add(batch, shard_query(session, shard_sql_note_adopted), 4, params);
+}
+
 static void add_claim(ClaimOp *op, PgBatch *batch)
 {
     ShardSession *session = op->session;
@@ -249,6 +286,8 @@ static void send_claim(ClaimOp *op)
 {
     ShardSession *session = op->session;
     PgBatch batch = pg_batch(session->arena);
+    if (op->args.adoption != NULL)
+        add_adoption(op, &batch);
     add_claim(op, &batch);
     op->made_version = op->look.version == NULL;
     if (op->made_version)
@@ -258,7 +297,13 @@ static void send_claim(ClaimOp *op)
     const char *schema = shard_schema(session);
     const char *rollout = shard_text_or_null(op->args.rollout);
     const char *note[] = {schema, op->args.who, rollout};
+    /* The first word of a shard's history is this one; later it comes behind what others did. */
+    bool is_first = op->args.adoption != NULL && uuid_is_nil(&op->args.adoption->row_uuid);
+    if (is_first)
+        note_adoption(op, &batch);
     op->at_note = add(&batch, shard_query(session, shard_sql_note_outside), 3, note);
+    if (op->args.adoption != NULL && !is_first)
+        note_adoption(op, &batch);
     if (op->args.unmanaged_reason != NULL) {
         const char *reason[] = {schema, op->args.who, op->args.unmanaged_reason};
         add(&batch, shard_query(session, shard_sql_note_unmanaged), 3, reason);
@@ -334,6 +379,8 @@ static ErrCode check_identity(ClaimOp *op)
     if ((target->system_identifier != 0 && target->system_identifier != look->system_identifier) ||
         (target->database_oid != 0 && target->database_oid != look->database_oid))
         return err_set(err, ERR_CLONE, "this is not the server and database that was meant");
+    if (op->args.adoption != NULL && op->args.adoption->schema_oid != look->schema_oid)
+        return err_set(err, ERR_CLONE, "this is not the schema that was meant");
     if (!may_be_shard(target->schema))
         return err_set(err, ERR_USAGE, "schema \"%s\" can't be a shard", target->schema);
     if (!look->has_schema)

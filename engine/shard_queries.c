@@ -160,6 +160,23 @@ const char shard_sql_claim[] =
     " AND (s.fleet_id IS NOT DISTINCT FROM $3::uuid OR ($3::uuid IS NULL AND $9::bool))"
     " RETURNING s.fence, false";
 
+const char shard_sql_adopt_renamed[] =
+    "WITH moved AS (UPDATE pgtide.shard s SET schema_name = $1 WHERE s.schema_name = $2"
+    "  AND s.uuid = $3::uuid AND s.schema_oid = $4::bigint RETURNING 1),"
+    " h AS (UPDATE pgtide.history SET schema_name = $1 WHERE schema_name = $2"
+    "  AND EXISTS (SELECT 1 FROM moved)),"
+    " p AS (UPDATE pgtide.progress SET schema_name = $1 WHERE schema_name = $2"
+    "  AND EXISTS (SELECT 1 FROM moved)) SELECT count(*) FROM moved";
+
+const char shard_sql_adopt_row[] =
+    "UPDATE pgtide.shard s SET fence = s.fence + 1, uuid = $2::uuid, fleet_id = $3::uuid,"
+    " epoch = CASE WHEN s.fleet_id = $9::uuid THEN $4::bigint"
+    "  ELSE greatest(s.epoch, $4::bigint) END,"
+    " system_identifier = $5::bigint, database_oid = $6::bigint, schema_oid = $7::bigint"
+    " WHERE s.schema_name = $1 AND s.uuid IS NOT DISTINCT FROM $8::uuid"
+    " AND (s.fleet_id IS NULL OR s.fleet_id = $3::uuid OR s.fleet_id = $9::uuid)"
+    " AND (s.epoch <= $4::bigint OR s.fleet_id = $9::uuid)";
+
 #define ROW_COLUMNS                                                                                \
     "SELECT s.schema_name, s.uuid, s.fleet_id, s.fence, s.epoch, s.system_identifier,"             \
     " s.database_oid, s.schema_oid, encode(s.last_operation, 'hex'),"                              \
@@ -206,6 +223,12 @@ const char shard_sql_note_outside[] =
     "  FROM pgtide.history h WHERE h.schema_name = $1 AND h.outcome = 'succeeded'"
     "  ORDER BY h.seq DESC LIMIT 1) l ON true"
     " WHERE l.rows_after IS DISTINCT FROM r.now RETURNING direction";
+
+const char shard_sql_note_adopted[] =
+    "INSERT INTO pgtide.history (schema_name, operation, direction, rows_before, rows_after, who,"
+    " outcome, message) SELECT $1, decode($2, 'hex'), 'adopt', r.now, r.now, $3, 'succeeded', $4"
+    " FROM (SELECT " ROWS_ARRAY " AS now) r WHERE NOT EXISTS (SELECT 1 FROM pgtide.history h"
+    "  WHERE h.schema_name = $1 AND h.operation = decode($2, 'hex') AND h.outcome = 'succeeded')";
 
 const char shard_sql_note_unmanaged[] =
     "INSERT INTO pgtide.history (schema_name, direction, rows_before, rows_after, who, outcome,"

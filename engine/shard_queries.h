@@ -32,6 +32,12 @@ extern const char shard_sql_keepalive[];   /* a vanished client's session ends s
  * 9 unmanaged. The first inserts a missing row and takes over an unmanaged one. */
 extern const char shard_sql_claim_adopt[];
 extern const char shard_sql_claim[];
+/* 1 schema, 2 its former name, 3 uuid, 4 schema oid: the row and what belongs to it. */
+extern const char shard_sql_adopt_renamed[];
+/* 1 schema, 2 uuid, 3 fleet, 4 epoch, 5 sysid, 6 database oid, 7 schema oid, 8 the row's uuid, 9
+ * the other fleet whose row it may be. */
+extern const char shard_sql_adopt_row[];
+extern const char shard_sql_note_adopted[]; /* %s; 1 schema, 2 operation, 3 who, 4 message */
 extern const char shard_sql_row[];          /* 1 schemas, an array */
 extern const char shard_sql_assert_claim[]; /* 1 schema: an error unless this transaction claimed */
 extern const char shard_sql_create_version[];     /* %s */

@@ -2,6 +2,7 @@
 
 #include "backup_recipients.h"
 #include "backup_scratch.h"
+#include "adoptions.h"
 #include "bus.h"
 #include "clock.h"
 #include "file.h"
@@ -56,6 +57,7 @@ struct Agent {
     SafeShards *safe;
     Tasks *tasks;
     Provision *provision;
+    Adoptions *adoptions;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -99,6 +101,7 @@ static void on_listed(void *context)
     agent->listed = true;
     send_inventory(agent);
     orders_listed(agent->orders);
+    adoptions_listed(agent->adoptions);
     if (agent->stop_signal == 0)
         safe_shards_listed(agent->safe);
 }
@@ -144,6 +147,15 @@ static void send_looked(void *context, const Looked *looked)
     Error err;
     if (bus_send(agent->bus, &report, &err) != ERR_OK)
         log_failure(LOG_WARN, "look.not-sent", &err, NULL); /* the coordinator's time runs out */
+}
+
+static void send_adopt_done(void *context, const AdoptDone *done)
+{
+    Agent *agent = context;
+    Report report = {.kind = REPORT_ADOPT_DONE, .adopt_done = *done};
+    Error err;
+    if (bus_send(agent->bus, &report, &err) != ERR_OK)
+        log_failure(LOG_WARN, "adoption.not-reported", &err, NULL); /* it is asked again */
 }
 
 static void ask_for_blob(void *context, const BlobFetch *fetch)
@@ -221,6 +233,10 @@ static void on_command(void *context, const Command *command)
         break;
     case COMMAND_BACKUPS:
         keeper_work(agent->keeper, &command->backups);
+        break;
+    case COMMAND_ADOPT:
+        if (agent->stop_signal == 0)
+            adoptions_take(agent->adoptions, &command->adopt, command->epoch);
         break;
     case COMMAND_UNSPECIFIED:
     case COMMAND_HEARTBEAT:
@@ -334,6 +350,7 @@ static void reload_trust(Agent *agent)
     safe_shards_set_trust(agent->safe, trust);
     tasks_set_trust(agent->tasks, trust);
     provision_set_trust(agent->provision, trust);
+    adoptions_set_trust(agent->adoptions, trust);
     log_event(LOG_INFO, "trust.reloaded", "version", LOG_UINT(trust_version(trust)), NULL);
 }
 
@@ -487,6 +504,12 @@ static void open_parts(Agent *agent)
                  provision_handle, agent->provision);
     agent->safe =
         safe_shards_new(&agent->loop, agent->settings, fleet, agent->shards, agent->trust);
+    agent->adoptions = adoptions_new(&(AdoptionsSettings){.loop = &agent->loop,
+                                                          .settings = agent->settings,
+                                                          .trust = agent->trust,
+                                                          .shards = agent->shards,
+                                                          .report = send_adopt_done,
+                                                          .context = agent});
 }
 
 static void on_cleaned(const Error *err, void *data)
@@ -605,6 +628,7 @@ void agent_free(Agent *agent)
     safe_shards_free(agent->safe);
     provision_free(agent->provision);
     tasks_free(agent->tasks);
+    adoptions_free(agent->adoptions);
     fetch_free(agent->fetch);
     shards_free(agent->shards);
     ledger_close(agent->ledger);

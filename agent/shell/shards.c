@@ -188,6 +188,11 @@ static void on_scanned(const ClusterFound *found, void *data)
     }
 }
 
+bool shards_is_scanning(const Shards *shards)
+{
+    return shards->scanning > 0;
+}
+
 void shards_refresh(Shards *shards)
 {
     if (shards->scanning > 0) {

@@ -23,6 +23,7 @@ void shards_free(Shards *shards); /* NULL-safe; no callback any more */
 void shards_find_pg_dump(Shards *shards);
 /* Reads everything anew; while that is under way, once more afterwards. */
 void shards_refresh(Shards *shards);
+bool shards_is_scanning(const Shards *shards);
 
 /* The last complete listing; nothing before the first. Borrows until the next one. */
 size_t shards_count(const Shards *shards);

@@ -32,6 +32,7 @@ typedef enum CommandKind {
     COMMAND_TASK,
     COMMAND_LOOK,
     COMMAND_BACKUPS,
+    COMMAND_ADOPT,
     COMMAND_KIND_COUNT
 } CommandKind;
 
@@ -114,6 +115,11 @@ typedef struct BackupWork {
     size_t count;
 } BackupWork;
 
+typedef struct AdoptCommand {
+    ByteSpan request; /* the operator's Request envelope */
+    Uuid request_id;  /* for the answer where it is not believed */
+} AdoptCommand;
+
 typedef struct Command {
     Uuid fleet_id;
     const char *agent;
@@ -131,6 +137,7 @@ typedef struct Command {
         OperatorTask task;
         LookAtGate look;
         BackupWork backups;
+        AdoptCommand adopt;
     };
 } Command;
 
@@ -147,6 +154,7 @@ typedef enum ReportKind {
     REPORT_TASK_DONE,
     REPORT_LOOKED,
     REPORT_BACKUPS,
+    REPORT_ADOPT_DONE,
     REPORT_KIND_COUNT
 } ReportKind;
 
@@ -322,6 +330,15 @@ typedef struct BackupListing {
     size_t count;
 } BackupListing;
 
+/* What came of an adoption. */
+typedef struct AdoptDone {
+    Uuid request_id;
+    Uuid uuid;        /* what the row says now; nil when it failed */
+    const char *code; /* error name of errors.def; '' = done */
+    const char *message;
+    const char *hint;
+} AdoptDone;
+
 typedef struct Report {
     Uuid fleet_id;
     const char *agent;
@@ -341,5 +358,6 @@ typedef struct Report {
         TaskDone task_done;
         Looked looked;
         BackupListing backups;
+        AdoptDone adopt_done;
     };
 } Report;

@@ -83,6 +83,7 @@ enum {
     LIMIT_TASK_RESULT_BYTES = 768 * 1024,  /* an agent's answer to it */
     LIMIT_TASKS = 64,                      /* under way, on an agent and on a coordinator */
     LIMIT_TASK_MS = 30 * 60 * 1000,
+    LIMIT_SHARDS_PER_RECORD = 1000,          /* of the coordinator's journal */
     LIMIT_DISCOVER_BYTES = 64 * 1024 * 1024, /* what a discovery command prints */
     LIMIT_TEXT_BYTES = 4096,
     LIMIT_ROWS = 256,

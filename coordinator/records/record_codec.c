@@ -207,6 +207,59 @@ ErrCode fleet_word_decode(Arena *arena, JournalKind kind, ByteSpan payload, Flee
     return ERR_OK;
 }
 
+ByteSpan shards_known_encode(Arena *arena, const ShardsKnown *known)
+{
+    Pgtide__V1__ShardsKnown out = PGTIDE__V1__SHARDS_KNOWN__INIT;
+    out.who = proto_from_text(known->who);
+    out.reason = proto_from_text(known->reason);
+    out.at_unix_ms = known->at_unix_ms;
+    out.n_shards = known->count;
+    out.shards = ARENA_ARRAY(arena, Pgtide__V1__KnownShard *, known->count + 1);
+    for (size_t i = 0; i < known->count; i++) {
+        const KnownShard *shard = &known->shards[i];
+        Pgtide__V1__KnownShard *to = ARENA_NEW(arena, Pgtide__V1__KnownShard);
+        pgtide__v1__known_shard__init(to);
+        to->uuid = proto_from_uuid(&shard->uuid);
+        to->cluster = proto_from_text(shard->cluster);
+        to->database = proto_from_text(shard->database);
+        to->schema = proto_from_text(shard->schema);
+        to->system_identifier = shard->system_identifier;
+        to->database_oid = shard->database_oid;
+        to->schema_oid = shard->schema_oid;
+        to->forgotten = shard->forgotten;
+        out.shards[i] = to;
+    }
+    return pack(arena, &out.base);
+}
+
+ErrCode shards_known_decode(Arena *arena, ByteSpan payload, ShardsKnown *out, Error *err)
+{
+    Pgtide__V1__ShardsKnown *in;
+    CHECK(unpack(arena, &pgtide__v1__shards_known__descriptor, payload, &in, err));
+    ShardsKnown known = {
+        .shards = ARENA_ARRAY(arena, KnownShard, in->n_shards + 1),
+        .count = in->n_shards,
+        .who = in->who,
+        .reason = in->reason,
+        .at_unix_ms = in->at_unix_ms,
+    };
+    for (size_t i = 0; i < in->n_shards; i++) {
+        const Pgtide__V1__KnownShard *from = in->shards[i];
+        known.shards[i] = (KnownShard){
+            .cluster = from->cluster,
+            .database = from->database,
+            .schema = from->schema,
+            .system_identifier = from->system_identifier,
+            .database_oid = from->database_oid,
+            .schema_oid = from->schema_oid,
+            .forgotten = from->forgotten != 0,
+        };
+        CHECK(proto_uuid(&from->uuid, "shard", &known.shards[i].uuid, err));
+    }
+    *out = known;
+    return ERR_OK;
+}
+
 static ErrCode shard_decode(Arena *arena, const Pgtide__V1__RolloutShardRecord *in,
                             RolloutShardRecord *out, Error *err)
 {

@@ -18,6 +18,7 @@ typedef enum JournalKind {
     JOURNAL_FLEET_BRAKED = 7,      /* FleetBraked: also when it is taken off */
     JOURNAL_REPORT_KEPT = 8,       /* ReportKept, before what was decided by it */
     JOURNAL_TRUST_IN_FORCE = 14,   /* TrustInForce: what follows was judged by it */
+    JOURNAL_SHARDS_KNOWN = 10,     /* ShardsKnown: also when they are forgotten */
 } JournalKind;
 
 typedef struct PlanSubmitted {
@@ -44,6 +45,26 @@ typedef struct FleetWord {
     uint64_t at_unix_ms;
 } FleetWord;
 
+/* Where a shard is: which row belongs to which database. */
+typedef struct KnownShard {
+    Uuid uuid;
+    const char *cluster;
+    const char *database;
+    const char *schema;
+    uint64_t system_identifier;
+    uint32_t database_oid;
+    uint32_t schema_oid;
+    bool forgotten;
+} KnownShard;
+
+typedef struct ShardsKnown {
+    KnownShard *shards;
+    size_t count;
+    const char *who; /* '' = an agent's listing */
+    const char *reason;
+    uint64_t at_unix_ms;
+} ShardsKnown;
+
 /* AgentAdmitted, ApprovalRecorded, ReportKept and TrustInForce: an envelope as it came. */
 ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope);
 ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
@@ -61,6 +82,10 @@ ErrCode request_done_decode(Arena *arena, ByteSpan payload, RequestDone *out,
 ByteSpan fleet_word_encode(Arena *arena, const FleetWord *word);
 ErrCode fleet_word_decode(Arena *arena, JournalKind kind, ByteSpan payload, FleetWord *out,
                           Error *err) MUST_CHECK;
+
+ByteSpan shards_known_encode(Arena *arena, const ShardsKnown *known);
+ErrCode shards_known_decode(Arena *arena, ByteSpan payload, ShardsKnown *out,
+                            Error *err) MUST_CHECK;
 
 /* `number` is not stored: it is the count of records of the rollout. */
 ByteSpan rollout_record_encode(Arena *arena, const Uuid *rollout_id, const RolloutRecord *record);

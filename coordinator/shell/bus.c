@@ -1,5 +1,6 @@
 #include "bus.h"
 
+#include "adopting.h"
 #include "clock.h"
 #include "gates.h"
 #include "message_codec.h"
@@ -317,6 +318,8 @@ static void take_inventory(Bus *bus, RosterAgent *agent, const Inventory *part)
     log_event(LOG_DEBUG, "inventory.received", "agent", agent->key.name, "snapshot",
               LOG_UINT(part->snapshot), NULL);
     coordinator_changed(coordinator);
+    if (coordinator_outranked_by(coordinator) == NULL)
+        coordinator_learn(coordinator, agent->key.name);
 }
 
 static void log_job(const RosterAgent *agent, const JobReport *job)
@@ -387,6 +390,10 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report, const Z
     case REPORT_LOOKED:
         if (coordinator_outranked_by(bus->coordinator) == NULL)
             gates_looked(bus->coordinator->gates, agent->key.name, &report->looked);
+        break;
+    case REPORT_ADOPT_DONE:
+        if (coordinator_outranked_by(bus->coordinator) == NULL)
+            adopting_report(bus->coordinator->adopting, agent->key.name, &report->adopt_done);
         break;
     case REPORT_REFUSAL:
         log_event(LOG_WARN, "agent.refused_command", "agent", agent->key.name, "sequence",

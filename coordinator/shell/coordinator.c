@@ -1,11 +1,13 @@
 #include "coordinator.h"
 
 #include "blob_sweep.h"
+#include "adopting.h"
 #include "clock.h"
 #include "digest.h"
 #include "evidence_make.h"
 #include "file.h"
 #include "gates.h"
+#include "identity.h"
 #include "named_limits.h"
 #include "relay.h"
 
@@ -177,6 +179,15 @@ static ErrCode replay_word(Coordinator *coordinator, Arena *arena, JournalKind k
     return code;
 }
 
+static ErrCode replay_known(Coordinator *coordinator, Arena *arena, ByteSpan payload, Error *err)
+{
+    ShardsKnown known;
+    ErrCode code = shards_known_decode(arena, payload, &known, err);
+    if (code == ERR_OK)
+        shard_memory_apply(coordinator->memory, &known);
+    return code;
+}
+
 static ErrCode replay_record(void *context, const JournalRecord *record, Error *err)
 {
     Coordinator *coordinator = context;
@@ -200,6 +211,8 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
         return ERR_OK;
     case JOURNAL_TRUST_IN_FORCE:
         return replay_trust(coordinator, arena, payload, record->seq, err);
+    case JOURNAL_SHARDS_KNOWN:
+        return replay_known(coordinator, arena, payload, err);
     case JOURNAL_UNSPECIFIED:
         break;
     }
@@ -278,11 +291,14 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
     if (code == ERR_OK) {
         coordinator->roster = roster_new(coordinator->trust);
         coordinator->inventory = inventory_new(trust_fleet_id(coordinator->trust));
+        coordinator->memory = shard_memory_new();
+        inventory_judge_by(coordinator->inventory, coordinator->memory);
         coordinator->backups = backups_new();
         coordinator->quarantine = quarantine_new();
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
         coordinator->relay = relay_new(coordinator);
+        coordinator->adopting = adopting_new(coordinator);
         coordinator->evidence = evidence_shop_new(coordinator);
         code = open_state(coordinator, epoch_min, err);
     }
@@ -344,10 +360,12 @@ void coordinator_free(Coordinator *coordinator)
     journal_close(coordinator->journal);
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);
+    adopting_free(coordinator->adopting);
     quarantine_free(coordinator->quarantine);
     free(coordinator->brake_reason);
     inventory_free(coordinator->inventory);
     backups_free(coordinator->backups);
+    shard_memory_free(coordinator->memory);
     roster_free(coordinator->roster);
     blob_store_close(coordinator->blobs);
     trust_free(coordinator->trust);
@@ -372,6 +390,39 @@ uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan
     return seq;
 }
 
+void coordinator_remember(Coordinator *coordinator, const ShardsKnown *known)
+{
+    for (size_t from = 0; from < known->count; from += LIMIT_SHARDS_PER_RECORD) {
+        AUTO_ARENA Arena *arena = arena_new();
+        ShardsKnown part = *known;
+        size_t left = known->count - from;
+        part.shards = known->shards + from;
+        part.count = left < LIMIT_SHARDS_PER_RECORD ? left : LIMIT_SHARDS_PER_RECORD;
+        coordinator_append(coordinator, JOURNAL_SHARDS_KNOWN, shards_known_encode(arena, &part));
+        shard_memory_apply(coordinator->memory, &part);
+    }
+    inventory_judge_anew(coordinator->inventory);
+    coordinator_changed(coordinator);
+}
+
+void coordinator_learn(Coordinator *coordinator, const char *agent)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    size_t total = inventory_shard_count(coordinator->inventory);
+    ShardsKnown known = {.who = "", .reason = "", .at_unix_ms = coordinator->unix_ms};
+    known.shards = ARENA_ARRAY(arena, KnownShard, total + 1);
+    for (size_t i = 0; i < total; i++) {
+        const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
+        if (strcmp(shard->agent, agent) == 0 && shard->adopted && shard->reachable &&
+            !shard->standby && shard->fault == SHARD_FAULT_NONE &&
+            uuid_equal(&shard->fleet_id, trust_fleet_id(coordinator->trust)) &&
+            !identity_is_known(shard, coordinator->memory, &known.shards[known.count]))
+            known.count++;
+    }
+    if (known.count > 0)
+        coordinator_remember(coordinator, &known);
+}
+
 void coordinator_changed(Coordinator *coordinator)
 {
     coordinator->revision++;
@@ -380,11 +431,14 @@ void coordinator_changed(Coordinator *coordinator)
 void coordinator_note_epoch(Coordinator *coordinator, RosterAgent *agent, uint64_t epoch)
 {
     uint64_t own = journal_epoch(coordinator->journal);
-    if (epoch > own && epoch > agent->epoch_seen)
+    /* An old copy of the journal counts on from where it was copied, as the lost one did. */
+    bool taken = epoch == own && agent->sent_ms == 0;
+    if ((epoch > own || taken) && epoch > agent->epoch_seen)
         log_event(LOG_ERROR, "coordinator.read_only", "agent", agent->key.name, "agent_epoch",
                   LOG_UINT(epoch), "own_epoch", LOG_UINT(own), NULL);
     agent->epoch_seen = epoch;
-    coordinator->higher_epoch_seen = coordinator->higher_epoch_seen || epoch > own;
+    agent->epoch_taken = agent->epoch_taken || taken;
+    coordinator->higher_epoch_seen = coordinator->higher_epoch_seen || epoch > own || taken;
 }
 
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator)
@@ -394,7 +448,7 @@ const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator)
         return NULL;
     for (size_t i = 0; i < roster_count(coordinator->roster); i++) {
         const RosterAgent *agent = roster_at(coordinator->roster, i);
-        if (!agent->revoked && agent->epoch_seen > epoch)
+        if (!agent->revoked && (agent->epoch_seen > epoch || agent->epoch_taken))
             return agent;
     }
     return NULL;

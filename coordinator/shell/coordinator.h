@@ -6,6 +6,7 @@
  *   inventory   what the agents have found
  *   backups     what they have put aside
  *   rollouts    plans, approvals, rollouts
+ *   memory      which shard is where, as the fleet has known it
  *   quarantine  shards that no rollout touches
  *   requests    what operators asked for, once each
  *   relay       what operators asked of agents, under way
@@ -25,6 +26,7 @@
 #include "rollouts.h"
 #include "roster.h"
 #include "settings.h"
+#include "shard_memory.h"
 #include "view.h"
 
 /* Sends a command to an agent, if it is there. The sink fills in everything but kind and body. */
@@ -62,12 +64,14 @@ struct Coordinator {
     Roster *roster;
     FleetInventory *inventory;
     Backups *backups;
+    ShardMemory *memory;
     Quarantine *quarantine;
     Rollouts *rollouts;
     RequestMemory *requests;
     struct Relay *relay;
     struct Gates *gates; /* NULL before the start */
     struct EvidenceShop *evidence;
+    struct Adopting *adopting;
     CommandSink sink; /* send NULL: nowhere */
     MadePlan made[COORDINATOR_MADE_PLANS];
     size_t made_count;       /* ever */
@@ -98,11 +102,16 @@ void coordinator_free(Coordinator *coordinator); /* NULL-safe */
 uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan payload);
 /* Remembers where an admission (of that agent) or a trust file ('') is. */
 void coordinator_note_place(Coordinator *coordinator, const char *agent, uint64_t seq);
+/* Journals where shards are and folds it, at most LIMIT_SHARDS_PER_RECORD a record. */
+void coordinator_remember(Coordinator *coordinator, const ShardsKnown *known);
+/* Keeps of an agent's new listing what is not known yet. */
+void coordinator_learn(Coordinator *coordinator, const char *agent);
 /* Something that a view shows has changed. */
 void coordinator_changed(Coordinator *coordinator);
 /* The fold of SHARD_QUARANTINED and FLEET_BRAKED. Rollouts at work are told by the caller. */
 void coordinator_take_word(Coordinator *coordinator, const FleetWord *word);
-/* The admitted agent that has served a coordinator of a higher epoch, or NULL. While there is one,
+/* The admitted agent that has served a coordinator of a higher epoch, or of ours before we said a
+ * word to it, or NULL. While there is one,
  * this coordinator's journal is not the fleet's newest: it decides and sends nothing. */
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator);
 /* An agent's word about the highest epoch that it has served. */

@@ -1,5 +1,6 @@
 #include "inventory.h"
 
+#include "identity.h"
 #include "named_limits.h"
 #include "uuid_map.h"
 
@@ -41,21 +42,19 @@ struct FleetInventory {
     FleetCluster **clusters;
     size_t cluster_count;
     UuidMap *by_uuid; /* index in `shards` */
+    ShardMemory *memory;
+    Arena *judged; /* texts of faults */
 };
 
-const char *shard_fault_text(ShardFault fault)
+const char *shard_fault_name(ShardFault fault)
 {
-    switch (fault) {
-    case SHARD_FAULT_TWICE:
-        return "two shards have this identity: one of them is a clone";
-    case SHARD_FAULT_IDENTITY:
-        return "not the database it was adopted as: a clone or a restore";
-    case SHARD_FAULT_FOREIGN:
-        return "belongs to another fleet";
-    case SHARD_FAULT_NONE:
-        break;
-    }
-    return "";
+    static const char *const names[SHARD_FAULT_COUNT] = {
+        [SHARD_FAULT_NONE] = "",           [SHARD_FAULT_TWICE] = "twice",
+        [SHARD_FAULT_CLONE] = "clone",     [SHARD_FAULT_IDENTITY] = "moved",
+        [SHARD_FAULT_RENAMED] = "renamed", [SHARD_FAULT_RECREATED] = "recreated",
+        [SHARD_FAULT_FOREIGN] = "foreign",
+    };
+    return names[fault];
 }
 
 FleetInventory *inventory_new(const Uuid *fleet_id)
@@ -63,7 +62,19 @@ FleetInventory *inventory_new(const Uuid *fleet_id)
     FleetInventory *inventory = xcalloc(1, sizeof *inventory);
     inventory->fleet_id = *fleet_id;
     inventory->by_uuid = uuid_map_new();
+    inventory->judged = arena_new();
     return inventory;
+}
+
+void inventory_judge_by(FleetInventory *inventory, ShardMemory *memory)
+{
+    inventory->memory = memory;
+    inventory->stale = true;
+}
+
+void inventory_judge_anew(FleetInventory *inventory)
+{
+    inventory->stale = true;
 }
 
 static void listing_drop(Listing *listing)
@@ -86,6 +97,7 @@ void inventory_free(FleetInventory *inventory)
     free(inventory->shards);
     free(inventory->clusters);
     uuid_map_free(inventory->by_uuid);
+    arena_free(inventory->judged);
     free(inventory);
 }
 
@@ -213,11 +225,16 @@ static void copy_shard(const FleetInventory *inventory, Listing *listing, const 
         .pooled = cluster->pooled,
         .seen_unix_ms = info->read_unix_ms,
         .listed_ms = listing->listed_ms,
+        .fault_text = "",
+        .foreign =
+            !uuid_is_nil(&info->fleet_id) && !uuid_equal(&info->fleet_id, &inventory->fleet_id),
+        .identity_mismatch = info->identity_mismatch,
+        .origin_present = info->origin_present,
+        .row_system_identifier = info->row_system_identifier,
+        .row_database_oid = info->row_database_oid,
+        .row_schema_oid = info->row_schema_oid,
+        .fleet_id = info->fleet_id,
     };
-    if (info->identity_mismatch)
-        out->fault = SHARD_FAULT_IDENTITY;
-    else if (!uuid_is_nil(&info->fleet_id) && !uuid_equal(&info->fleet_id, &inventory->fleet_id))
-        out->fault = SHARD_FAULT_FOREIGN;
 }
 
 static void copy_shards(const FleetInventory *inventory, Listing *listing, const char *agent,
@@ -349,31 +366,20 @@ static int by_cluster_name(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->agent, y->agent);
 }
 
-static void find_twins(FleetInventory *inventory)
+/* Of several with one uuid one that can be reached; a standby's only where there is no other. */
+static void find_by_uuid(FleetInventory *inventory)
 {
     uuid_map_clear(inventory->by_uuid);
-    for (size_t i = 0; i < inventory->shard_count; i++) {
-        FleetShard *shard = inventory->shards[i];
-        uint64_t other;
-        if (shard->fault == SHARD_FAULT_TWICE)
-            shard->fault = SHARD_FAULT_NONE;
-        if (shard->standby)
-            continue;
-        if (!uuid_map_get(inventory->by_uuid, &shard->uuid, &other)) {
-            uuid_map_put(inventory->by_uuid, &shard->uuid, i);
-            continue;
+    for (int rank = 0; rank < 3; rank++) {
+        for (size_t i = 0; i < inventory->shard_count; i++) {
+            const FleetShard *shard = inventory->shards[i];
+            uint64_t other;
+            if ((shard->standby     ? 2
+                 : shard->reachable ? 0
+                                    : 1) == rank &&
+                !uuid_map_get(inventory->by_uuid, &shard->uuid, &other))
+                uuid_map_put(inventory->by_uuid, &shard->uuid, i);
         }
-        FleetShard *twin = inventory->shards[other];
-        if (shard->fault == SHARD_FAULT_NONE)
-            shard->fault = SHARD_FAULT_TWICE;
-        if (twin->fault == SHARD_FAULT_NONE)
-            twin->fault = SHARD_FAULT_TWICE;
-    }
-    for (size_t i = 0; i < inventory->shard_count; i++) {
-        const FleetShard *shard = inventory->shards[i];
-        uint64_t primary;
-        if (shard->standby && !uuid_map_get(inventory->by_uuid, &shard->uuid, &primary))
-            uuid_map_put(inventory->by_uuid, &shard->uuid, i);
     }
 }
 
@@ -403,7 +409,9 @@ static void refresh(FleetInventory *inventory)
     qsort(inventory->shards, inventory->shard_count, sizeof *inventory->shards, by_name);
     qsort(inventory->clusters, inventory->cluster_count, sizeof *inventory->clusters,
           by_cluster_name);
-    find_twins(inventory);
+    arena_reset(inventory->judged);
+    identity_judge(inventory->shards, inventory->shard_count, inventory->memory, inventory->judged);
+    find_by_uuid(inventory);
 }
 
 size_t inventory_shard_count(FleetInventory *inventory)

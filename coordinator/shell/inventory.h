@@ -3,8 +3,8 @@
  *
  * An agent lists everything it sees in parts with one snapshot number; when the last part has
  * arrived the listing replaces the agent's former one. Rows that a job's end reported count until a
- * listing is surely newer. A shard that is listed twice, whose identity is not the one it was
- * adopted with, or that belongs to another fleet has a `fault` and is never planned.
+ * listing is surely newer. A shard that is not surely what it says it is (identity.h) has a `fault`
+ * and is never planned.
  *
  * A standby lists the same shards as its primary: these are no twins, and inventory_find() gives
  * the primary's where both are listed.
@@ -15,14 +15,19 @@
 
 #include "message.h"
 
+/* See identity.h. */
 typedef enum ShardFault {
     SHARD_FAULT_NONE,
-    SHARD_FAULT_TWICE,    /* two shards say they are this one: a clone */
-    SHARD_FAULT_IDENTITY, /* not the database it was adopted as: a clone or a restore */
-    SHARD_FAULT_FOREIGN,  /* another fleet's */
+    SHARD_FAULT_TWICE,     /* several say they are this one, and none can be told from the others */
+    SHARD_FAULT_CLONE,     /* its row is that of another shard, which is there */
+    SHARD_FAULT_IDENTITY,  /* not the database it was adopted as: a restore, or a clone */
+    SHARD_FAULT_RENAMED,   /* the same database or schema under another name */
+    SHARD_FAULT_RECREATED, /* another database or schema under a name that was a shard's */
+    SHARD_FAULT_FOREIGN,   /* another fleet's */
+    SHARD_FAULT_COUNT
 } ShardFault;
 
-const char *shard_fault_text(ShardFault fault); /* '' for none */
+const char *shard_fault_name(ShardFault fault); /* "clone"; '' for none */
 
 typedef struct FleetCluster {
     const char *agent;
@@ -47,6 +52,18 @@ typedef struct FleetShard {
     bool adopted;
     bool reachable; /* by its agent, when it last looked */
     ShardFault fault;
+    const char *former_name;   /* RENAMED, RECREATED, CLONE: the other's name; NULL = none */
+    const char *former_schema; /* RENAMED: the row is under this schema's name; NULL = its own */
+    Uuid former_uuid;          /* RENAMED, RECREATED: of the shard that had place or name */
+    const char *fault_text; /* why, for people; '' for none. Lives until the fleet is judged anew */
+    /* What the row says of itself, for the judgement. */
+    bool foreign;           /* of another fleet */
+    bool identity_mismatch; /* names another place */
+    bool origin_present;    /* which is on this very server */
+    uint64_t row_system_identifier;
+    uint32_t row_database_oid;
+    uint32_t row_schema_oid;
+    Uuid fleet_id;
     const char *message;
     LabelList labels; /* the cluster's and its own, which win */
     uint32_t schema_oid;
@@ -64,6 +81,11 @@ enum { INVENTORY_JOB_ROWS_MS = 15000 }; /* a listing that ends sooner after a jo
 
 FleetInventory *inventory_new(const Uuid *fleet_id); /* returns owned */
 void inventory_free(FleetInventory *inventory);
+/* What listings are judged against; borrowed. NULL: only against each other. */
+typedef struct ShardMemory ShardMemory;
+void inventory_judge_by(FleetInventory *inventory, ShardMemory *memory);
+/* What is known has changed: shards are judged anew. */
+void inventory_judge_anew(FleetInventory *inventory);
 
 /* One part of a listing. `ret_replaced`: it was the last one and the fleet has changed. A part out
  * of order drops the listing (ERR_PROTOCOL); the agent's next one starts afresh. */

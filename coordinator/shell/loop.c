@@ -1,5 +1,6 @@
 #include "loop.h"
 
+#include "adopting.h"
 #include "bus.h"
 #include "clock.h"
 #include "gates.h"
@@ -284,6 +285,7 @@ static void turn(uv_idle_t *wake)
         rollouts_tick(coordinator->rollouts);
     gates_take(coordinator->gates);
     relay_tick(coordinator->relay, loop->persisted);
+    adopting_tick(coordinator->adopting, loop->persisted);
     look_at_waiters(loop);
     send_due_replies(loop);
     arena_reset(loop->arena);

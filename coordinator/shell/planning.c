@@ -217,6 +217,41 @@ static ErrCode check_backups(const Planning *planning, const ShardCandidate *can
     return code;
 }
 
+/* Known, listed by nobody, and selected by what is known: labels are not. */
+static void add_missing(Planning *planning, const Selection *selection)
+{
+    const Coordinator *coordinator = planning->coordinator;
+    const ShardMemory *memory = coordinator->memory;
+    const LabelList no_labels = {NULL, 0};
+    const StrList no_rows = {0};
+    for (size_t i = 0; i < shard_memory_count(memory); i++) {
+        const KnownShard *known = shard_memory_at(memory, i);
+        if (known == NULL || inventory_find(coordinator->inventory, &known->uuid) != NULL)
+            continue;
+        const char *name =
+            shard_display_name(planning->arena, known->cluster, known->database, known->schema);
+        SelectTarget target = {
+            .name = name,
+            .host = "",
+            .cluster = known->cluster,
+            .database = known->database,
+            .schema = known->schema,
+            .agent = "",
+            .role = "primary",
+            .state = SHARD_UNREACHABLE,
+            .rows = &no_rows,
+            .labels = &no_labels,
+        };
+        if (!select_matches(selection, &target))
+            continue;
+        ShardBarrier barrier = standing_missing(coordinator, known);
+        if (shard_barrier_is_passing(barrier))
+            passing_add(planning->arena, &planning->passing, barrier, name);
+        else
+            leave_out(planning, name, standing_reason(coordinator, planning->arena, NULL, barrier));
+    }
+}
+
 static ErrCode select_candidates(Planning *planning, const char *select_text,
                                  ShardCandidate **ret_candidates, size_t *ret_count, Error *err)
 {
@@ -247,6 +282,8 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
                                       .reachable = true};
         code = cached_steps(planning, &cache, shard, &candidate->shard, err);
     }
+    if (code == ERR_OK)
+        add_missing(planning, selection);
     if (code == ERR_OK)
         code = passing_refuse(&planning->passing, err);
     if (code != ERR_OK)

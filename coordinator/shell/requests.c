@@ -1,5 +1,6 @@
 #include "requests.h"
 
+#include "adopting.h"
 #include "clock.h"
 #include "digest.h"
 #include "evidence_make.h"
@@ -398,6 +399,7 @@ static const RequestRule rules[] = {
      handle_provision},
     {PGTIDE__V1__REQUEST__BODY_BACKUPS, "backups", OPERATOR_ROLE_OPERATOR, true, false,
      handle_backups},
+    {PGTIDE__V1__REQUEST__BODY_ADOPT, "adopt", OPERATOR_ROLE_ADMIN, true, false, handle_adopt},
     /* A revocation is taken even by a coordinator that may not decide: it can only help. */
     {PGTIDE__V1__REQUEST__BODY_ADMIT, "admit", OPERATOR_ROLE_ADMIN, true, true, handle_admit},
 };
@@ -550,6 +552,23 @@ static void log_request(const Asked *asked, const RequestRule *rule, ErrCode cod
                   "operator", asked->signer->key.name, NULL);
 }
 
+static void wait_for_adoption(const Asked *asked, RequestResult *ret_result)
+{
+    ret_result->outcome = REQUEST_WAIT;
+    ret_result->waiting = (WaitingView){.request_id = asked->id, .adoption = true};
+}
+
+static bool look_at_adoption(Asked *asked, RequestResult *ret_result)
+{
+    Error err;
+    ErrCode code;
+    if (!adopting_answer(asked->coordinator->adopting, &asked->id, &asked->json, &code, &err))
+        return false;
+    seal_result(asked, code, &err, ret_result);
+    str_free(&asked->json);
+    return true;
+}
+
 void requests_handle(Coordinator *coordinator, const char *keyid, const void *bytes, size_t length,
                      Arena *arena, RequestResult *ret_result)
 {
@@ -570,6 +589,10 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
         ret_result->relayed = asked.id;
         return;
     }
+    if (adopting_has(coordinator->adopting, &asked.id)) {
+        wait_for_adoption(&asked, ret_result);
+        return;
+    }
     if (rule->changes && was_answered(&asked, ret_result, &err))
         return;
     code = check_rule(&asked, rule, &err);
@@ -581,8 +604,12 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
         uint64_t wait_ms =
             view->wait_ms < REQUEST_WAIT_MS_MAX ? view->wait_ms : REQUEST_WAIT_MS_MAX;
         ret_result->outcome = REQUEST_WAIT;
-        ret_result->waiting =
-            (WaitingView){asked.id, asked.view, view->seen_revision, coordinator->now_ms + wait_ms};
+        ret_result->waiting = (WaitingView){.request_id = asked.id,
+                                            .request = asked.view,
+                                            .seen_revision = view->seen_revision,
+                                            .until_ms = coordinator->now_ms + wait_ms};
+    } else if (code == ERR_OK && adopting_has(coordinator->adopting, &asked.id)) {
+        wait_for_adoption(&asked, ret_result);
     } else if (code == ERR_OK && asked.told != NULL) {
         ret_result->outcome = REQUEST_WHEN_DURABLE;
         ret_result->told = (ToldRollout){asked.id, asked.told->header.rollout_id};
@@ -607,6 +634,8 @@ bool requests_look_again(Coordinator *coordinator, const WaitingView *waiting, A
                    .view = waiting->request};
     Error err;
     *ret_result = (RequestResult){0};
+    if (waiting->adoption)
+        return look_at_adoption(&asked, ret_result);
     ErrCode code = view_revision(coordinator, &asked.view, &asked.revision, &err);
     if (code == ERR_OK && asked.revision == waiting->seen_revision &&
         coordinator->now_ms < waiting->until_ms)

@@ -52,3 +52,7 @@ ErrCode handle_backups(Asked *asked, Error *err) MUST_CHECK; /* requests_backups
 ErrCode handle_control_fleet(Asked *asked, Error *err) MUST_CHECK;
 /* requests_provision.c */
 ErrCode handle_provision(Asked *asked, Error *err) MUST_CHECK;
+
+/* requests_adopt.c */
+ErrCode handle_adopt(Asked *asked, Error *err) MUST_CHECK;
+ErrCode control_forget(Asked *asked, const char *reason, Error *err) MUST_CHECK;

@@ -276,8 +276,8 @@ ErrCode handle_control_fleet(Asked *asked, Error *err)
 {
     const Pgtide__V1__ControlFleet *in = asked->request->control_fleet;
     const char *reason;
-    ErrCode code = proto_enum((int)in->control,
-                              PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_UNBRAKE + 1, "control", err);
+    ErrCode code = proto_enum((int)in->control, PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_FORGET + 1,
+                              "control", err);
     if (code == ERR_OK)
         code = proto_text(in->reason, "reason", &reason, err);
     if (code == ERR_OK && reason[0] == '\0')
@@ -295,6 +295,8 @@ ErrCode handle_control_fleet(Asked *asked, Error *err)
             return ERR_REFUSED;
         }
         return control_shards(asked, false, reason, err);
+    case PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_FORGET:
+        return control_forget(asked, reason, err);
     default:
         return control_brake(asked, in->control == PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_BRAKE,
                              reason, err);

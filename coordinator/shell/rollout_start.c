@@ -97,7 +97,7 @@ static ErrCode check_shard(const Coordinator *coordinator, const PlanShard *shar
     }
     if (now->fault != SHARD_FAULT_NONE) {
         refuse_shard(shard, ERR_REFUSED, "can't be told from another one", err);
-        err_detail(err, "%s", shard_fault_text(now->fault));
+        err_detail(err, "%s", now->fault_text);
         return ERR_REFUSED;
     }
     if (strcmp(now->agent, shard->agent) != 0)

@@ -34,6 +34,8 @@ typedef struct RosterAgent {
     uint64_t heard_unix_ms; /* 0: never */
     uint64_t sent_ms;
     uint64_t epoch_seen; /* the highest coordinator epoch it has accepted */
+    bool epoch_taken;    /* it had served our epoch before we said a word: another life of this
+                            journal has it */
     uint32_t jobs_running;
     uint64_t records;       /* that its words have led to, since: */
     uint64_t records_at_ms; /* 0: not counted yet */

@@ -36,7 +36,7 @@ ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetSh
         return quarantined->state;
     }
     if (shard->fault != SHARD_FAULT_NONE) {
-        *ret_message = shard_fault_text(shard->fault);
+        *ret_message = shard->fault_text;
         return SHARD_QUARANTINED;
     }
     if (agent == NULL || !agent->connected || !shard->reachable) {
@@ -112,6 +112,16 @@ ShardBarrier standing_barrier(const Coordinator *coordinator, const FleetShard *
     return SHARD_BARRIER_NONE;
 }
 
+ShardBarrier standing_missing(const Coordinator *coordinator, const KnownShard *known)
+{
+    for (size_t i = 0; i < inventory_cluster_count(coordinator->inventory); i++) {
+        const FleetCluster *cluster = inventory_cluster_at(coordinator->inventory, i);
+        if (strcmp(cluster->info.name, known->cluster) == 0)
+            return SHARD_BARRIER_GONE;
+    }
+    return SHARD_BARRIER_UNLISTED;
+}
+
 SelectTarget standing_select_target(const Coordinator *coordinator, const FleetShard *shard)
 {
     const char *message;
@@ -141,7 +151,7 @@ const char *standing_reason(const Coordinator *coordinator, Arena *arena, const 
         return arena_printf(arena, "%s: %s", shard_state_name(quarantined->state),
                             quarantined->reason);
     case SHARD_BARRIER_IDENTITY:
-        return shard_fault_text(shard->fault);
+        return shard->fault_text;
     case SHARD_BARRIER_STANDBY:
         return "a standby: its primary is migrated";
     case SHARD_BARRIER_POOLED:

@@ -27,6 +27,9 @@ const char *shard_barrier_name(ShardBarrier barrier); /* "unreachable" */
 bool shard_barrier_is_passing(ShardBarrier barrier);  /* UNREACHABLE and after it */
 
 ShardBarrier standing_barrier(const Coordinator *coordinator, const FleetShard *shard);
+/* Of a shard that is known and not listed: GONE when its cluster was listed without it, UNLISTED
+ * while nobody has listed the cluster. */
+ShardBarrier standing_missing(const Coordinator *coordinator, const KnownShard *known);
 /* Its agent's listing is older than `inventory-limit`. */
 bool standing_is_stale(const Coordinator *coordinator, uint64_t listed_ms);
 SelectTarget standing_select_target(const Coordinator *coordinator, const FleetShard *shard);

@@ -340,6 +340,53 @@ static void write_last_backup(const FleetBackup *backup, JsonWriter *json)
     json_object_end(json);
 }
 
+/* Where it is, and what its row says: what `fleet adopt` is made from. */
+static void write_identity(JsonWriter *json, const FleetShard *shard)
+{
+    char text[24];
+    json_field_object(json, "identity");
+    json_field_string(json, "system_identifier", log_uint(text, shard->system_identifier));
+    json_field_uint(json, "database_oid", shard->database_oid);
+    json_field_uint(json, "schema_oid", shard->schema_oid);
+    json_field_bool(json, "matches", !shard->identity_mismatch);
+    json_field_bool(json, "foreign", shard->foreign);
+    json_field_string(json, "row_system_identifier", log_uint(text, shard->row_system_identifier));
+    json_field_uint(json, "row_database_oid", shard->row_database_oid);
+    json_field_uint(json, "row_schema_oid", shard->row_schema_oid);
+    if (uuid_is_nil(&shard->fleet_id))
+        json_field_null(json, "row_fleet");
+    else
+        write_uuid(json, "row_fleet", &shard->fleet_id);
+    json_field_string(json, "former", shard->former_name);
+    json_field_string(json, "former_schema", shard->former_schema);
+    if (uuid_is_nil(&shard->former_uuid))
+        json_field_null(json, "former_uuid");
+    else
+        write_uuid(json, "former_uuid", &shard->former_uuid);
+    json_object_end(json);
+}
+
+/* Known, and listed by nobody. */
+static void render_missing(const Coordinator *coordinator, JsonWriter *json)
+{
+    const ShardMemory *memory = coordinator->memory;
+    json_field_array(json, "missing");
+    for (size_t i = 0; i < shard_memory_count(memory); i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        const KnownShard *known = shard_memory_at(memory, i);
+        if (known == NULL || inventory_find(coordinator->inventory, &known->uuid) != NULL)
+            continue;
+        json_object_begin(json);
+        json_field_string(
+            json, "name",
+            shard_display_name(arena, known->cluster, known->database, known->schema));
+        write_uuid(json, "uuid", &known->uuid);
+        json_field_string(json, "reason", shard_barrier_name(standing_missing(coordinator, known)));
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void render_shard(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json)
 {
     const char *message;
@@ -362,6 +409,9 @@ static void render_shard(const Coordinator *coordinator, const FleetShard *shard
     json_field_uint(json, "size_bytes", shard->size_bytes);
     json_field_uint(json, "server_version", shard->server_version);
     json_field_string(json, "role", shard->standby ? "standby" : "primary");
+    write_identity(json, shard);
+    json_field_string(json, "fault",
+                      shard->fault == SHARD_FAULT_NONE ? NULL : shard_fault_name(shard->fault));
     json_field_string(json, "left_out",
                       barrier == SHARD_BARRIER_NONE ? NULL : shard_barrier_name(barrier));
     json_field_string(json, "rollout", open != NULL ? open->header.name : NULL);
@@ -387,6 +437,7 @@ static ErrCode render_shards(const Coordinator *coordinator, const ViewRequest *
             render_shard(coordinator, shard, json);
     }
     json_array_end(json);
+    render_missing(coordinator, json);
     json_field_uint(json, "total", inventory_shard_count(coordinator->inventory));
     return ERR_OK;
 }

@@ -31,7 +31,12 @@
  *   {"shards":[{"name":"cluster/database[/schema]","uuid","host","cluster","database","schema",
  *     "agent","labels":{...},"rows":[...],"adopted":true,"state":WORD,"message":TEXT,
  *     "size_bytes":0,"server_version":150020,"role":"primary|standby",
+ *     "identity":{"system_identifier":TEXT,"database_oid":5,"schema_oid":0,"matches":true,
+ *       "foreign":false,"row_system_identifier":TEXT,"row_database_oid":5,"row_schema_oid":0,
+ *       "row_fleet":UUID|null,"former":NAME|null,"former_schema":NAME|null,
+ *       "former_uuid":UUID|null},"fault":WORD|null,
  *     "left_out":WORD|null,"rollout":NAME|null,"seen":TIME|null,"age_ms":0,"stale":false},...],
+ *    "missing":[{"name","uuid","reason":"gone|unlisted"},...],       known, and not listed
  *    "total":24}                                                    of the fleet, unfiltered
  *   `rollout` is the open one that holds the shard. `message` says why when the state is not a
  *   healthy one. `seen` is when its agent has read it, `age_ms` how long ago it was listed;
@@ -102,6 +107,8 @@
  *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
  *   MAKE_PLAN, MAKE_ROLLBACK
  *     {"plan_blob_digest","bundle_blob_digest", and the keys of common/wire/plan_view.h}
+ *   ADOPT            {"shard":NAME,"uuid":UUID,"agent":NAME}, when the agent has answered
+ *   CONTROL_FLEET with FORGET   {"shards":[{"uuid","forgotten":true},...]}
  *   SUBMIT_PLAN, SUBMIT_APPROVAL, CONTROL
  *     SUMMARY
  *   MAKE_EVIDENCE
