@@ -432,7 +432,7 @@ void coordinator_note_epoch(Coordinator *coordinator, RosterAgent *agent, uint64
 {
     uint64_t own = journal_epoch(coordinator->journal);
     /* An old copy of the journal counts on from where it was copied, as the lost one did. */
-    bool taken = epoch == own && agent->sent_ms == 0;
+    bool taken = epoch == own && agent->sent_ms == 0 && !agent->admitted_now;
     if ((epoch > own || taken) && epoch > agent->epoch_seen)
         log_event(LOG_ERROR, "coordinator.read_only", "agent", agent->key.name, "agent_epoch",
                   LOG_UINT(epoch), "own_epoch", LOG_UINT(own), NULL);

@@ -242,6 +242,7 @@ static ErrCode handle_admit(Asked *asked, Error *err)
         coordinator_append(coordinator, JOURNAL_AGENT_ADMITTED,
                            journal_envelope_encode(asked->arena, JOURNAL_AGENT_ADMITTED, envelope));
     coordinator_note_place(coordinator, agent->key.name, seq);
+    agent->admitted_now = true;
     coordinator->admissions_changed = true;
     coordinator_changed(coordinator);
     JsonWriter json = json_writer(&asked->json);

@@ -34,6 +34,7 @@ typedef struct RosterAgent {
     uint64_t heard_unix_ms; /* 0: never */
     uint64_t sent_ms;
     uint64_t epoch_seen; /* the highest coordinator epoch it has accepted */
+    bool admitted_now;   /* in this life: what its ledger has seen may be of us */
     bool epoch_taken;    /* it had served our epoch before we said a word: another life of this
                             journal has it */
     uint32_t jobs_running;

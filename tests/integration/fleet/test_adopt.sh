@@ -29,6 +29,7 @@ expect_error 5 STATE 'is adopted' alice fleet adopt one/tenant_0001 --reason 'ag
 
 # --- a clone, a renamed, a recreated, a restored one: all noticed
 uuid=$(row tenant_0001 uuid)
+fleet_agent_stop one # its sessions would be in the way
 tenant 'CREATE DATABASE copy OWNER pgtide_agent TEMPLATE tenant_0001'
 tenant 'ALTER DATABASE tenant_0002 RENAME TO renamed'
 tenant 'DROP DATABASE tenant_0003'
@@ -38,6 +39,7 @@ tenant 'DROP DATABASE tenant_0004'
 tenant 'ALTER DATABASE restored RENAME TO tenant_0004'
 tenant "UPDATE tenants SET database = 'renamed' WHERE database = 'tenant_0002'"
 insert copy
+fleet_agent_start one
 wait_for 60 'the clone is noticed' field_is one/copy fault clone
 wait_for 60 'the renamed one' field_is one/renamed fault renamed
 wait_for 60 'the recreated one' field_is one/tenant_0003 fault recreated
