@@ -1,8 +1,8 @@
 #include "agent.h"
 
+#include "adoptions.h"
 #include "backup_recipients.h"
 #include "backup_scratch.h"
-#include "adoptions.h"
 #include "bus.h"
 #include "clock.h"
 #include "file.h"

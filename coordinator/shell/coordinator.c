@@ -1,7 +1,7 @@
 #include "coordinator.h"
 
-#include "blob_sweep.h"
 #include "adopting.h"
+#include "blob_sweep.h"
 #include "clock.h"
 #include "digest.h"
 #include "evidence_make.h"
