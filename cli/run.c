@@ -224,6 +224,7 @@ static void take_claim(Run *run, const ClaimResult *claim)
     run->fleet_id = claim->fleet_id;
     run->rows = strlist_copy(run->arena, &claim->rows);
     run->rows_known = true;
+    run->has_ahead = false;
 }
 
 static void on_claim(ShardSession *session, const ClaimResult *claim, const Error *err, void *data)
@@ -379,6 +380,7 @@ static void probe(Run *run, const Error *err)
 static void step_ended(Run *run, const StepResult *result, const Error *err)
 {
     run->step = *result;
+    run->has_ahead = run->has_ahead && err == NULL;
     if (err != NULL && !shard_is_alive(run->session)) {
         probe(run, err);
         return;
@@ -475,8 +477,28 @@ static void set_in_flight(Run *run, const char *revision, bool transactional,
     };
 }
 
+void run_step(Run *run, const GraphStep *step, const GraphStep *then, RunNext *next)
+{
+    if (!run_may_go_on(run))
+        return;
+    StepArgs args = run->has_ahead ? run->ahead : step_args(run, step);
+    run->has_ahead = then != NULL;
+    if (then != NULL) {
+        run->ahead = step_args(run, then);
+        args.then = &run->ahead;
+    }
+    set_in_flight(run, step->revision, step->script->transactional, &args.operation,
+                  &step->rows_after, next);
+    run->doing = arena_printf(run->arena, "%s %s", direction_name(step->direction), step->revision);
+    shard_step(run->session, &args, on_step, run);
+}
+
 void run_steps(Run *run, const GraphStep *steps, size_t count, bool rehearse, RunNext *next)
 {
+    if (count == 1 && !rehearse) {
+        run_step(run, steps, NULL, next);
+        return;
+    }
     if (!run_may_go_on(run))
         return;
     StepArgs *items = ARENA_ARRAY(run->arena, StepArgs, count);
@@ -486,10 +508,6 @@ void run_steps(Run *run, const GraphStep *steps, size_t count, bool rehearse, Ru
     set_in_flight(run, last->revision, last->script->transactional, &items[count - 1].operation,
                   &last->rows_after, next);
     run->doing = arena_printf(run->arena, "%s %s", direction_name(last->direction), last->revision);
-    if (count == 1 && !rehearse) {
-        shard_step(run->session, &items[0], on_step, run);
-        return;
-    }
     const StepsArgs args = {.items = items, .count = count, .rehearse = rehearse};
     shard_steps(run->session, &args, rehearse ? on_rehearsed : on_steps, run);
 }

@@ -116,6 +116,8 @@ struct Run {
     StrList rows;      /* where the shard stands, as read last or as steps left it */
     bool rows_known;
     RunInFlight in_flight;
+    StepArgs ahead; /* of the step that follows, when its transaction is open already */
+    bool has_ahead;
 };
 
 /* --- a command -------------------------------------------------------------------------------- */
@@ -169,6 +171,9 @@ ErrCode run_databases(CommandContext *context, const RunWork *work, Error *err) 
 void run_read(Run *run, const ReadArgs *args, RunNext *next);
 /* Adopts when needed, takes the run lock and the fence. `id_width` as in ClaimArgs. */
 void run_claim(Run *run, uint32_t id_width, RunNext *next);
+/* One step; `then` follows at once where all goes well (NULL = it does not, or nothing does), by
+ * another run_step(). */
+void run_step(Run *run, const GraphStep *step, const GraphStep *then, RunNext *next);
 /* Several are one transaction, as is what is rehearsed. */
 void run_steps(Run *run, const GraphStep *steps, size_t count, bool rehearse, RunNext *next);
 void run_stamp(Run *run, const StrList *before, const StrList *after, RunNext *next);

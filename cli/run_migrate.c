@@ -235,7 +235,12 @@ static void on_step_done(Run *run)
 
 static void on_before_revision(Run *run)
 {
-    run_steps(run, step_now(run), 1, false, on_step_done);
+    const Migration *migration = migration_of(run);
+    const GraphStep *step = step_now(run);
+    bool follows = migration->done + 1 < migration->plan.steps.count &&
+                   !run_has_hooks(run, HOOK_BEFORE_REVISION) &&
+                   !run_has_hooks(run, HOOK_AFTER_REVISION);
+    run_step(run, step, follows ? step + 1 : NULL, on_step_done);
 }
 
 static void next_step(Run *run)

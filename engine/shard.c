@@ -187,6 +187,15 @@ void shard_reset_add(ShardSession *session, PgBatch *batch)
     shard_stay_add(session, batch);
 }
 
+void shard_abandon_add(ShardSession *session, PgBatch *batch)
+{
+    if (!session->is_ahead)
+        return;
+    session->is_ahead = false;
+    pg_batch_add(batch, "ROLLBACK");
+    shard_reset_add(session, batch); /* that was rolled back too */
+}
+
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply)
 {
     Error *err = &session->error;

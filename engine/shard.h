@@ -159,7 +159,8 @@ typedef struct UnitProgress {
 /* Must not close the session. */
 typedef void ShardUnitCb(ShardSession *session, const UnitProgress *progress, void *data);
 
-typedef struct StepArgs {
+typedef struct StepArgs StepArgs;
+struct StepArgs {
     OperationId operation;
     const char *rollout; /* uuid text; NULL or '' = none */
     uint32_t generation;
@@ -180,7 +181,12 @@ typedef struct StepArgs {
     const char *message;           /* kept with the history row; NULL = none */
     ShardUnitCb *unit_cb;          /* told of each unit of `transaction: none`; NULL = nobody */
     void *unit_data;
-} StepArgs;
+    /* The step that follows at once if this one succeeds: its transaction is opened in the round
+     * trip that reads after COMMIT, and shard_step() of that operation goes on in it. Anything else
+     * that is started on the session instead rolls it back. NULL = none is known; of several in one
+     * transaction it is not looked at. Borrowed during the call. */
+    const StepArgs *then;
+};
 
 typedef struct StepResult {
     bool already_done;     /* this operation had succeeded before; nothing ran now */

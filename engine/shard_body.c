@@ -51,9 +51,9 @@ static void add_succession(StepOp *op, PgBatch *batch)
 {
     shard_discard_add(op->session, batch);
     shard_reset_add(op->session, batch);
-    step_add_enter(op, batch);
+    step_add_enter(op, step_item(op), batch);
     step_add_client_check(op, batch);
-    step_item(op)->at_fence = step_add_fence(op, batch);
+    step_item(op)->at_fence = step_add_fence(op, step_item(op), batch);
     if (op->deferred != NULL)
         pg_batch_add(batch, op->deferred);
 }

@@ -500,8 +500,9 @@ static void start(ClaimOp *op)
 {
     ShardSession *session = op->session;
     PgBatch batch = pg_batch(session->arena);
-    if (pg_in_transaction(session->conn))
+    if (pg_in_transaction(session->conn) && !session->is_ahead)
         pg_batch_add(&batch, "ROLLBACK");
+    shard_abandon_add(session, &batch);
     pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
     const char *orphan[] = {shard_u64_param(session, (uint64_t)op->args.orphan.pid),
                             op->args.orphan.start};

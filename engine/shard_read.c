@@ -24,7 +24,8 @@ typedef struct ReadOp {
     DatabaseReading result;
     const ShardRelation **versions; /* of each shard; NULL = none */
     size_t *row_answers; /* for each shard: index of its rows' answer + 1; 0 = not asked */
-    size_t at_schemas;   /* where in the first batch the schemas' answer is; 0 = not asked */
+    size_t at_look;
+    size_t at_schemas; /* where in the first batch the schemas' answer is; 0 = not asked */
     bool ledger_asked;
     size_t at_applied; /* 0 = not asked */
 } ReadOp;
@@ -274,7 +275,7 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
         return;
     }
     ShardLook *look = &op->look;
-    shard_look_read(session, &reply->results[1], look);
+    shard_look_read(session, &reply->results[op->at_look], look);
     if (!look->has_schema) {
         err_set(&session->error, ERR_NOT_FOUND, "there is no schema \"%s\"", shard_schema(session));
         fail(op);
@@ -312,7 +313,9 @@ void shard_read(ShardSession *session, const ReadArgs *args, ShardReadCb *cb, vo
     op->data = data;
     arena_free(old);
     PgBatch batch = pg_batch(session->arena);
+    shard_abandon_add(session, &batch);
     pg_batch_add(&batch, "BEGIN READ ONLY");
+    op->at_look = batch.count;
     shard_look_add(session, &batch, op->args.schema_like, op->args.with_size, READ_LOCK_TIMEOUT_MS);
     if (op->args.schema_like != NULL) {
         op->at_schemas = batch.count;

@@ -184,6 +184,7 @@ void shard_run_sql(ShardSession *session, const ShardSqlArgs *args, ShardSqlCb *
         shard_send(session, &batch, on_refused, op);
         return;
     }
+    shard_abandon_add(session, &batch);
     pg_batch_add(&batch, args->read_only ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
                                          : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
     op->at_path = session->path == NULL ? batch.count : 0;

@@ -9,6 +9,26 @@
 
 #include "shard.h"
 
+typedef struct ShardRelation {
+    const char *schema;
+    const char *name;
+    uint32_t schema_oid;
+    bool readable;
+    uint32_t width;
+    const char *verdict; /* '' = may be trusted */
+} ShardRelation;
+
+/* Where a step's transaction found the shard, under the version table's lock. */
+typedef struct ShardStand {
+    bool has_relation; /* there is a version table */
+    ShardRelation relation;
+    bool fenced; /* our row was updated */
+    bool rows_read;
+    StrList rows;
+    const char *done; /* rows after this operation, which has succeeded before; NULL = it has not */
+    const char *xid;
+} ShardStand;
+
 enum { SHARD_QUERIES_KEPT = 32 };
 
 struct ShardSession {
@@ -33,6 +53,11 @@ struct ShardSession {
     bool used;      /* author statements ran since shard_discard_add() */
     bool strangers; /* they may have left prepared statements of theirs */
 
+    /* A transaction that the last step left open for the next one (StepArgs.then). */
+    bool is_ahead;
+    OperationId ahead;       /* whose it is */
+    const ShardStand *stand; /* in `arena`; NULL = it has failed */
+
     /* Learnt by a claim or a read. */
     const char *version_schema;                  /* in `own`; NULL before */
     const char *version_table;                   /* quoted and qualified */
@@ -43,15 +68,6 @@ struct ShardSession {
 };
 
 /* What shard_look_read() finds in the answers to shard_look_add()'s statements. */
-typedef struct ShardRelation {
-    const char *schema;
-    const char *name;
-    uint32_t schema_oid;
-    bool readable;
-    uint32_t width;
-    const char *verdict; /* '' = may be trusted */
-} ShardRelation;
-
 typedef struct ShardLook {
     uint64_t system_identifier;
     uint32_t database_oid;
@@ -81,6 +97,8 @@ void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb,
 /* Settings that authors made at session level end here; ours that must outlive it are made again.
  */
 void shard_reset_add(ShardSession *session, PgBatch *batch);
+/* The beginning of anything but the step that a transaction was left open for: rolls it back. */
+void shard_abandon_add(ShardSession *session, PgBatch *batch);
 /* What a revision left in the session is not there for the next: temporary tables, prepared
  * statements, cursors, channels. Its advisory locks stay, as one of them is ours. */
 void shard_discard_add(ShardSession *session, PgBatch *batch);

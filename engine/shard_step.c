@@ -6,7 +6,8 @@
  *   2. body      shard_body.c. Checked there.
  *   3. COMMIT    alone; its tag must say COMMIT. From its sending on nothing is certain but what
  *                is read.
- *   4. after     rows and history are read again before success is reported.
+ *   4. after     rows and history are read again before success is reported. When a step is known
+ *                to follow, its preamble comes behind that reading in the same round trip.
  *
  * A failure before COMMIT rolls back and is recorded by a transaction of its own, while the fence
  * is still ours. A stamp is a step without author statements.
@@ -25,7 +26,7 @@ enum {
 };
 
 /* Answers of the preamble. */
-enum { PRE_ENTER, PRE_LOCK, PRE_RELATION, PRE_FENCE, PRE_STAND };
+enum { PRE_LOCK, PRE_RELATION, PRE_FENCE, PRE_STAND };
 /* Columns of the last. */
 enum { STAND_ROWS, STAND_DONE, STAND_XID };
 
@@ -143,6 +144,73 @@ void step_fail_reply(StepOp *op, const PgReply *reply)
     step_fail(op);
 }
 
+/* --- parts of a preamble ---------------------------------------------------------------------- */
+
+void step_add_enter(StepOp *op, const StepItem *item, PgBatch *batch)
+{
+    const char *lock = shard_ms_param(op->session, item->args.lock_timeout_ms);
+    step_add(op, batch, shard_sql_enter_step, 1, &lock);
+}
+
+size_t step_add_fence(StepOp *op, const StepItem *item, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    const char *params[] = {shard_schema(session), item->operation,
+                            shard_u64_param(session, op->items[0].args.fence),
+                            shard_u64_param(session, op->items[0].args.epoch), op->fleet};
+    step_add(op, batch, shard_sql_fence, 5, params);
+    return batch->count - 1;
+}
+
+void step_add_client_check(StepOp *op, PgBatch *batch)
+{
+    if (pg_server_version(op->session->conn) >= VERSION_WITH_CHECK_INTERVAL)
+        pg_batch_add(batch, "SET LOCAL client_connection_check_interval = '1s'");
+}
+
+/* What is asked under the version table's lock, of which read_stand() takes the answers. Of several
+ * steps `last` tells whether they were done before. */
+static void add_preamble(StepOp *op, const StepItem *first, const StepItem *last, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    op->at_preamble = batch->count;
+    pg_batch_add(batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
+                                     session->version_table));
+    step_add(op, batch, shard_sql_quick_relation, 1, &session->version_schema);
+    step_add_fence(op, first, batch);
+    const char *done[] = {shard_schema(session), last->operation};
+    step_add(op, batch, shard_query(session, shard_sql_stand), 2, done);
+    step_add_client_check(op, batch);
+}
+
+static const ShardStand *read_stand(ShardSession *session, const PgResult *results)
+{
+    const PgResult *facts = &results[PRE_STAND];
+    ShardStand *stand = ARENA_NEW(session->arena, ShardStand);
+    stand->has_relation = pg_rows(&results[PRE_RELATION]) == 1;
+    if (stand->has_relation)
+        stand->relation = shard_relation_read(session, &results[PRE_RELATION], 0);
+    stand->fenced = pg_affected(&results[PRE_FENCE]) == 1;
+    stand->rows_read = shard_rows_parse(session, pg_text(facts, 0, STAND_ROWS), &stand->rows);
+    if (!pg_is_null(facts, 0, STAND_DONE))
+        stand->done = arena_strdup(session->arena, pg_text(facts, 0, STAND_DONE));
+    stand->xid = arena_strdup(session->arena, pg_text(facts, 0, STAND_XID));
+    return stand;
+}
+
+static const ShardStand *copy_stand(Arena *arena, const ShardStand *from)
+{
+    ShardStand *stand = ARENA_NEW(arena, ShardStand);
+    *stand = *from;
+    stand->relation.schema = arena_strdup(arena, from->relation.schema);
+    stand->relation.name = arena_strdup(arena, from->relation.name);
+    stand->relation.verdict = arena_strdup(arena, from->relation.verdict);
+    stand->rows = strlist_copy(arena, &from->rows);
+    stand->done = arena_strdup(arena, from->done);
+    stand->xid = arena_strdup(arena, from->xid);
+    return stand;
+}
+
 /* --- 4: after --------------------------------------------------------------------------------- */
 
 static void unknown(StepOp *op, const PgReply *reply, const char *when)
@@ -154,12 +222,25 @@ static void unknown(StepOp *op, const PgReply *reply, const char *when)
     finish(op);
 }
 
+/* What is there after COMMIT is what must be there. */
+static void check_after(StepOp *op, const PgResult *after)
+{
+    ShardSession *session = op->session;
+    const StrList *rows_after = &last_item(op)->args.rows_after;
+    StrList history = {0};
+    bool read = shard_rows_parse(session, pg_text(after, 0, 0), &op->result.rows) &&
+                shard_rows_parse(session, pg_text(after, 0, 1), &history);
+    if (!read || !strlist_equal(&op->result.rows, rows_after) ||
+        !strlist_equal(&history, rows_after))
+        err_set(&session->error, ERR_DIVERGED,
+                "committed, but the shard does not hold what was committed");
+}
+
 static void on_after(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     StepOp *op = data;
     ShardSession *session = op->session;
-    const StrList *rows_after = &last_item(op)->args.rows_after;
     if (reply->error != NULL && reply->lost) {
         unknown(op, reply, "after COMMIT");
         return;
@@ -172,30 +253,71 @@ static void on_after(PgConn *conn, const PgReply *reply, void *data)
         shard_reply_error(session, reply);
         err_wrap(&session->error, "committed, but the shard can't be read");
         session->error.code = ERR_UNKNOWN;
-        finish(op);
+    } else {
+        check_after(op, &reply->results[op->at_after]);
+    }
+    finish(op);
+}
+
+static void add_after(StepOp *op, PgBatch *batch)
+{
+    ShardSession *session = op->session;
+    const char *params[] = {shard_schema(session), last_item(op)->operation};
+    op->at_after = batch->count;
+    step_add(op, batch, shard_query(session, shard_sql_after), 2, params);
+}
+
+static void read_alone(StepOp *op)
+{
+    ShardSession *session = op->session;
+    PgBatch batch = pg_batch(session->arena);
+    shard_abandon_add(session, &batch);
+    shard_reset_add(session, &batch);
+    const char *lock = "10s";
+    step_add(op, &batch, shard_sql_enter_step, 1, &lock);
+    add_after(op, &batch);
+    shard_send(session, &batch, on_after, op);
+}
+
+/* Nothing that goes wrong with the next step changes what is said of this one. */
+static void on_after_and_open(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    ShardSession *session = op->session;
+    if (reply->error != NULL && reply->lost) {
+        unknown(op, reply, "after COMMIT");
         return;
     }
-    const PgResult *after = &reply->results[reply->count - 1];
-    StrList history = {0};
-    bool read = shard_rows_parse(session, pg_text(after, 0, 0), &op->result.rows) &&
-                shard_rows_parse(session, pg_text(after, 0, 1), &history);
-    if (!read || !strlist_equal(&op->result.rows, rows_after) ||
-        !strlist_equal(&history, rows_after))
-        err_set(&session->error, ERR_DIVERGED,
-                "committed, but the shard does not hold what was committed");
+    session->is_ahead = true;
+    session->ahead = op->then->args.operation;
+    session->stand = NULL;
+    if (reply->error != NULL && reply->failed <= op->at_after) {
+        read_alone(op);
+        return;
+    }
+    check_after(op, &reply->results[op->at_after]);
+    if (reply->error == NULL)
+        session->stand = read_stand(session, reply->results + op->at_preamble);
     finish(op);
 }
 
 void step_read_after(StepOp *op)
 {
     ShardSession *session = op->session;
+    if (op->then == NULL || op->plain || session->cancelled) {
+        read_alone(op);
+        return;
+    }
     PgBatch batch = pg_batch(session->arena);
+    session->used = true;
+    pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
     shard_reset_add(session, &batch);
-    const char *lock = "10s";
-    step_add(op, &batch, shard_sql_enter_step, 1, &lock);
-    const char *params[] = {shard_schema(session), last_item(op)->operation};
-    step_add(op, &batch, shard_query(session, shard_sql_after), 2, params);
-    shard_send(session, &batch, on_after, op);
+    shard_discard_add(session, &batch);
+    step_add_enter(op, op->then, &batch);
+    add_after(op, &batch);
+    add_preamble(op, op->then, op->then, &batch);
+    shard_send(session, &batch, on_after_and_open, op);
 }
 
 /* --- 3: COMMIT -------------------------------------------------------------------------------- */
@@ -259,11 +381,11 @@ static void check_widths(StepOp *op)
 }
 
 /* The last operation succeeded before: all is done, if the shard still stands where it led. */
-static void check_done(StepOp *op, const PgResult *stand)
+static void check_done(StepOp *op, const ShardStand *stand)
 {
     StrList then = {0};
     Error *err = &op->session->error;
-    if (shard_rows_parse(op->session, pg_text(stand, 0, STAND_DONE), &then) &&
+    if (shard_rows_parse(op->session, stand->done, &then) &&
         strlist_equal(&then, &op->result.rows) &&
         strlist_equal(&then, &last_item(op)->args.rows_after))
         op->result.already_done = true;
@@ -271,26 +393,25 @@ static void check_done(StepOp *op, const PgResult *stand)
         err_set(err, ERR_DIVERGED, "this step succeeded before, but the shard has moved since");
 }
 
-static void check_preamble(StepOp *op, const PgReply *reply)
+static void check_stand(StepOp *op, const ShardStand *stand)
 {
     ShardSession *session = op->session;
     Error *err = &session->error;
-    const PgResult *results = reply->results + op->at_preamble;
     const StrList *rows_before = &step_item(op)->args.rows_before;
-    if (pg_rows(&results[PRE_RELATION]) != 1) {
+    if (!stand->has_relation) {
         err_set(err, ERR_STATE, "the version table is gone");
         return;
     }
-    op->relation = shard_relation_read(session, &results[PRE_RELATION], 0);
-    const PgResult *stand = &results[PRE_STAND];
-    if (!shard_rows_parse(session, pg_text(stand, 0, STAND_ROWS), &op->result.rows))
+    op->relation = stand->relation;
+    op->result.rows = stand->rows;
+    if (!stand->rows_read)
         err_set(err, ERR_STATE, "the version rows can't be read");
     else if (!shard_relation_is_suspect(&op->relation) &&
              shard_look_check_relation(session, &op->relation) != ERR_OK)
         return;
-    else if (pg_affected(&results[PRE_FENCE]) != 1)
+    else if (!stand->fenced)
         err_set(err, ERR_FENCED, "somebody else has claimed the shard since");
-    else if (!pg_is_null(stand, 0, STAND_DONE))
+    else if (stand->done != NULL)
         check_done(op, stand);
     else if (!strlist_equal(&op->result.rows, rows_before))
         err_set(err, ERR_OVERTAKEN, "the shard is at %s, not at %s",
@@ -317,25 +438,17 @@ static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
         op->next(op);
 }
 
-static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
+/* The transaction is open. */
+static void go_on(StepOp *op, const ShardStand *stand)
 {
-    (void)conn;
-    StepOp *op = data;
     ShardSession *session = op->session;
-    if (step_reopen(op, reply))
-        return;
-    if (reply->error != NULL) {
-        step_fail_reply(op, reply);
-        return;
-    }
-    check_preamble(op, reply);
+    check_stand(op, stand);
     if (session->error.code != ERR_OK || op->result.already_done) {
         step_fail(op); /* rolls back what the preamble wrote; no error when it was done before */
         return;
     }
     op->ours = true;
-    op->xid = arena_strdup(session->arena,
-                           pg_text(&reply->results[op->at_preamble + PRE_STAND], 0, STAND_XID));
+    op->xid = stand->xid;
     if (!shard_relation_is_suspect(&op->relation)) {
         op->next(op);
         return;
@@ -345,26 +458,16 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
     shard_send(session, &batch, on_looked_exactly, op);
 }
 
-void step_add_enter(StepOp *op, PgBatch *batch)
+static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
 {
-    const char *lock = shard_ms_param(op->session, step_item(op)->args.lock_timeout_ms);
-    step_add(op, batch, shard_sql_enter_step, 1, &lock);
-}
-
-size_t step_add_fence(StepOp *op, PgBatch *batch)
-{
-    ShardSession *session = op->session;
-    const char *params[] = {shard_schema(session), step_item(op)->operation,
-                            shard_u64_param(session, op->items[0].args.fence),
-                            shard_u64_param(session, op->items[0].args.epoch), op->fleet};
-    step_add(op, batch, shard_sql_fence, 5, params);
-    return batch->count - 1;
-}
-
-void step_add_client_check(StepOp *op, PgBatch *batch)
-{
-    if (pg_server_version(op->session->conn) >= VERSION_WITH_CHECK_INTERVAL)
-        pg_batch_add(batch, "SET LOCAL client_connection_check_interval = '1s'");
+    (void)conn;
+    StepOp *op = data;
+    if (step_reopen(op, reply))
+        return;
+    if (reply->error != NULL)
+        step_fail_reply(op, reply);
+    else
+        go_on(op, read_stand(op->session, reply->results + op->at_preamble));
 }
 
 /* BEGIN comes first: what ends the last revision's leftovers takes a snapshot, and then the
@@ -373,12 +476,11 @@ static void add_beginning(StepOp *op, PgBatch *batch)
 {
     ShardSession *session = op->session;
     bool is_open = pg_in_transaction(session->conn);
-    if (is_open && op->rehearse) {
-        pg_batch_add(batch, "SELECT"); /* it goes on in the transaction of its claim */
-        return;
-    }
+    if (is_open && op->rehearse)
+        return; /* it goes on in the transaction of its claim */
     if (is_open)
         pg_batch_add(batch, "ROLLBACK");
+    session->is_ahead = false;
     pg_batch_add(batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
 }
 
@@ -388,18 +490,22 @@ void step_open(StepOp *op, StepNext *next)
     op->next = op->opened = next;
     PgBatch batch = pg_batch(session->arena);
     add_beginning(op, &batch);
-    if (session->used)
+    if (session->used) {
+        shard_reset_add(session, &batch);
         shard_discard_add(session, &batch);
-    op->at_preamble = batch.count;
-    step_add_enter(op, &batch);
-    pg_batch_add(&batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
-                                      session->version_table));
-    step_add(op, &batch, shard_sql_quick_relation, 1, &session->version_schema);
-    step_add_fence(op, &batch);
-    const char *done[] = {shard_schema(session), last_item(op)->operation};
-    step_add(op, &batch, shard_query(session, shard_sql_stand), 2, done);
-    step_add_client_check(op, &batch);
+    }
+    step_add_enter(op, step_item(op), &batch);
+    add_preamble(op, step_item(op), last_item(op), &batch);
     shard_send(session, &batch, on_preamble, op);
+}
+
+/* Goes on in the transaction that the last step left open. */
+static void step_resume(StepOp *op, StepNext *next)
+{
+    op->next = op->opened = next;
+    op->session->is_ahead = false;
+    op->session->used = false; /* the last step's leavings are discarded */
+    go_on(op, op->found);
 }
 
 bool step_reopen(StepOp *op, const PgReply *reply)
@@ -409,6 +515,7 @@ bool step_reopen(StepOp *op, const PgReply *reply)
     op->plain = op->reopened = true;
     op->done = 0;
     op->deferred = NULL;
+    op->session->used = true; /* what was reset is rolled back with the rest */
     step_open(op, op->opened);
     return true;
 }
@@ -429,6 +536,10 @@ void step_begin(StepOp *op, StepNext *next)
     ShardSession *session = op->session;
     if (session->error.code == ERR_OK && session->version_table == NULL)
         err_set(&session->error, ERR_STATE, "the shard has not been claimed in this session");
+    if (session->error.code == ERR_OK && op->found != NULL) {
+        step_resume(op, next);
+        return;
+    }
     if (session->error.code == ERR_OK) {
         step_open(op, next);
         return;
@@ -489,6 +600,16 @@ static uint32_t sum_deadlines(const StepArgs *args, size_t count)
     return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
 
+/* The last step may have opened this one's transaction. */
+static void take_ahead(StepOp *op)
+{
+    const ShardSession *session = op->session;
+    if (session->is_ahead && session->stand != NULL && op->count == 1 &&
+        memcmp(&op->items[0].args.operation, &session->ahead, sizeof session->ahead) == 0 &&
+        pg_in_transaction(session->conn))
+        op->found = copy_stand(session->arena, session->stand);
+}
+
 StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, const char *message)
 {
     Arena *old = shard_begin(session, sum_deadlines(args, count));
@@ -501,6 +622,11 @@ StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, cons
         op->items[i] = make_item(arena, &args[i], message);
     op->fleet = shard_uuid_param(session, &args[0].fleet_id);
     op->started_ms = uv_now(session->loop);
+    if (count == 1 && args->then != NULL) {
+        op->then = ARENA_NEW(arena, StepItem);
+        *op->then = make_item(arena, args->then, message);
+    }
+    take_ahead(op);
     arena_free(old);
     for (size_t i = 0; i < count && session->error.code == ERR_OK; i++) {
         StepItem *item = &op->items[i];

@@ -57,7 +57,10 @@ struct StepOp {
     bool ours;          /* the preamble held: a failure may be recorded */
     bool committed;     /* some transaction of this op is: its failure leaves something */
     const char *fleet;
-    const char *xid;        /* of the transaction in hand */
+    const char *xid;         /* of the transaction in hand */
+    StepItem *then;          /* the step that follows; NULL = none is known */
+    const ShardStand *found; /* in a transaction that is open already; NULL = there is none */
+    size_t at_after;
     const char *deferred;   /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */
     ShardRelation relation; /* the version table, as found under its lock */
     StepNext *next;
@@ -84,7 +87,7 @@ void step_add(StepOp *op, PgBatch *batch, const char *sql, int param_count,
               const char *const *params);
 /* COMMIT alone in its round trip; lost means ERR_UNKNOWN, and the op ends. */
 void step_commit(StepOp *op, StepNext *next);
-/* Reads rows and history again and ends the op. */
+/* Reads rows and history again and ends the op; opens the transaction of the step that follows. */
 void step_read_after(StepOp *op);
 /* Rolls back, records the session's error in the history while the shard is ours, ends the op. */
 void step_fail(StepOp *op);
@@ -94,8 +97,8 @@ void step_fail_reply(StepOp *op, const PgReply *reply); /* with a reply's error 
 void step_describe(StepOp *op, const PgReply *reply, const Statement *statement);
 
 /* BEGIN's companions within a transaction: settings of ours, the operation in our row. */
-void step_add_enter(StepOp *op, PgBatch *batch);
-size_t step_add_fence(StepOp *op, PgBatch *batch);
+void step_add_enter(StepOp *op, const StepItem *item, PgBatch *batch);
+size_t step_add_fence(StepOp *op, const StepItem *item, PgBatch *batch);
 void step_add_client_check(StepOp *op, PgBatch *batch); /* a backend without a client stops */
 /* Settings for author statements (path, timeouts), and back to ours (role too). */
 void step_add_author_settings(StepOp *op, PgBatch *batch);
