@@ -188,8 +188,16 @@ static ErrCode run_rollback(CommandContext *context, Error *err)
 {
     const char *rollout = context_argument(context, 0);
     const char *path;
-    ErrCode code =
-        output_path(context, arena_printf(context->arena, "%s-rollback", rollout), &path, err);
+    bool restore = context_has(context, "restore");
+    bool accept = context_has(context, "accept-data-loss");
+    if (accept && !restore) {
+        err_set(err, ERR_USAGE, "--accept-data-loss is for --restore");
+        err_hint(err, "A rollback by downgrades does not need it.");
+        return ERR_USAGE;
+    }
+    ErrCode code = output_path(
+        context, arena_printf(context->arena, "%s-%s", rollout, restore ? "restore" : "rollback"),
+        &path, err);
     AUTO_CLIENT Client *client = NULL;
     if (code == ERR_OK)
         code = client_open(context, &client, err);
@@ -197,9 +205,31 @@ static ErrCode run_rollback(CommandContext *context, Error *err)
         return code;
     Pgtide__V1__MakeRollback make = PGTIDE__V1__MAKE_ROLLBACK__INIT;
     make.rollout = proto_from_text(rollout);
+    make.restore = restore;
+    make.accept_data_loss = accept;
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_ROLLBACK;
     request.make_rollback = &make;
+    return plan_finish(client, context, &request, path, err);
+}
+
+static ErrCode run_restore(CommandContext *context, Error *err)
+{
+    const char *operation = context_option(context, "backup");
+    const char *path;
+    ErrCode code = output_path(context, "restore", &path, err);
+    AUTO_CLIENT Client *client = NULL;
+    if (code == ERR_OK)
+        code = client_open(context, &client, err);
+    if (code != ERR_OK)
+        return code;
+    Pgtide__V1__MakeRestore make = PGTIDE__V1__MAKE_RESTORE__INIT;
+    make.shard = proto_from_text(context_argument(context, 0));
+    make.operation = proto_from_text(operation == NULL ? "" : operation);
+    make.accept_data_loss = context_has(context, "accept-data-loss");
+    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
+    request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_RESTORE;
+    request.make_restore = &make;
     return plan_finish(client, context, &request, path, err);
 }
 
@@ -270,8 +300,22 @@ static const CommandOption plan_options[] = {
     CLIENT_OPTIONS,
     {0},
 };
+#define ACCEPT_OPTION                                                                              \
+    {                                                                                              \
+        "accept-data-loss", 0, NULL, "restore although it may have been written since its backup"  \
+    }
+static const CommandOption restore_options[] = {
+    {"output", 'o', "FILE", "where to write the plan (default restore.plan)"},
+    {"backup", 0, "OPERATION", "which of its backups, 32 hex digits (default the newest)"},
+    ACCEPT_OPTION,
+    {"shards", 0, NULL, "list every shard"},
+    CLIENT_OPTIONS,
+    {0},
+};
 static const CommandOption rollback_options[] = {
-    {"output", 'o', "FILE", "where to write the plan (default NAME.plan)"},
+    {"output", 'o', "FILE", "where to write the plan (default ROLLOUT-rollback.plan)"},
+    {"restore", 0, NULL, "from the backups that the rollout made, instead of by downgrades"},
+    ACCEPT_OPTION,
     {"shards", 0, NULL, "list every shard"},
     CLIENT_OPTIONS,
     {0},
@@ -304,9 +348,28 @@ const CliCommand cmd_rollout_rollback = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "make a plan that takes back what a rollout changed",
-    .details = "The plan needs approvals and a start like any other.",
+    .details = "The plan needs approvals and a start like any other. With --restore every shard "
+               "that the rollout has\n"
+               "changed is restored from the backup that the rollout made of it: into a new "
+               "database, which takes\n"
+               "the shard's name in one transaction. The former one stays, closed, as "
+               "pgtide_old_...; it is dropped\n"
+               "by hand. A shard that was written since its backup is refused unless the plan "
+               "accepts the loss.",
     .options = rollback_options,
     .run = run_rollback,
+};
+const CliCommand cmd_backup_restore = {
+    .words = "backup restore",
+    .arguments = "SHARD",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .summary = "make a plan that restores one shard from a backup",
+    .details = "As `rollout rollback --restore`, for one shard (CLUSTER/DATABASE, or its uuid) and "
+               "any of the backups\n"
+               "that rollouts have made of it.",
+    .options = restore_options,
+    .run = run_restore,
 };
 const CliCommand cmd_rollout_approve = {
     .words = "rollout approve",

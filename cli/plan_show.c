@@ -152,6 +152,20 @@ static void tell_waves(CommandContext *context, const json_t *plan)
     table_print(&table);
 }
 
+static void tell_restore(CommandContext *context, const json_t *plan)
+{
+    say(context, "restore    into a new database, which takes the shard's name in one transaction; "
+                 "sessions there are ended");
+    say(context, "           the former database stays, closed, as pgtide_old_..., until somebody "
+                 "drops it");
+    if (answer_bool(plan, "accept_data_loss"))
+        say(context, "DATA LOSS  accepted: what was written since the backups is not in the "
+                     "restored databases");
+    else
+        say(context, "data loss  not accepted: a shard that was, or may have been, written since "
+                     "its backup is refused");
+}
+
 static void tell_steps(CommandContext *context, const json_t *plan)
 {
     const json_t *steps = json_object_get(plan, "steps");
@@ -356,7 +370,10 @@ void plan_show_tell(CommandContext *context, const ShownPlan *plan, const Trust 
     say(context, "digest     %s", answer_text(json, "plan_digest"));
     tell_choice(context, json);
     tell_waves(context, json);
-    tell_steps(context, json);
+    if (plan->header.direction == DIRECTION_RESTORE)
+        tell_restore(context, json);
+    else
+        tell_steps(context, json);
     tell_limits(context, json);
     tell_cost(context, json);
     tell_pace(context, json);

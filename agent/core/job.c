@@ -114,7 +114,7 @@ static void move(Job *job, JobState state, JobPhase doing)
 {
     INVARIANT(I30, job->state != JOB_DONE);
     job->state = state;
-    job->phase = job->in_doubt ? PHASE_PROBING : doing;
+    job->phase = job->in_doubt && !job->confirming ? PHASE_PROBING : doing;
 }
 
 static void finish(Job *job, const JobEvent *event, JobEffects *effects, JobOutcome outcome)
@@ -172,6 +172,32 @@ static void step_now(Job *job, const JobEvent *event, JobEffects *effects)
     };
 }
 
+/* Beside the shard: nothing of it changes yet. */
+static void restore_now(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    job->restored = false;
+    move(job, JOB_RESTORING, PHASE_RESTORE);
+    add_report(job, event->now_ms, effects);
+    add(effects, JOB_EFFECT_RESTORE);
+}
+
+static void swap_now(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    const JobStep *step = &job->steps[job->done];
+    INVARIANT(I34, job->has_session && job->ledger_open && !job->in_doubt && !job->stopping &&
+                       job->restored);
+    INVARIANT(I33, strlist_equal(&step->rows_before, &job->rows));
+    move(job, JOB_SWAPPING, PHASE_SWAP);
+    add_report(job, event->now_ms, effects);
+    add(effects, JOB_EFFECT_SWAP)->step = (JobStepEffect){
+        .number = (uint32_t)job->done,
+        .revision = step->revision,
+        .direction = job->spec.direction,
+        .rows_before = step->rows_before,
+        .rows_after = step->rows_after,
+    };
+}
+
 /* xorshift64*: jitter needs no better. */
 static uint64_t next_random(Job *job)
 {
@@ -204,6 +230,7 @@ static void wait_then(Job *job, const JobEvent *event, JobEffects *effects, JobS
 
 static void probe_later(Job *job, const JobEvent *event, JobEffects *effects)
 {
+    job->confirming = false;
     close_session(job, effects);
     if (job->probe_tries < UINT32_MAX)
         job->probe_tries++;
@@ -394,6 +421,11 @@ static void on_lost_backup(Job *job, const JobEvent *event, JobEffects *effects)
     job->has_session = false;
 }
 
+static uint32_t tries_allowed(const Job *job)
+{
+    return job->spec.kind == JOB_RESTORE ? JOB_RESTORE_ATTEMPTS : job->spec.lock_attempts;
+}
+
 static void take_position(Job *job, const JobPosition *position)
 {
     arena_reset(job->claim_arena);
@@ -408,9 +440,11 @@ static void on_claimed(Job *job, const JobEvent *event, JobEffects *effects)
     JobPosition position;
     job_position_find(scratch, &job->spec, &event->claimed, event->unix_ms, &position);
     take_position(job, &position);
+    job->restored = false;
     keep_rows(job, &event->claimed.rows);
     bool was_in_doubt = job->in_doubt;
     job->in_doubt = false;
+    job->confirming = false;
     job->left_behind = false;
     job->claim_tries = 0;
     if (position.verdict != OUTCOME_UNSPECIFIED) {
@@ -421,7 +455,7 @@ static void on_claimed(Job *job, const JobEvent *event, JobEffects *effects)
         finish(job, event, effects, OUTCOME_STOPPED);
     } else if (job->spec.kind == JOB_TAKE_BACK && !job->spec.take_back_allowed) {
         refuse_take_back(job, event, effects);
-    } else if (was_in_doubt && job->step_tries >= job->spec.lock_attempts) {
+    } else if (was_in_doubt && job->step_tries >= tries_allowed(job)) {
         err_set(&job->failure, ERR_CONNECT,
                 "the connection was lost around the commit each time; the step is not applied");
         finish(job, event, effects, OUTCOME_FAILED);
@@ -443,6 +477,8 @@ static void on_recorded(Job *job, const JobEvent *event, JobEffects *effects)
 {
     if (job->stopping) {
         finish(job, event, effects, OUTCOME_STOPPED);
+    } else if (job->spec.kind == JOB_RESTORE) {
+        restore_now(job, event, effects);
     } else if (wants_backup(job)) {
         move(job, JOB_BACKING_UP, PHASE_BACKUP);
         add_report(job, event->now_ms, effects);
@@ -525,6 +561,60 @@ static void on_lost_step(Job *job, const JobEvent *event, JobEffects *effects)
     on_step_failed(job, &made, effects);
 }
 
+static void on_restored(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    job->restored = true;
+    swap_now(job, event, effects);
+}
+
+/* The answer says that it was committed; what the next claim reads is what is believed. */
+static void on_swapped(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    job->restored = false;
+    job->in_doubt = true;
+    job->confirming = true;
+    job->left_behind = true;
+    job->probe_tries = 0;
+    close_session(job, effects);
+    connect_now(job, event, effects);
+}
+
+static void on_restore_failed(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    const JobFailure *failed = &event->failed;
+    keep_failure(job, failed);
+    job->restored = false;
+    job->step_tries++;
+    if (failed->failure_class == JOB_FAILURE_UNKNOWN) {
+        enter_doubt(job, event, effects);
+    } else if (failed->failure_class == JOB_FAILURE_FINAL) {
+        finish(job, event, effects, outcome_of(job->failure.code));
+    } else if (job->stopping) {
+        finish(job, event, effects, OUTCOME_STOPPED);
+    } else if (job->step_tries >= tries_allowed(job)) {
+        finish(job, event, effects, OUTCOME_FAILED);
+    } else {
+        close_session(job, effects);
+        wait_then(job, event, effects, JOB_CONNECTING, job->step_tries);
+    }
+}
+
+/* The claim has gone, so others may: what was restored is of a shard as it was. */
+static void on_lost_restore(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    Error error;
+    JobEvent made = lost_event(event, &error, JOB_FAILURE_RETRY);
+    on_restore_failed(job, &made, effects);
+}
+
+static void on_lost_swap(Job *job, const JobEvent *event, JobEffects *effects)
+{
+    Error error;
+    JobEvent made = lost_event(event, &error, JOB_FAILURE_UNKNOWN);
+    error.code = ERR_UNKNOWN;
+    on_restore_failed(job, &made, effects);
+}
+
 static void on_timer(Job *job, const JobEvent *event, JobEffects *effects)
 {
     if (event->now_ms < job->timer_ms) {
@@ -578,6 +668,20 @@ static Handler *const handlers[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
             [JOB_EVENT_STEP_DONE] = on_step_done,
             [JOB_EVENT_STEP_FAILED] = on_step_failed,
             [JOB_EVENT_LOST] = on_lost_step,
+            [JOB_EVENT_STOP] = on_stop_busy,
+        },
+    [JOB_RESTORING] =
+        {
+            [JOB_EVENT_RESTORED] = on_restored,
+            [JOB_EVENT_RESTORE_FAILED] = on_restore_failed,
+            [JOB_EVENT_LOST] = on_lost_restore,
+            [JOB_EVENT_STOP] = on_stop_between,
+        },
+    [JOB_SWAPPING] =
+        {
+            [JOB_EVENT_SWAPPED] = on_swapped,
+            [JOB_EVENT_RESTORE_FAILED] = on_restore_failed,
+            [JOB_EVENT_LOST] = on_lost_swap,
             [JOB_EVENT_STOP] = on_stop_busy,
         },
     [JOB_WAITING] =

@@ -6,12 +6,17 @@
  *                    ▲             ▲            each step again ─────────┘
  *                    └── waiting ──┘  (lock timeout, lost connection: after a jittered pause)
  *
+ * A restore is one step of another kind: recording ─→ restoring ─→ swapping ─→ connecting, and what
+ * the claim then reads says whether the new database is in place.
+ *
  * In every state, what the job believes about the shard is what the last claim or step read there.
  *   connecting  no session
  *   claiming    a session; nothing of this job runs on the shard
  *   recording   claimed; the ledger learns which backend may be left behind
  *   backing-up  claimed, rows are the plan's rows before, nothing done yet
  *   stepping    exactly one step is running
+ *   restoring   claimed; the backup is read back under a name of ours, the shard is as it was
+ *   swapping    one transaction gives the shard's name to what was restored, or does not
  *   waiting     nothing is running
  *   done        the last report says how it ended; nothing is running, the session is closed
  * While the job is *in doubt* (a step's outcome is not known) the states connecting, claiming and
@@ -30,6 +35,7 @@ typedef enum JobKind {
     JOB_KIND_UNSPECIFIED,
     JOB_FORWARD,   /* the plan's steps, in its direction */
     JOB_TAKE_BACK, /* the inverse of what history says was done, newest first */
+    JOB_RESTORE,   /* a backup in the place of the shard, from the plan's rows before to after */
     JOB_KIND_COUNT
 } JobKind;
 
@@ -75,6 +81,7 @@ enum {
     JOB_RETRY_WAIT_MS = 250,   /* doubles up to the maximum; half of it is jitter */
     JOB_RETRY_WAIT_MS_MAX = 5000,
     JOB_PROBE_WAIT_MS_MAX = 30000,
+    JOB_RESTORE_ATTEMPTS = 3, /* each reads the backup anew */
 };
 
 typedef enum JobState {
@@ -84,6 +91,8 @@ typedef enum JobState {
     JOB_RECORDING,
     JOB_BACKING_UP,
     JOB_STEPPING,
+    JOB_RESTORING,
+    JOB_SWAPPING,
     JOB_WAITING,
     JOB_DONE,
     JOB_STATE_COUNT

@@ -1,8 +1,8 @@
 /*
  * Everything a job can do to the world, as a list that the shell executes in its order.
  *
- * At most one of CONNECT, CLAIM, BACKUP, STEP and LEDGER opened is unanswered at a time; CLOSE
- * takes back the question: an answer that was on its way must not be given any more.
+ * At most one of CONNECT, CLAIM, BACKUP, STEP, RESTORE, SWAP and LEDGER opened is unanswered at a
+ * time; CLOSE takes back the question: an answer that was on its way must not be given any more.
  */
 #pragma once
 
@@ -18,9 +18,13 @@ typedef enum JobEffectKind {
     JOB_EFFECT_LEDGER_CLOSED, /* nothing of this job can be left behind any more; not answered */
     JOB_EFFECT_BACKUP,        /* dump, verify, put in place, record */
     JOB_EFFECT_STEP,          /* step */
-    JOB_EFFECT_CLOSE,         /* drop the session and a running backup */
-    JOB_EFFECT_REPORT,        /* report: signed and sent to the coordinator */
-    JOB_EFFECT_TIMER,         /* at_ms: give TIMER then; replaces the former timer; 0 = none */
+    JOB_EFFECT_RESTORE, /* the backup into a database of ours, checked; the shard stays as it is */
+    JOB_EFFECT_SWAP,    /* step: what was restored takes the shard's place, in one transaction;
+                           the session goes with the old one */
+    JOB_EFFECT_CLOSE,   /* drop the session, a running backup, and what was restored but is not in
+                           place */
+    JOB_EFFECT_REPORT,  /* report: signed and sent to the coordinator */
+    JOB_EFFECT_TIMER,   /* at_ms: give TIMER then; replaces the former timer; 0 = none */
     JOB_EFFECT_COUNT
 } JobEffectKind;
 

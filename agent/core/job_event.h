@@ -21,6 +21,9 @@ typedef enum JobEventKind {
     JOB_EVENT_BACKUP_FAILED,  /* answers BACKUP; failed */
     JOB_EVENT_STEP_DONE,      /* answers STEP: committed and read again; step_done */
     JOB_EVENT_STEP_FAILED,    /* answers STEP; failed */
+    JOB_EVENT_RESTORED,       /* answers RESTORE: complete and checked */
+    JOB_EVENT_SWAPPED,        /* answers SWAP: committed */
+    JOB_EVENT_RESTORE_FAILED, /* answers RESTORE and SWAP; failed */
     JOB_EVENT_LOST,           /* the connection is gone and no answer will come */
     JOB_EVENT_STOP,           /* finish the step in hand, start none */
     JOB_EVENT_TIMER,          /* the time asked for by TIMER has come */
@@ -48,7 +51,7 @@ typedef struct JobFailure {
 typedef struct JobHistory {
     Uuid rollout;
     uint32_t generation;
-    Direction direction; /* unspecified: neither an upgrade nor a downgrade */
+    Direction direction; /* unspecified: none of ours (stamp, external, adopt) */
     const char *revision;
     StrList rows_before;
     StrList rows_after;
@@ -61,6 +64,7 @@ typedef struct JobClaimed {
     StrList rows;              /* version rows, sorted */
     const JobHistory *history; /* of this rollout, and of the one a plan takes back */
     size_t history_count;
+    bool elsewhere; /* not the database, or schema, that the plan names: only after a restore */
 } JobClaimed;
 
 typedef struct JobStepDone {

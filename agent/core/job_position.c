@@ -170,11 +170,32 @@ static void find_take_back(Arena *arena, const JobSpec *spec, const JobClaimed *
     }
 }
 
+/* One step, whose history row is only in what was restored. */
+static void find_restore(Arena *arena, const JobSpec *spec, const JobClaimed *claimed,
+                         JobPosition *out)
+{
+    out->step_count = 1;
+    out->steps = ARENA_ARRAY(arena, JobStep, 1);
+    out->steps[0] = (JobStep){
+        .revision = "", .rows_before = spec->plan_rows_before, .rows_after = spec->plan_rows_after};
+    match_done(arena, spec, claimed, out);
+    if (out->verdict == OUTCOME_UNSPECIFIED && claimed->elsewhere && out->done == 0) {
+        out->verdict = OUTCOME_REFUSED;
+        err_set(&out->err, ERR_CLONE,
+                "this is not the database that was meant, and the plan did not restore it");
+        return;
+    }
+    if (out->verdict == OUTCOME_UNSPECIFIED)
+        check_rows(arena, spec, claimed, out);
+}
+
 void job_position_find(Arena *arena, const JobSpec *spec, const JobClaimed *claimed,
                        uint64_t unix_ms, JobPosition *out)
 {
     *out = (JobPosition){0};
-    if (spec->kind == JOB_TAKE_BACK)
+    if (spec->kind == JOB_RESTORE)
+        find_restore(arena, spec, claimed, out);
+    else if (spec->kind == JOB_TAKE_BACK)
         find_take_back(arena, spec, claimed, unix_ms, out);
     else
         find_forward(arena, spec, claimed, out);

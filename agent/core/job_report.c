@@ -59,7 +59,7 @@ bool job_is_stopping(const Job *job)
 
 JobOutcome job_outcome(const Job *job)
 {
-    return job->in_doubt ? OUTCOME_UNKNOWN : job->outcome;
+    return job->in_doubt && !job->confirming ? OUTCOME_UNKNOWN : job->outcome;
 }
 
 const JobSpec *job_spec(const Job *job)
@@ -70,13 +70,9 @@ const JobSpec *job_spec(const Job *job)
 const char *job_state_name(JobState state)
 {
     static const char *const names[JOB_STATE_COUNT] = {
-        [JOB_IDLE] = "idle",
-        [JOB_CONNECTING] = "connecting",
-        [JOB_CLAIMING] = "claiming",
-        [JOB_RECORDING] = "recording",
-        [JOB_BACKING_UP] = "backing-up",
-        [JOB_STEPPING] = "stepping",
-        [JOB_WAITING] = "waiting",
+        [JOB_IDLE] = "idle",           [JOB_CONNECTING] = "connecting", [JOB_CLAIMING] = "claiming",
+        [JOB_RECORDING] = "recording", [JOB_BACKING_UP] = "backing-up", [JOB_STEPPING] = "stepping",
+        [JOB_RESTORING] = "restoring", [JOB_SWAPPING] = "swapping",     [JOB_WAITING] = "waiting",
         [JOB_DONE] = "done",
     };
     return (unsigned)state < JOB_STATE_COUNT ? names[state] : "?";
@@ -96,6 +92,9 @@ const char *job_event_name(JobEventKind kind)
         [JOB_EVENT_BACKUP_FAILED] = "backup-failed",
         [JOB_EVENT_STEP_DONE] = "step-done",
         [JOB_EVENT_STEP_FAILED] = "step-failed",
+        [JOB_EVENT_RESTORED] = "restored",
+        [JOB_EVENT_SWAPPED] = "swapped",
+        [JOB_EVENT_RESTORE_FAILED] = "restore-failed",
         [JOB_EVENT_LOST] = "lost",
         [JOB_EVENT_STOP] = "stop",
         [JOB_EVENT_TIMER] = "timer",

@@ -14,9 +14,11 @@ struct Job {
     JobPhase phase;
     bool has_session;
     bool in_doubt;
+    bool confirming; /* in doubt only until the first look: the server has said that it swapped */
     bool stopping;
     bool ledger_open; /* the ledger says that a backend may be left behind */
     bool left_behind; /* a step ended without an answer on its session, and no claim since */
+    bool restored;    /* in this claim: what SWAP would put in place is complete */
     bool started;
     uint64_t started_ms;
     uint64_t ended_ms;

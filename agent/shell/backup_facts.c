@@ -23,7 +23,8 @@ static const char facts_sql[] =
     " j->>'datcollate', j->>'datctype', coalesce(j->>'datlocale', j->>'daticulocale', ''),"
     " coalesce(j->>'daticurules', ''), t.spcname,"
     " (SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace n"
-    "  WHERE n.nspname = $1)"
+    "  WHERE n.nspname = $1),"
+    " pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"
     " FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace,"
     " pg_catalog.to_jsonb(d) j WHERE d.datname = pg_catalog.current_database()";
 
@@ -96,6 +97,7 @@ static void on_facts(PgConn *conn, const PgReply *reply, void *data)
         .icu_rules = pg_text(result, 0, 9),
         .tablespace = pg_text(result, 0, 10),
         .schema_owner = pg_text(result, 0, 11),
+        .transaction_horizon = pg_u64(result, 0, 12),
     };
     finish(reading, &facts, NULL);
 }

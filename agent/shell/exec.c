@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "file.h"
 #include "log.h"
+#include "restore.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ struct Exec {
     ShardSession *session;
     ClaimResult claim; /* of the session; history is not kept */
     Backup *backup;
+    Restore *restore;
+    RestoreClear *clear;
     BackupInfo backup_info;
     uv_timer_t timer;
     char rollout[UUID_TEXT_SIZE];
@@ -153,9 +156,10 @@ static uint32_t id_width(const JobSpec *spec)
     return (uint32_t)width;
 }
 
-static void open_session(Exec *exec)
+static void open_shard(Exec *exec)
 {
     const PlanShard *shard = &exec->order.shard;
+    bool restores = exec->order.kind == JOB_RESTORE; /* then it may be another one by now */
     ShardTarget target = {
         .conninfo = exec->cluster->conninfo,
         .conninfo_count = exec->cluster->conninfo_count,
@@ -163,7 +167,7 @@ static void open_session(Exec *exec)
         .schema = shard->schema,
         .shared_schemas = exec->cluster->shared_schemas,
         .system_identifier = shard->system_identifier,
-        .database_oid = shard->database_oid,
+        .database_oid = restores ? 0 : shard->database_oid,
         .fleet_id = exec->world->fleet_id,
         .shard_uuid = shard->uuid,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
@@ -172,8 +176,39 @@ static void open_session(Exec *exec)
     exec->session = shard_open(exec->world->loop, &target, on_opened, exec);
 }
 
+static OperationId first_operation(const Exec *exec)
+{
+    const JobSpec *spec = job_spec(exec->job);
+    return operation_id(&exec->plan->order.digest, &spec->shard, spec->generation, 0,
+                        spec->direction);
+}
+
+static void on_clear(const Error *err, void *data)
+{
+    Exec *exec = data;
+    exec->clear = NULL;
+    if (err == NULL)
+        open_shard(exec);
+    else
+        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(err), true, err, NULL);
+}
+
+static void open_session(Exec *exec)
+{
+    if (exec->order.kind != JOB_RESTORE) {
+        open_shard(exec);
+        return;
+    }
+    OperationId operation = first_operation(exec);
+    exec->clear = restore_clear_start(exec->world->loop, exec->cluster, &operation, on_clear, exec);
+}
+
 static void close_session(Exec *exec)
 {
+    restore_clear_cancel(exec->clear);
+    exec->clear = NULL;
+    restore_free(exec->restore);
+    exec->restore = NULL;
     shard_close(exec->session);
     exec->session = NULL;
     if (exec->backup != NULL)
@@ -221,6 +256,7 @@ static void on_claimed(ShardSession *session, const ClaimResult *result, const E
         .rows = result->rows,
         .history = convert_history(arena, result),
         .history_count = result->history_count,
+        .elsewhere = result->database_oid != exec->order.shard.database_oid,
     };
     tell(exec, event);
 }
@@ -319,8 +355,7 @@ static void start_backup(Exec *exec)
         .shard = shard->uuid,
         .rollout = spec->rollout_id,
         .plan = exec->plan->order.digest,
-        .operation = operation_id(&exec->plan->order.digest, &spec->shard, spec->generation, 0,
-                                  spec->direction),
+        .operation = first_operation(exec),
         .rows = spec->plan_rows_before,
         .system_identifier = shard->system_identifier,
         .database_oid = shard->database_oid,
@@ -386,6 +421,56 @@ static void start_step(Exec *exec, const JobStepEffect *step)
     shard_step(exec->session, &args, on_step, exec);
 }
 
+/* --- restore ---------------------------------------------------------------------------------- */
+
+static void on_restore(JobFailureClass failed, const Error *err, void *data)
+{
+    Exec *exec = data;
+    bool swapping = job_state(exec->job) == JOB_SWAPPING;
+    if (err == NULL)
+        tell_kind(exec, swapping ? JOB_EVENT_SWAPPED : JOB_EVENT_RESTORED);
+    else
+        tell_failed(exec, JOB_EVENT_RESTORE_FAILED, failed, false, err, NULL);
+}
+
+static void start_restore(Exec *exec)
+{
+    const PlanShard *shard = &exec->order.shard;
+    const JobSpec *spec = job_spec(exec->job);
+    const PlanHeader *header = &exec->plan->order.header;
+    RestoreArgs args = {
+        .cluster = exec->cluster,
+        .directory = exec->world->backup_directory,
+        .from = shard->restore,
+        .database = shard->database,
+        .database_oid = shard->database_oid,
+        .shard = shard->uuid,
+        .operation = first_operation(exec),
+        .rollout = exec->rollout,
+        .generation = spec->generation,
+        .attempt = spec->attempt,
+        .who = exec->world->settings->name,
+        .rows_before = spec->plan_rows_before,
+        .rows_after = spec->plan_rows_after,
+        .version_schema = exec->claim.version_schema,
+        .fence = exec->claim.fence,
+        .epoch = exec->claim.epoch,
+        .fleet_id = exec->claim.fleet_id,
+        .accept_data_loss = header->accept_data_loss,
+        .lock_timeout_ms = header->policy.lock_timeout_ms,
+        .lock_attempts = header->policy.lock_attempts,
+    };
+    exec->restore = restore_start(exec->world->loop, &args, on_restore, exec);
+}
+
+/* The session would be one too many in the database that is to be renamed. */
+static void start_swap(Exec *exec)
+{
+    shard_close(exec->session);
+    exec->session = NULL;
+    restore_swap(exec->restore);
+}
+
 /* --- effects ---------------------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
@@ -446,6 +531,12 @@ static void run_effect(Exec *exec, const JobEffect *effect)
         break;
     case JOB_EFFECT_STEP:
         start_step(exec, &effect->step);
+        break;
+    case JOB_EFFECT_RESTORE:
+        start_restore(exec);
+        break;
+    case JOB_EFFECT_SWAP:
+        start_swap(exec);
         break;
     case JOB_EFFECT_CLOSE:
         close_session(exec);
@@ -537,6 +628,7 @@ static OrderShard copy_order(Arena *arena, const OrderShard *from)
     shard->rows_before = strlist_copy(arena, &from->shard.rows_before);
     shard->rows_after = strlist_copy(arena, &from->shard.rows_after);
     shard->steps = strlist_copy(arena, &from->shard.steps);
+    shard->restore.path = arena_strdup(arena, from->shard.restore.path);
     shard->labels = (LabelList){0};
     return order;
 }

@@ -75,6 +75,7 @@ static void write_facts(JsonWriter *json, const DatabaseFacts *facts)
     write_text(json, "locale", facts->locale);
     write_text(json, "icu_rules", facts->icu_rules);
     write_text(json, "tablespace", facts->tablespace);
+    json_field_uint(json, "transaction_horizon", facts->transaction_horizon);
 }
 
 static void write_files(JsonWriter *json, const Manifest *manifest)
@@ -253,6 +254,9 @@ static DatabaseFacts read_facts(Reader *reader, const json_t *root)
         .locale = read_text(reader, root, "locale", false),
         .icu_rules = read_text(reader, root, "icu_rules", false),
         .tablespace = read_text(reader, root, "tablespace", false),
+        .transaction_horizon = json_object_get(root, "transaction_horizon") == NULL
+                                   ? 0
+                                   : read_uint(reader, root, "transaction_horizon"),
     };
     if (end == identifier || *end != '\0')
         note_wrong(reader, "system_identifier");

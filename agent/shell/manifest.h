@@ -24,6 +24,8 @@ typedef struct DatabaseFacts {
     const char *locale; /* of ICU or the builtin provider */
     const char *icu_rules;
     const char *tablespace;
+    /* Transactions from this one on may not be in the backup; all before it are. 0 = not known. */
+    uint64_t transaction_horizon;
 } DatabaseFacts;
 
 typedef struct ManifestFile {

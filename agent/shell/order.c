@@ -3,6 +3,7 @@
 #include "digest.h"
 #include "merkle.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* --- plan ------------------------------------------------------------------------------------- */
@@ -191,6 +192,12 @@ static ErrCode check_direction(const OrderPlan *plan, const ShardOrder *order, O
     out->source_rollout = header->rollout_id;
     if (order->generation == 0)
         return err_set(err, ERR_PROTOCOL, "an order without a generation");
+    if (header->direction == DIRECTION_RESTORE || order->direction == DIRECTION_RESTORE) {
+        if (header->direction != order->direction || order->generation != 1)
+            return err_set(err, ERR_REFUSED, "the plan does not go in that direction");
+        out->kind = JOB_RESTORE;
+        return ERR_OK;
+    }
     if (order->direction == header->direction) {
         out->kind = uuid_is_nil(&header->rollback_of) ? JOB_FORWARD : JOB_TAKE_BACK;
         if (out->kind == JOB_TAKE_BACK) {
@@ -266,6 +273,33 @@ static ErrCode list_steps(Arena *arena, const OrderPlan *plan, OrderShard *out, 
     return ERR_OK;
 }
 
+/* The path is made of the shard's own name and an operation's: it leads nowhere else. */
+static ErrCode check_restore(const PlanHeader *header, const PlanShard *shard, Error *err)
+{
+    bool restores = header->direction == DIRECTION_RESTORE;
+    if (restores != plan_shard_restores(shard))
+        return err_set(err, ERR_REFUSED, "the plan %s a backup",
+                       restores ? "restores without" : "names");
+    if (!restores)
+        return ERR_OK;
+    char uuid[UUID_TEXT_SIZE];
+    uuid_format(&shard->uuid, uuid);
+    size_t length = strlen(uuid);
+    const char *path = shard->restore.path;
+    OperationId operation;
+    char hex[OPERATION_TEXT_SIZE] = "";
+    bool fine = strncmp(path, uuid, length) == 0 && path[length] == '/';
+    if (fine)
+        snprintf(hex, sizeof hex, "%s", path + length + 1);
+    if (!fine || !hex_decode(hex, operation.bytes, sizeof operation.bytes) ||
+        (strcmp(path + length + sizeof hex, ".dump") != 0 &&
+         strcmp(path + length + sizeof hex, ".dump.age") != 0 &&
+         strcmp(path + length + sizeof hex, ".dir") != 0))
+        return err_set(err, ERR_REFUSED, "'%.120s' is no backup of this shard",
+                       shard->restore.path);
+    return ERR_OK;
+}
+
 ErrCode order_shard_open(Arena *arena, const OrderPlan *plan, const char *agent,
                          const ShardOrder *order, uint64_t now_unix_ms, OrderShard *ret_shard,
                          Error *err)
@@ -278,10 +312,13 @@ ErrCode order_shard_open(Arena *arena, const OrderPlan *plan, const char *agent,
     if (code == ERR_OK)
         code = check_direction(plan, order, &out, err);
     if (code == ERR_OK)
+        code = check_restore(&plan->header, &out.shard, err);
+    if (code == ERR_OK)
         code = check_expiry(plan, &out, now_unix_ms, err);
     if (code == ERR_OK && out.kind == JOB_FORWARD)
         code = project_steps(arena, plan, &out, err);
-    else if (code == ERR_OK && !uuid_equal(&out.source_rollout, &plan->header.rollout_id))
+    else if (code == ERR_OK && out.kind == JOB_TAKE_BACK &&
+             !uuid_equal(&out.source_rollout, &plan->header.rollout_id))
         code = list_steps(arena, plan, &out, err);
     if (code != ERR_OK)
         return code;

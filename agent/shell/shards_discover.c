@@ -1,6 +1,7 @@
 #include "shards_discover.h"
 
 #include "named_limits.h"
+#include "restore.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -47,6 +48,8 @@ ErrCode shard_names_add_rows(ShardNameList *list, const PgResult *result, int co
         LabelList labels = {0};
         const char *schema = column_count > 1 ? pg_text(result, row, 1) : "";
         const char *text = column_count > 2 ? pg_text(result, row, 2) : "";
+        if (restore_is_ours(pg_text(result, row, 0)))
+            continue;
         ErrCode code = shard_labels_parse(list->arena, text, &labels, err);
         if (code == ERR_OK)
             code = shard_names_add(list, pg_text(result, row, 0), schema, labels, err);

@@ -222,9 +222,17 @@ typedef struct PlanHeader {
     size_t gate_count;
     Requirement *requires; /* before the start */
     size_t require_count;
-    uint64_t seed; /* of what chance has decided; 0 = nothing */
+    uint64_t seed;         /* of what chance has decided; 0 = nothing */
+    bool accept_data_loss; /* direction restore: what was written since the backup may be lost */
     PlanNotes notes;
 } PlanHeader;
+
+/* The backup that a shard is restored from; it holds the shard at its rows_after. */
+typedef struct RestoreFrom {
+    const char *path; /* below the agent's backups; '' = not a restore */
+    Digest sha256;
+    uint64_t size_bytes;
+} RestoreFrom;
 
 /* One shard of a plan, frozen. */
 typedef struct PlanShard {
@@ -242,11 +250,17 @@ typedef struct PlanShard {
     StrList steps;       /* revision ids in the order they run */
     StrList rows_after;  /* sorted */
     LabelList labels;
+    RestoreFrom restore;
     /* For people; 0 = not known. */
     uint64_t size_bytes;
     uint64_t estimated_ms; /* backup and steps */
     uint64_t backup_bytes; /* what its backup may take */
 } PlanShard;
+
+static inline bool plan_shard_restores(const PlanShard *shard)
+{
+    return shard->restore.path != NULL && shard->restore.path[0] != '\0';
+}
 
 typedef struct Approval {
     Digest plan_digest;

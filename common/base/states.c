@@ -13,7 +13,8 @@ static const char *const rollout_states[ROLLOUT_STATE_COUNT] = {
     "halted",      "rolling-back", "rolled-back", "succeeded", "aborted",
 };
 
-static const char *const directions[DIRECTION_COUNT] = {"unspecified", "upgrade", "downgrade"};
+static const char *const directions[DIRECTION_COUNT] = {"unspecified", "upgrade", "downgrade",
+                                                        "restore"};
 
 static const char *const outcomes[OUTCOME_COUNT] = {
     "unspecified", "succeeded",       "failed",    "unknown", "diverged",
@@ -21,8 +22,8 @@ static const char *const outcomes[OUTCOME_COUNT] = {
 };
 
 static const char *const phases[PHASE_COUNT] = {
-    "unspecified", "accepted", "connecting", "claiming", "backup",
-    "step",        "waiting",  "probing",    "done",
+    "unspecified", "accepted", "connecting", "claiming", "backup", "step",
+    "waiting",     "probing",  "done",       "restore",  "swap",
 };
 
 static const char *word(const char *const *words, int count, int value)

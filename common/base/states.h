@@ -43,6 +43,7 @@ typedef enum Direction {
     DIRECTION_UNSPECIFIED,
     DIRECTION_UPGRADE,
     DIRECTION_DOWNGRADE,
+    DIRECTION_RESTORE, /* from a backup, into a new database that takes the old one's name */
     DIRECTION_COUNT
 } Direction;
 
@@ -74,6 +75,8 @@ typedef enum JobPhase {
     PHASE_WAITING, /* before a retry (lock timeout, connection) */
     PHASE_PROBING, /* outcome unknown: reconnecting to read */
     PHASE_DONE,
+    PHASE_RESTORE, /* a backup is read back beside the shard */
+    PHASE_SWAP,    /* what was restored takes the shard's place */
     PHASE_COUNT
 } JobPhase;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Enums of the proto files and of the domain have the same values by construction. */
-_Static_assert((int)PGTIDE__V1__DIRECTION__DIRECTION_DOWNGRADE == (int)DIRECTION_DOWNGRADE, "");
+_Static_assert((int)PGTIDE__V1__DIRECTION__DIRECTION_RESTORE == (int)DIRECTION_RESTORE, "");
 _Static_assert((int)PGTIDE__V1__ON_SHARD_FAILURE__ON_SHARD_FAILURE_ROLLBACK ==
                    (int)ON_SHARD_FAILURE_ROLLBACK,
                "");

@@ -297,6 +297,10 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     out->gate_count = in->n_gates;
     CHECK(requires_decode(arena, in->requires, in->n_requires, &out->requires, err));
     out->require_count = in->n_requires;
+    out->accept_data_loss = in->accept_data_loss != 0;
+    if (out->accept_data_loss && out->direction != DIRECTION_RESTORE) {
+        return err_set(err, ERR_PROTOCOL, "only a restore can accept the loss of data");
+    }
     out->seed = in->seed;
     CHECK(notes_decode(arena, in->notes, &out->notes, err));
     return policy_decode(in->policy, &out->policy, err);
@@ -353,6 +357,7 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.gates = gates_encode(arena, header);
     out.n_requires = header->require_count;
     out.requires = requires_encode(arena, header);
+    out.accept_data_loss = header->accept_data_loss;
     out.seed = header->seed;
     out.notes = notes_encode(arena, &header->notes);
     *ret_bytes = proto_pack(arena, &out.base, ret_length);
@@ -360,6 +365,20 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
 }
 
 /* --- one shard -------------------------------------------------------------------------------- */
+
+static ErrCode restore_decode(const Pgtide__V1__RestoreFrom *in, RestoreFrom *out, Error *err)
+{
+    out->path = "";
+    if (in == NULL) {
+        return ERR_OK;
+    }
+    CHECK(proto_text(in->path, "path of a backup", &out->path, err));
+    if (in->path[0] == '\0') {
+        return err_set(err, ERR_PROTOCOL, "a backup without a path");
+    }
+    out->size_bytes = in->size_bytes;
+    return proto_digest(&in->sha256, "digest of a backup", &out->sha256, err);
+}
 
 static ErrCode shard_fields_decode(Arena *arena, const Pgtide__V1__PlanShard *in, PlanShard *out,
                                    Error *err)
@@ -390,6 +409,7 @@ static ErrCode shard_fields_decode(Arena *arena, const Pgtide__V1__PlanShard *in
                           err));
     CHECK(proto_revisions(arena, in->rows_after, in->n_rows_after, LIMIT_ROWS, true, "rows after",
                           &out->rows_after, err));
+    CHECK(restore_decode(in->restore, &out->restore, err));
     return labels_decode(arena, in->labels, in->n_labels, &out->labels, err);
 }
 
@@ -429,6 +449,13 @@ ErrCode plan_shard_encode(Arena *arena, const PlanShard *shard, uint8_t **ret_by
     out.rows_after = texts_encode(&shard->rows_after);
     out.n_labels = shard->labels.count;
     out.labels = labels_encode(arena, &shard->labels);
+    Pgtide__V1__RestoreFrom restore = PGTIDE__V1__RESTORE_FROM__INIT;
+    if (plan_shard_restores(shard)) {
+        restore.path = proto_from_text(shard->restore.path);
+        restore.sha256 = proto_from_digest(&shard->restore.sha256);
+        restore.size_bytes = shard->restore.size_bytes;
+        out.restore = &restore;
+    }
     out.size_bytes = shard->size_bytes;
     out.estimated_ms = shard->estimated_ms;
     out.backup_bytes = shard->backup_bytes;
@@ -580,6 +607,11 @@ ErrCode plan_file_check(Arena *arena, const PlanFile *file, const PlanHeader *he
         }
         if (shards[i].index != i || shards[i].wave != wave) {
             return err_set(err, ERR_PROTOCOL, "shard %zu of the plan is out of its place", i);
+        }
+        bool restores = header->direction == DIRECTION_RESTORE;
+        if (restores != plan_shard_restores(&shards[i])) {
+            return err_set(err, ERR_PROTOCOL, "shard %zu of the plan %s a backup", i,
+                           restores ? "is to be restored without" : "names");
         }
     }
     CHECK(check_no_shard_twice(shards, file->shard_count, err));

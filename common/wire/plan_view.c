@@ -275,6 +275,8 @@ static void write_shards(const PlanHeader *header, const PlanShard *shards, Json
         json_field_uint(json, "size_bytes", shard->size_bytes);
         write_or_null(json, "estimated_ms", shard->estimated_ms > 0, shard->estimated_ms);
         json_field_uint(json, "backup_bytes", shard->backup_bytes);
+        json_field_string(json, "restore_from",
+                          plan_shard_restores(shard) ? shard->restore.path : NULL);
         json_object_end(json);
         arena_reset(arena);
     }
@@ -358,6 +360,7 @@ static void write_identity(const PlanHeader *header, const Digest *digest, JsonW
     json_field_string(json, "direction", direction_name(header->direction));
     json_field_string(json, "target", header->target);
     write_uuid(json, "rollback_of", &header->rollback_of);
+    json_field_bool(json, "accept_data_loss", header->accept_data_loss);
 }
 
 static void write_choice(const PlanHeader *header, JsonWriter *json)

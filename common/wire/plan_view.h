@@ -5,7 +5,8 @@
  * plan_view_write() writes one object:
  *   {"plan_digest","rollout":UUID,"name","author_keyid","created":TIME,"expires":TIME,
  *    "bundle","bundle_digest","direction","target","rollback_of":UUID|null,
- *    "select":TEXT,"order":TEXT,"seed":N|null,
+ *    "accept_data_loss":false,                         a restore that may lose what was written
+ * since "select":TEXT,"order":TEXT,"seed":N|null,
  *    "shards":24,"already_there":0,"left_out":0,"left_out_shards":[{"shard","reason"},...],
  *    "approvals":1,"concurrency":{"fleet","host","cluster","database","labels":{}},
  *    "budget_fleet":1,"worst_case":5,
@@ -25,7 +26,8 @@
  *              "interval_ms","attempts","timeout_ms"},...]}
  *   and with `with_shards`
  *    "shard_list":[{"index":0,"wave":1,"name","uuid","host","cluster","agent","rows_before":[...],
- *      "steps":[...],"rows_after":[...],"size_bytes","estimated_ms":N|null,"backup_bytes"},...]
+ *      "steps":[...],"rows_after":[...],"size_bytes","estimated_ms":N|null,"backup_bytes",
+ *      "restore_from":PATH|null},...]
  * A number that is not known is null, or 0 where 0 is no answer.
  */
 #pragma once

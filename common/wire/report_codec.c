@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-_Static_assert((int)PGTIDE__V1__PHASE__PHASE_DONE == (int)PHASE_DONE, "");
+_Static_assert((int)PGTIDE__V1__PHASE__PHASE_SWAP == (int)PHASE_SWAP, "");
 _Static_assert((int)PGTIDE__V1__OUTCOME__OUTCOME_UNREACHABLE == (int)OUTCOME_UNREACHABLE, "");
 _Static_assert((int)PGTIDE__V1__LOOK_VERDICT__LOOK_VERDICT_ERROR == (int)GATE_ERROR, "");
 

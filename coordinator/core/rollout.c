@@ -41,8 +41,12 @@ static ErrCode check_plan(const PlanHeader *header, const PlanShard *shards, siz
     if (count == 0 || count > LIMIT_PLAN_SHARDS || count != header->shard_count)
         return err_set(err, ERR_PROTOCOL, "a plan of %u shards came with %zu", header->shard_count,
                        count);
-    if (header->direction != DIRECTION_UPGRADE && header->direction != DIRECTION_DOWNGRADE)
+    if (header->direction == DIRECTION_UNSPECIFIED || header->direction >= DIRECTION_COUNT)
         return err_set(err, ERR_PROTOCOL, "a plan without a direction");
+    if (header->direction == DIRECTION_RESTORE &&
+        (header->policy.on_shard_failure != ON_SHARD_FAILURE_STAY ||
+         header->policy.on_failure != ON_FAILURE_PAUSE))
+        return err_set(err, ERR_PROTOCOL, "what was restored can't be taken back by a policy");
     if (header->wave_count == 0 || header->wave_count > LIMIT_PLAN_WAVES)
         return err_set(err, ERR_PROTOCOL, "a plan of %zu waves", header->wave_count);
     size_t index = 0;

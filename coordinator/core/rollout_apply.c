@@ -130,7 +130,7 @@ static ErrCode apply_wave_opened(Rollout *r, const RolloutRecord *record, Error 
     r->wave = next;
     r->wave_opened = true;
     for (uint32_t i = wave->first; i < wave->first + wave->count; i++) {
-        if (r->plan[i].steps.count == 0)
+        if (r->plan[i].steps.count == 0 && r->header->direction != DIRECTION_RESTORE)
             set_shard_state(r, &r->shards[i], SHARD_CURRENT);
         else if (!r->shards[i].skipped)
             set_wanted(r, &r->shards[i], true);

@@ -1,7 +1,6 @@
-#include "planning.h"
+#include "planning_parts.h"
 
 #include "backup_gate.h"
-#include "bundle.h"
 #include "codec_common.h"
 #include "digest.h"
 #include "estimates.h"
@@ -18,17 +17,6 @@ enum {
     DEFAULT_ROLLBACK_UNTIL_MS = 24 * 3600 * 1000,
 };
 
-/* A plan being made. */
-typedef struct Planning {
-    Coordinator *coordinator;
-    Arena *arena;
-    Bundle bundle;
-    Digest bundle_blob;
-    PlanHeader header; /* all but what follows from the shards */
-    PlannerResult result;
-    PassingShards passing; /* selected, and not there now */
-} Planning;
-
 /* Shards with the same rows have the same steps. */
 typedef struct StepsCache {
     struct StepsCacheItem {
@@ -42,7 +30,7 @@ typedef struct StepsCache {
 
 /* --- the bundle ------------------------------------------------------------------------------- */
 
-static ErrCode open_bundle(Planning *planning, const Digest *blob, Error *err)
+ErrCode planning_open_bundle(Planning *planning, const Digest *blob, Error *err)
 {
     const Coordinator *coordinator = planning->coordinator;
     uint8_t *bytes;
@@ -61,7 +49,7 @@ static ErrCode open_bundle(Planning *planning, const Digest *blob, Error *err)
 
 /* --- what is told to people ------------------------------------------------------------------- */
 
-static void leave_out(Planning *planning, const char *shard, const char *reason)
+void planning_leave_out(Planning *planning, const char *shard, const char *reason)
 {
     PlanNotes *notes = &planning->header.notes;
     notes->left_out_count++;
@@ -170,7 +158,7 @@ static ErrCode cached_steps(const Planning *planning, StepsCache *cache, const F
     return ERR_OK;
 }
 
-static PlanShard plan_shard_of(const FleetShard *shard)
+PlanShard planning_shard_of(const FleetShard *shard)
 {
     return (PlanShard){
         .uuid = shard->uuid,
@@ -248,7 +236,8 @@ static void add_missing(Planning *planning, const Selection *selection)
         if (shard_barrier_is_passing(barrier))
             passing_add(planning->arena, &planning->passing, barrier, name);
         else
-            leave_out(planning, name, standing_reason(coordinator, planning->arena, NULL, barrier));
+            planning_leave_out(planning, name,
+                               standing_reason(coordinator, planning->arena, NULL, barrier));
     }
 }
 
@@ -271,12 +260,12 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
         if (shard_barrier_is_passing(barrier))
             passing_add(planning->arena, &planning->passing, barrier, shard->name);
         else if (barrier != SHARD_BARRIER_NONE)
-            leave_out(planning, shard->name,
-                      standing_reason(coordinator, planning->arena, shard, barrier));
+            planning_leave_out(planning, shard->name,
+                               standing_reason(coordinator, planning->arena, shard, barrier));
         if (barrier != SHARD_BARRIER_NONE)
             continue;
         ShardCandidate *candidate = &candidates[count++];
-        *candidate = (ShardCandidate){.shard = plan_shard_of(shard),
+        *candidate = (ShardCandidate){.shard = planning_shard_of(shard),
                                       .size_bytes = shard->size_bytes,
                                       .server_version = shard->server_version / 10000,
                                       .reachable = true};
@@ -388,7 +377,7 @@ static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *reque
     Coordinator *coordinator = planning->coordinator;
     if (!name_is_valid(request->name))
         return err_set(err, ERR_CONFIG, "a rollout's name is [a-z0-9][a-z0-9_-]{0,62}");
-    if ((unsigned)request->direction == 0 || (unsigned)request->direction >= DIRECTION_COUNT)
+    if ((unsigned)request->direction == 0 || (unsigned)request->direction > DIRECTION_DOWNGRADE)
         return err_set(err, ERR_PROTOCOL, "a plan needs a direction");
     planning->header.name = request->name;
     planning->header.author = author;
@@ -569,7 +558,7 @@ static ErrCode store_plan(Planning *planning, PlanSummary *ret_summary, Error *e
     return ERR_OK;
 }
 
-static ErrCode finish(Planning *planning, PlanSummary *ret_summary, Error *err)
+ErrCode planning_finish(Planning *planning, PlanSummary *ret_summary, Error *err)
 {
     PlanSummary summary = {0};
     ErrCode code = store_plan(planning, &summary, err);
@@ -590,11 +579,11 @@ ErrCode planning_make(Coordinator *coordinator, const Pgtide__V1__MakePlan *requ
     if (code == ERR_OK)
         code = read_header(&planning, request, author, err);
     if (code == ERR_OK)
-        code = open_bundle(&planning, &bundle_blob, err);
+        code = planning_open_bundle(&planning, &bundle_blob, err);
     if (code == ERR_OK)
         code = run_planner(&planning, request, err);
     if (code == ERR_OK)
-        code = finish(&planning, ret_summary, err);
+        code = planning_finish(&planning, ret_summary, err);
     return code;
 }
 
@@ -643,11 +632,9 @@ static ErrCode advance_rows(const Planning *planning, const StrList *rows, const
     return ERR_OK;
 }
 
-/* How many of the plan's steps the shard stands after; 0 when it was not changed, or by something
- * else too. */
-static ErrCode steps_to_take_back(const Planning *planning, const RolloutEntry *of,
-                                  const PlanShard *shard, const StrList *rows_now,
-                                  size_t *ret_steps, Error *err)
+ErrCode planning_steps_done(const Planning *planning, const RolloutEntry *of,
+                            const PlanShard *shard, const StrList *rows_now, size_t *ret_steps,
+                            Error *err)
 {
     *ret_steps = 0;
     if (strlist_equal(rows_now, &shard->rows_after)) {
@@ -686,15 +673,16 @@ static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint3
     ShardBarrier barrier =
         now == NULL ? SHARD_BARRIER_UNLISTED : standing_barrier(coordinator, now);
     if (barrier != SHARD_BARRIER_NONE) {
-        leave_out(planning, name, standing_reason(coordinator, planning->arena, now, barrier));
+        planning_leave_out(planning, name,
+                           standing_reason(coordinator, planning->arena, now, barrier));
         return ERR_OK;
     }
-    ErrCode code = steps_to_take_back(planning, of, shard, &now->rows, &steps, err);
+    ErrCode code = planning_steps_done(planning, of, shard, &now->rows, &steps, err);
     if (code == ERR_OK && steps == 0 && !strlist_equal(&now->rows, &shard->rows_before))
-        leave_out(planning, name, "moved by something else since");
+        planning_leave_out(planning, name, "moved by something else since");
     if (code != ERR_OK || steps == 0)
         return code;
-    *out = plan_shard_of(now);
+    *out = planning_shard_of(now);
     out->rows_after = shard->rows_before;
     for (size_t i = steps; i > 0; i--) {
         const char *revision = shard->steps.items[i - 1];
@@ -705,6 +693,9 @@ static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint3
                                      &now->rows, after, &script, err);
             if (code == ERR_OK)
                 code = check_reversible(script, err);
+            if (code == ERR_REFUSED)
+                err_hint(err, "Take it back from its backups: pgtide rollout rollback %s --restore",
+                         of->header.name);
             if (code != ERR_OK)
                 return code;
         }
@@ -714,8 +705,8 @@ static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint3
     return ERR_OK;
 }
 
-/* Waves in reverse: what was tried last goes first, the canary last. */
-static ErrCode take_back_waves(Planning *planning, const RolloutEntry *of, Error *err)
+ErrCode planning_take_waves(Planning *planning, const RolloutEntry *of, PlanningTake *take,
+                            Error *err)
 {
     PlannerResult *result = &planning->result;
     size_t waves = of->header.wave_count;
@@ -729,7 +720,7 @@ static ErrCode take_back_waves(Planning *planning, const RolloutEntry *of, Error
         for (uint32_t i = first; i < end; i++) {
             PlanShard *out = &result->shards[result->shard_count];
             bool wanted;
-            ErrCode code = take_back_shard(planning, of, i, out, &wanted, err);
+            ErrCode code = take(planning, of, i, out, &wanted, err);
             if (code != ERR_OK)
                 return code;
             if (!wanted)
@@ -764,26 +755,36 @@ static void rollback_header(Planning *planning, const RolloutEntry *of, const ch
     planning->result.budget_fleet = of->header.policy.budget_fleet;
 }
 
+ErrCode planning_check_over(const RolloutEntry *of, Error *err)
+{
+    if (of->started && !rollout_entry_is_open(of))
+        return ERR_OK;
+    err_set(err, ERR_STATE, "rollout %s is %s", of->header.name,
+            rollout_state_name(rollout_entry_state(of)));
+    err_hint(err, of->started ? "Abort it first; what it has changed can be taken back then."
+                              : "It has changed nothing.");
+    return ERR_STATE;
+}
+
 ErrCode planning_make_rollback(Coordinator *coordinator, const RolloutEntry *of, const char *author,
                                Arena *arena, PlanSummary *ret_summary, Error *err)
 {
     Planning planning = {.coordinator = coordinator, .arena = arena};
-    if (!of->started || rollout_entry_is_open(of)) {
-        err_set(err, ERR_STATE, "rollout %s is %s", of->header.name,
-                rollout_state_name(rollout_entry_state(of)));
-        err_hint(err, of->started ? "Abort it first; what it has changed can be taken back then."
-                                  : "It has changed nothing.");
-        return ERR_STATE;
-    }
+    ErrCode code = planning_check_over(of, err);
+    if (code != ERR_OK)
+        return code;
+    if (of->header.direction == DIRECTION_RESTORE)
+        return err_set(err, ERR_REFUSED, "rollout %s has restored its shards from backups",
+                       of->header.name);
     rollback_header(&planning, of, author);
-    ErrCode code = open_bundle(&planning, &of->bundle_blob, err);
+    code = planning_open_bundle(&planning, &of->bundle_blob, err);
     if (code == ERR_OK)
-        code = take_back_waves(&planning, of, err);
+        code = planning_take_waves(&planning, of, take_back_shard, err);
     if (code == ERR_OK && planning.result.shard_count == 0)
         code = err_set(err, ERR_EMPTY_SELECTION,
                        "no shard stands where rollout %s has left it, so nothing can be taken back",
                        of->header.name);
     if (code != ERR_OK)
         return code;
-    return finish(&planning, ret_summary, err);
+    return planning_finish(&planning, ret_summary, err);
 }

@@ -102,11 +102,17 @@ static ErrCode handle_make_plan(Asked *asked, Error *err)
 
 static ErrCode handle_make_rollback(Asked *asked, Error *err)
 {
+    const Pgtide__V1__MakeRollback *make = asked->request->make_rollback;
     RolloutEntry *of;
     PlanSummary summary;
-    ErrCode code = rollouts_find_started(asked->coordinator->rollouts,
-                                         asked->request->make_rollback->rollout, &of, err);
-    if (code == ERR_OK)
+    if (make->accept_data_loss && !make->restore)
+        return err_set(err, ERR_USAGE, "a rollback by downgrades accepts no loss of data");
+    RestoreChoice choice = {.accept_data_loss = make->accept_data_loss};
+    ErrCode code = rollouts_find_started(asked->coordinator->rollouts, make->rollout, &of, err);
+    if (code == ERR_OK && make->restore)
+        code = planning_make_restore(asked->coordinator, of, &choice, asked->signer->key.keyid,
+                                     asked->arena, &summary, err);
+    else if (code == ERR_OK)
         code = planning_make_rollback(asked->coordinator, of, asked->signer->key.keyid,
                                       asked->arena, &summary, err);
     if (code != ERR_OK)
@@ -139,6 +145,20 @@ static ErrCode handle_make_evidence(Asked *asked, Error *err)
     json_field_string(&json, "evidence_blob_digest", progress.ready ? blob : NULL);
     json_field_uint(&json, "bytes", progress.bytes);
     json_object_end(&json);
+    return ERR_OK;
+}
+
+static ErrCode handle_make_restore(Asked *asked, Error *err)
+{
+    const Pgtide__V1__MakeRestore *make = asked->request->make_restore;
+    PlanSummary summary;
+    ErrCode code = planning_make_restore_one(asked->coordinator, make->shard, make->operation,
+                                             make->accept_data_loss, asked->signer->key.keyid,
+                                             asked->arena, &summary, err);
+    if (code != ERR_OK)
+        return code;
+    JsonWriter json = json_writer(&asked->json);
+    view_plan_summary(&summary, &json);
     return ERR_OK;
 }
 
@@ -388,6 +408,8 @@ static const RequestRule rules[] = {
      handle_make_plan},
     {PGTIDE__V1__REQUEST__BODY_MAKE_ROLLBACK, "make-rollback", OPERATOR_ROLE_OPERATOR, false, false,
      handle_make_rollback},
+    {PGTIDE__V1__REQUEST__BODY_MAKE_RESTORE, "make-restore", OPERATOR_ROLE_OPERATOR, false, false,
+     handle_make_restore},
     {PGTIDE__V1__REQUEST__BODY_SUBMIT_PLAN, "submit-plan", OPERATOR_ROLE_OPERATOR, true, false,
      handle_submit_plan},
     {PGTIDE__V1__REQUEST__BODY_SUBMIT_APPROVAL, "submit-approval", OPERATOR_ROLE_APPROVER, true,

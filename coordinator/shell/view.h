@@ -105,7 +105,7 @@
  *   ADMIT            {"agent":NAME,"keyid","revoked":false}
  *   BLOB_PUT         {"offset":262144,"complete":false}     what has arrived; an empty piece asks
  *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
- *   MAKE_PLAN, MAKE_ROLLBACK
+ *   MAKE_PLAN, MAKE_ROLLBACK, MAKE_RESTORE
  *     {"plan_blob_digest","bundle_blob_digest", and the keys of common/wire/plan_view.h}
  *   ADOPT            {"shard":NAME,"uuid":UUID,"agent":NAME}, when the agent has answered
  *   CONTROL_FLEET with FORGET   {"shards":[{"uuid","forgotten":true},...]}

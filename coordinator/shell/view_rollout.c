@@ -94,6 +94,7 @@ static void write_plan_facts(const Coordinator *coordinator, const RolloutEntry 
     json_field_string(json, "direction", direction_name(header->direction));
     json_field_string(json, "target", header->target);
     write_uuid(json, "rollback_of", &header->rollback_of);
+    json_field_bool(json, "accept_data_loss", header->accept_data_loss);
     json_field_string(json, "author", operator_name(coordinator, header->author));
     json_field_string(json, "author_keyid", header->author);
     json_field_time(json, "created", header->created_unix_ms);
@@ -314,7 +315,8 @@ static void write_shard_progress(const RolloutShardView *view, JsonWriter *json)
     json_field_bool(json, "skipped", view->skipped);
     json_field_bool(json, "overdue", view->overdue);
     json_field_uint(json, "steps_done", view->steps_done);
-    json_field_uint(json, "steps_total", view->plan->steps.count);
+    bool restores = plan_shard_restores(view->plan); /* one step of its own kind */
+    json_field_uint(json, "steps_total", restores ? 1 : view->plan->steps.count);
     json_field_string(json, "revision", view->revision);
     json_field_string(json, "outcome",
                       view->outcome != OUTCOME_UNSPECIFIED ? outcome_name(view->outcome) : NULL);

@@ -165,6 +165,7 @@ typedef struct SimShard {
 typedef struct SimSlot {
     Job *job;
     uint64_t serial;  /* of the job, over the whole run */
+    bool restored;    /* a backup was read back in full beside the shard, in this session */
     uint32_t session; /* + 1; 0 = none */
     uint64_t ask;     /* the question that may be answered; 0 = none */
     uint64_t timer;   /* token */
@@ -274,6 +275,8 @@ void sim_db_step(Sim *sim, uint32_t session, uint64_t ask, const JobSpec *spec,
 void sim_db_close(Sim *sim, uint32_t session); /* the client is gone */
 void sim_db_cut(Sim *sim, uint32_t session);   /* the connection is; both sides live */
 void sim_db_restart(Sim *sim, uint32_t cluster, uint64_t down_ms);
+/* Steps of the shard's plan; a restore is one. */
+uint32_t sim_step_count(const Sim *sim, uint32_t shard);
 const char *sim_db_rows(const Sim *sim, uint32_t shard);
 
 /* sim_coord.c */

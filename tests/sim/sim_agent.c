@@ -96,6 +96,28 @@ static void backup_done(Sim *sim, const SimArgs *args)
     sim_agent_answer(sim, args->a, *boot, args->b, args->token, &event);
 }
 
+/* The shard is as it was; what was read back is thrown away when the job lets go of it. */
+static void restored(Sim *sim, const SimArgs *args)
+{
+    SimAgent *agent = &sim->agents[args->a];
+    const uint64_t *boot = args->data;
+    if (agent->boot != *boot || !agent->up || agent->slots[args->b].ask != args->token)
+        return;
+    JobEvent event = {.kind = JOB_EVENT_RESTORED};
+    bool damaged = sim->shards[args->b].poison != 0;
+    if (damaged || !sim->server_up[sim->shards[args->b].cluster]) {
+        Error error;
+        err_set(&error, damaged ? ERR_DIGEST_MISMATCH : ERR_CONNECT, "simulated");
+        event = (JobEvent){.kind = JOB_EVENT_RESTORE_FAILED};
+        event.failed = (JobFailure){
+            .failure_class = damaged ? JOB_FAILURE_FINAL : JOB_FAILURE_RETRY, .error = &error};
+        sim_agent_answer(sim, args->a, *boot, args->b, args->token, &event);
+        return;
+    }
+    agent->slots[args->b].restored = true;
+    sim_agent_answer(sim, args->a, *boot, args->b, args->token, &event);
+}
+
 static void run_effect(Sim *sim, uint32_t number, uint32_t index, const JobEffect *effect)
 {
     SimAgent *agent = &sim->agents[number];
@@ -124,6 +146,15 @@ static void run_effect(Sim *sim, uint32_t number, uint32_t index, const JobEffec
         sim_later(sim, 1 + sim_random(sim, BACKUP_MS), backup_done,
                   (SimArgs){number, index, slot->ask, boot});
         break;
+    case JOB_EFFECT_RESTORE:
+        slot->ask = ++sim->tokens;
+        slot->restored = false;
+        sim_later(sim, 1 + sim_random(sim, BACKUP_MS), restored,
+                  (SimArgs){number, index, slot->ask, boot});
+        break;
+    case JOB_EFFECT_SWAP:
+        SIM_CHECK(sim, I34, slot->restored, "shard %u is to be replaced by half a backup", index);
+        /* fall through */
     case JOB_EFFECT_STEP:
         slot->ask = ++sim->tokens;
         sim_check_step_start(sim, number, index, job_spec(slot->job));
@@ -131,6 +162,7 @@ static void run_effect(Sim *sim, uint32_t number, uint32_t index, const JobEffec
         break;
     case JOB_EFFECT_CLOSE:
         slot->ask = 0;
+        slot->restored = false;
         if (slot->session != 0)
             sim_db_close(sim, slot->session - 1);
         slot->session = 0;
@@ -206,6 +238,7 @@ static void new_job(Sim *sim, uint32_t number, const SimOrder *order)
     SimSlot *slot = &agent->slots[order->index];
     const PlanShard *plan = &sim->plan[order->index];
     bool back = order->direction != sim->header.direction;
+    bool restores = sim->header.direction == DIRECTION_RESTORE;
     const Policy *policy = &sim->header.policy;
     JobSpec spec = {.rollout_id = sim->header.rollout_id,
                     .shard = plan->uuid,
@@ -213,7 +246,9 @@ static void new_job(Sim *sim, uint32_t number, const SimOrder *order)
                     .generation = order->generation,
                     .attempt = order->attempt,
                     .direction = order->direction,
-                    .kind = back ? JOB_TAKE_BACK : JOB_FORWARD,
+                    .kind = restores ? JOB_RESTORE
+                            : back   ? JOB_TAKE_BACK
+                                     : JOB_FORWARD,
                     .plan_rows_before = plan->rows_before,
                     .plan_rows_after = plan->rows_after,
                     .steps = back ? NULL : sim->steps[order->index],

@@ -71,7 +71,7 @@ static void check_success(Sim *sim, const RolloutShardRecord *item)
 {
     const SimShard *shard = &sim->shards[item->index];
     bool back = item->direction != sim->header.direction;
-    for (uint32_t edge = 0; edge < sim->plan[item->index].steps.count; edge++) {
+    for (uint32_t edge = 0; edge < sim_step_count(sim, item->index); edge++) {
         bool applied = false;
         bool taken_back = false;
         for (uint32_t i = 0; i < shard->history_count; i++) {
@@ -353,8 +353,9 @@ void sim_check_commit(Sim *sim, const SimSession *session)
     SIM_CHECK(sim, I9, session->fence == shard->fence && session->epoch == shard->epoch,
               "shard %u: a step with an old fence or epoch commits", session->shard);
     SIM_CHECK(sim, I1,
-              next < plan->steps.count &&
-                  strcmp(plan->steps.items[next], session->step.revision) == 0,
+              next < sim_step_count(sim, session->shard) &&
+                  (plan->steps.count == 0 ||
+                   strcmp(plan->steps.items[next], session->step.revision) == 0),
               "shard %u at %s: step %s is not the next one", session->shard,
               sim_db_rows(sim, session->shard), session->step.revision);
     for (uint32_t i = 0; i < shard->history_count; i++)
@@ -389,7 +390,7 @@ static void check_shard_at_end(Sim *sim, uint32_t index, bool rolled_back)
     rollout_shard(sim->rollout, index, &view);
     bool given_up = view.state == SHARD_ROLLBACK_FAILED || view.state == SHARD_DIVERGED;
     if (view.state == SHARD_CURRENT)
-        SIM_CHECK(sim, I10, shard->level == sim->plan[index].steps.count,
+        SIM_CHECK(sim, I10, shard->level == sim_step_count(sim, index),
                   "shard %u is current, its rows are %s", index, sim_db_rows(sim, index));
     if (view.generation == 0)
         SIM_CHECK(sim, I3, shard->level == 0 && shard->fence == 0,

@@ -25,6 +25,12 @@ static const char *level_name(const Sim *sim, uint32_t shard, uint32_t level)
     return level == 0 ? steps[0].rows_before.items[0] : steps[level - 1].rows_after.items[0];
 }
 
+uint32_t sim_step_count(const Sim *sim, uint32_t shard)
+{
+    bool restores = sim->header.direction == DIRECTION_RESTORE;
+    return restores ? 1 : (uint32_t)sim->plan[shard].steps.count;
+}
+
 const char *sim_db_rows(const Sim *sim, uint32_t shard)
 {
     return level_name(sim, shard, sim->shards[shard].level);
@@ -32,6 +38,10 @@ const char *sim_db_rows(const Sim *sim, uint32_t shard)
 
 static void answer(Sim *sim, const SimSession *session, JobEvent event)
 {
+    if (sim->header.direction == DIRECTION_RESTORE && event.kind == JOB_EVENT_STEP_DONE)
+        event.kind = JOB_EVENT_SWAPPED;
+    else if (sim->header.direction == DIRECTION_RESTORE && event.kind == JOB_EVENT_STEP_FAILED)
+        event.kind = JOB_EVENT_RESTORE_FAILED;
     if (session->client)
         sim_agent_answer(sim, session->agent, session->boot, session->shard, session->ask, &event);
 }
@@ -355,6 +365,8 @@ static void begin(Sim *sim, const SimArgs *args)
     }
     ErrCode code = compare(sim, session);
     uint32_t poison = is_back(sim, session) ? shard->back_poison : shard->poison;
+    if (session->step.direction == DIRECTION_RESTORE)
+        poison = 0; /* a backup that is damaged does not get so far */
     if (code == ERR_OK && poison == edge_of(sim, session) + 1)
         code = ERR_SQL;
     if (code != ERR_OK) {

@@ -71,7 +71,10 @@ static const char *level(Sim *sim, uint32_t index, uint32_t number)
 
 static void make_shard(Sim *sim, uint32_t index)
 {
+    bool restores = sim->header.direction == DIRECTION_RESTORE;
     uint32_t count = range(sim, sim_chance(sim, 10) ? 0 : 1, SIM_STEPS_MAX);
+    if (restores)
+        count = 1;
     uint32_t agent = (uint32_t)sim_random(sim, sim->options.agents);
     uint32_t cluster =
         agent * sim->options.clusters + (uint32_t)sim_random(sim, sim->options.clusters);
@@ -87,8 +90,9 @@ static void make_shard(Sim *sim, uint32_t index)
     strlist_add(sim->arena, &plan->rows_after, level(sim, index, count));
     for (uint32_t i = 0; i < count; i++) {
         JobStep *step = &sim->steps[index][i];
-        step->revision = arena_printf(sim->arena, "s%u", i);
-        strlist_add(sim->arena, &plan->steps, step->revision);
+        step->revision = restores ? "" : arena_printf(sim->arena, "s%u", i);
+        if (!restores)
+            strlist_add(sim->arena, &plan->steps, step->revision);
         strlist_add(sim->arena, &step->rows_before, level(sim, index, i));
         strlist_add(sim->arena, &step->rows_after, level(sim, index, i + 1));
     }
@@ -170,6 +174,12 @@ void sim_make_plan(Sim *sim)
     if (sim_chance(sim, 40)) {
         header->policy.concurrency.labels[0] = (LabelCap){"tier", range(sim, 1, 4)};
         header->policy.concurrency.label_count = 1;
+    }
+    if (sim_chance(sim, 15)) { /* nothing takes a restore back, and nothing is backed up for it */
+        header->direction = DIRECTION_RESTORE;
+        header->policy.on_shard_failure = ON_SHARD_FAILURE_STAY;
+        header->policy.on_failure = ON_FAILURE_PAUSE;
+        sim->options.backups = false;
     }
     for (uint32_t i = 0; i < sim->options.shards; i++)
         make_shard(sim, i);

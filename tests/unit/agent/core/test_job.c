@@ -39,6 +39,21 @@ static void to_stepping(Fixture *f)
     tell(f, JOB_EVENT_RECORDED);
 }
 
+static void to_restoring(Fixture *f)
+{
+    JobSpec spec = forward_spec(f);
+    spec.kind = JOB_RESTORE;
+    spec.direction = DIRECTION_RESTORE;
+    make_job(f, spec);
+    run_to_step(f, "r1");
+}
+
+static void to_swapping(Fixture *f)
+{
+    to_restoring(f);
+    tell(f, JOB_EVENT_RESTORED);
+}
+
 static void to_waiting(Fixture *f)
 {
     to_stepping(f);
@@ -52,13 +67,9 @@ static void to_done(Fixture *f)
 }
 
 static void (*const ways[JOB_STATE_COUNT])(Fixture *) = {
-    [JOB_IDLE] = to_idle,
-    [JOB_CONNECTING] = to_connecting,
-    [JOB_CLAIMING] = to_claiming,
-    [JOB_RECORDING] = to_recording,
-    [JOB_BACKING_UP] = to_backing_up,
-    [JOB_STEPPING] = to_stepping,
-    [JOB_WAITING] = to_waiting,
+    [JOB_IDLE] = to_idle,           [JOB_CONNECTING] = to_connecting, [JOB_CLAIMING] = to_claiming,
+    [JOB_RECORDING] = to_recording, [JOB_BACKING_UP] = to_backing_up, [JOB_STEPPING] = to_stepping,
+    [JOB_RESTORING] = to_restoring, [JOB_SWAPPING] = to_swapping,     [JOB_WAITING] = to_waiting,
     [JOB_DONE] = to_done,
 };
 
@@ -77,6 +88,10 @@ static const unsigned possible[JOB_STATE_COUNT] = {
         ALWAYS | BIT(JOB_EVENT_BACKUP_DONE) | BIT(JOB_EVENT_BACKUP_FAILED) | BIT(JOB_EVENT_LOST),
     [JOB_STEPPING] =
         ALWAYS | BIT(JOB_EVENT_STEP_DONE) | BIT(JOB_EVENT_STEP_FAILED) | BIT(JOB_EVENT_LOST),
+    [JOB_RESTORING] =
+        ALWAYS | BIT(JOB_EVENT_RESTORED) | BIT(JOB_EVENT_RESTORE_FAILED) | BIT(JOB_EVENT_LOST),
+    [JOB_SWAPPING] =
+        ALWAYS | BIT(JOB_EVENT_SWAPPED) | BIT(JOB_EVENT_RESTORE_FAILED) | BIT(JOB_EVENT_LOST),
     [JOB_WAITING] = ALWAYS | BIT(JOB_EVENT_LOST),
     [JOB_DONE] = ALWAYS,
 };

@@ -429,10 +429,64 @@ static void an_order_needs_a_generation(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, fleet_setup, fleet_teardown)
 
+/* --- restores --------------------------------------------------------------------------------- */
+
+static void set_restore(Fleet *f, const char *path)
+{
+    PlanShard shard = fleet_shard(f, 1);
+    f->header.direction = DIRECTION_RESTORE;
+    f->order.direction = DIRECTION_RESTORE;
+    shard.steps = (StrList){0};
+    shard.restore = (RestoreFrom){.path = path, .size_bytes = 7};
+    fleet_set_shard(f, &shard);
+    reseal(f);
+    f->order.direction = DIRECTION_RESTORE;
+}
+
+static const char *backup_path(Fleet *f, const char *ending)
+{
+    char uuid[UUID_TEXT_SIZE];
+    PlanShard shard = fleet_shard(f, 1);
+    uuid_format(&shard.uuid, uuid);
+    return arena_printf(f->arena, "%s/00112233445566778899aabbccddeeff%s", uuid, ending);
+}
+
+static void restores_only_what_the_plan_names(void **state)
+{
+    Fleet *f = *state;
+    OrderShard shard;
+    set_restore(f, backup_path(f, ".dump"));
+    assert_ok(open_shard(f, &shard));
+    assert_int_equal(shard.kind, JOB_RESTORE);
+    assert_false(shard.take_back_allowed);
+    f->order.direction = DIRECTION_UPGRADE;
+    refuses_shard(f, ERR_REFUSED);
+    f->order.direction = DIRECTION_RESTORE;
+    f->order.generation = 2;
+    refuses_shard(f, ERR_REFUSED);
+}
+
+static void a_backup_is_of_the_shard_and_nowhere_else(void **state)
+{
+    Fleet *f = *state;
+    const char *const wrong[] = {"",
+                                 "x.dump",
+                                 "../00112233445566778899aabbccddeeff.dump",
+                                 backup_path(f, ""),
+                                 backup_path(f, ".dump/../../x.dump"),
+                                 arena_printf(f->arena, "x%s", backup_path(f, ".dump"))};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        set_restore(f, wrong[i]);
+        refuses_shard(f, ERR_REFUSED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(looks_only_at_the_plans_own_shards),
+        T(restores_only_what_the_plan_names),
+        T(a_backup_is_of_the_shard_and_nowhere_else),
         T(believes_what_is_signed_and_approved),
         T(no_byte_of_the_header_can_be_changed),
         T(refuses_another_plan_than_the_ordered),
