@@ -85,14 +85,13 @@ for program in coordinator agent; do
     [ -x "$BIN/pgtide-$program" ] || continue
     while read -r key; do
         check "docs/configuration.md has the $program's key $key" grep -q -- "$key\`" docs/configuration.md
-    done < <("$BIN/pgtide-$program" --help | sed '1,/^Keys of the file/d' | awk '{print $1}' | sort -u |
-        grep -vxE 'coordinator|log')
+    done < <("$BIN/pgtide-$program" --help | sed '1,/^Keys of the file/d' | awk '!($2 ~ /^mapping[:,]?$/ && $3 != "of") {print $1}' | sort -u)
 done
 while read -r key; do
     check "docs/configuration.md has the project's key $key" grep -q -- "$key\`" docs/configuration.md
 done < <(sed -nE 's/.*\.key = "([a-z_-]+)".*/\1/p; s/^ +\[HOOK_[A-Z_]+\] = "([a-z-]+)".*/\1/p' engine/project.c engine/project_hooks.c)
 while read -r name; do
-    check "docs/configuration.md has $name" grep -qF -- "\`$name\`" docs/configuration.md
+    check "docs/configuration.md or operations.md has $name" grep -qF -- "\`$name\`" docs/configuration.md docs/operations.md
 done < <(grep -rhoE 'getenv\("PGTIDE_[A-Z_]+"\)|"PGTIDE_[A-Z]+"' cli engine common/wire agent coordinator |
     grep -oE 'PGTIDE_[A-Z_]+' | grep -vxE 'PGTIDE_VERSION' | sort -u)
 
