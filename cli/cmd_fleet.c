@@ -103,6 +103,20 @@ static const char *message_text(CommandContext *context, const json_t *item)
                         age_text(context, answer_int(item, "age_ms")));
 }
 
+/* Webhooks and commands that events are sent to. */
+static void say_sinks(CommandContext *context, const json_t *sinks)
+{
+    for (size_t i = 0; i < json_array_size(sinks); i++) {
+        const json_t *sink = json_array_get(sinks, i);
+        const char *since = answer_text(sink, "failing_since");
+        int64_t dead = answer_int(sink, "dead");
+        say(context, "%-11s  %s %s%s%s%s%s%s", i == 0 ? "events to" : "", answer_text(sink, "kind"),
+            answer_text(sink, "name"), since[0] != '\0' ? ", failing since " : "", since,
+            since[0] != '\0' ? ": " : "", since[0] != '\0' ? answer_text(sink, "message") : "",
+            dead > 0 ? arena_printf(context->arena, ", %lld dead", (long long)dead) : "");
+    }
+}
+
 static ErrCode run_status(CommandContext *context, Error *err)
 {
     AUTO_CLIENT Client *client = NULL;
@@ -138,6 +152,7 @@ static ErrCode run_status(CommandContext *context, Error *err)
         say(context, "%-11s  %lld at %s", i == 0 ? "revisions" : "",
             (long long)answer_int(item, "shards"), text[0] == '\0' ? "no revision" : text);
     }
+    say_sinks(context, json_object_get(answer.result, "sinks"));
     const json_t *rollouts = json_object_get(answer.result, "rollouts");
     for (size_t i = 0; i < json_array_size(rollouts); i++) {
         const json_t *item = json_array_get(rollouts, i);

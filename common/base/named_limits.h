@@ -110,6 +110,12 @@ enum {
     LIMIT_HTTP_CALLS = 256, /* under way */
     LIMIT_HTTP_CONNECTIONS_KEPT = 16,
 
+    /* Webhooks and commands for events. */
+    LIMIT_SINKS = 32, /* of each */
+    LIMIT_SINK_ANSWER_BYTES = 1024 * 1024,
+    LIMIT_DEAD_LETTERS = 10000, /* of one sink; beyond that the list forgets the oldest */
+    LIMIT_DEAD_LETTER_TEXT_BYTES = 255,
+
     /* Times. */
     LIMIT_CLOCK_SKEW_MS = 5 * 60 * 1000,
     LIMIT_COMMAND_TTL_MS = 60 * 1000,

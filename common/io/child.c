@@ -11,6 +11,9 @@ struct Child {
     uv_process_t process;
     uv_pipe_t out;
     uv_pipe_t err;
+    uv_pipe_t in;
+    uv_write_t write;
+    char *input; /* owned; NULL: it has none */
     char output[CHILD_OUTPUT_BYTES];
     size_t output_length;
     char errors[CHILD_STDERR_BYTES];
@@ -30,8 +33,10 @@ struct Child {
 static void on_handle_closed(uv_handle_t *handle)
 {
     Child *child = handle->data;
-    if (--child->open_handles == 0)
+    if (--child->open_handles == 0) {
+        free(child->input);
         free(child);
+    }
 }
 
 /* Told when the process has ended and both pipes are empty, so that nothing it said is missed. */
@@ -125,6 +130,36 @@ static uv_stdio_container_t open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *
                                   .data.stream = (uv_stream_t *)pipe};
 }
 
+/* Written or not: one that ends before it has read all does as it likes. */
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status;
+    Child *child = write->data;
+    if (!uv_is_closing((uv_handle_t *)&child->in))
+        uv_close((uv_handle_t *)&child->in, on_handle_closed);
+}
+
+static uv_stdio_container_t open_input(uv_loop_t *loop, Child *child, const ChildArgs *args)
+{
+    if (args->input == NULL)
+        return (uv_stdio_container_t){.flags = UV_IGNORE};
+    child->input = xcalloc(1, args->input_length + 1);
+    memcpy(child->input, args->input, args->input_length);
+    uv_pipe_init(loop, &child->in, 0);
+    child->in.data = child;
+    child->open_handles++;
+    return (uv_stdio_container_t){.flags = UV_CREATE_PIPE | UV_READABLE_PIPE,
+                                  .data.stream = (uv_stream_t *)&child->in};
+}
+
+static void write_input(Child *child, size_t length)
+{
+    uv_buf_t buffer = uv_buf_init(child->input, (unsigned)length);
+    child->write.data = child;
+    if (uv_write(&child->write, (uv_stream_t *)&child->in, &buffer, 1, on_written) != 0)
+        uv_close((uv_handle_t *)&child->in, on_handle_closed);
+}
+
 ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *data,
                     Child **ret_child, Error *err)
 {
@@ -134,7 +169,7 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     child->take_output = args->output;
     child->foreground = args->foreground;
     uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
+        open_input(loop, child, args),
         open_pipe(loop, child, &child->out, args->output_fd),
         open_pipe(loop, child, &child->err, 0),
     };
@@ -157,12 +192,16 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     int result = uv_spawn(loop, &child->process, &options);
     if (result != 0) {
         uv_close((uv_handle_t *)&child->process, on_handle_closed);
+        if (child->input != NULL)
+            uv_close((uv_handle_t *)&child->in, on_handle_closed);
         if (reads_output)
             uv_close((uv_handle_t *)&child->out, on_handle_closed);
         if (!child->foreground)
             uv_close((uv_handle_t *)&child->err, on_handle_closed);
         return err_set(err, ERR_IO, "can't start %s: %s", args->program, uv_strerror(result));
     }
+    if (child->input != NULL)
+        write_input(child, args->input_length);
     if (reads_output)
         uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
     if (!child->foreground)

@@ -1,6 +1,6 @@
 /*
- * A child process in the loop: no shell, an environment of our making, nothing on its standard
- * input, the beginning of its output and the end of what it says on stderr kept.
+ * A child process in the loop: no shell, an environment of our making, nothing or a given text on
+ * its standard input, the beginning of its output and the end of what it says on stderr kept.
  */
 #pragma once
 
@@ -33,6 +33,9 @@ typedef struct ChildArgs {
     const char *const *argv;
     const char *const *env; /* "NAME=value", ended by NULL */
     const char *directory;  /* where it runs; NULL = here */
+    const void *input;      /* for its standard input, copied; NULL = it has none. The
+                             * process ignores SIGPIPE then */
+    size_t input_length;
     ChildOutput *output; /* given all of its output, of which then nothing is kept; may be NULL */
     int input_fd;        /* becomes its standard input, borrowed; 0 = nothing to read */
     int output_fd;       /* becomes its standard output, borrowed; 0 = as above */

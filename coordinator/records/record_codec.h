@@ -19,6 +19,8 @@ typedef enum JournalKind {
     JOURNAL_REPORT_KEPT = 8,       /* ReportKept, before what was decided by it */
     JOURNAL_TRUST_IN_FORCE = 14,   /* TrustInForce: what follows was judged by it */
     JOURNAL_SHARDS_KNOWN = 10,     /* ShardsKnown: also when they are forgotten */
+    JOURNAL_SINK_POSITION = 9,     /* SinkPosition */
+    JOURNAL_SINK_LETTER = 13,      /* SinkLetter */
 } JournalKind;
 
 typedef struct PlanSubmitted {

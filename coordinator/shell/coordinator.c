@@ -3,6 +3,7 @@
 #include "adopting.h"
 #include "blob_sweep.h"
 #include "clock.h"
+#include "delivery_codec.h"
 #include "digest.h"
 #include "evidence_make.h"
 #include "file.h"
@@ -10,6 +11,7 @@
 #include "identity.h"
 #include "named_limits.h"
 #include "relay.h"
+#include "sinks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +190,17 @@ static ErrCode replay_known(Coordinator *coordinator, Arena *arena, ByteSpan pay
     return code;
 }
 
+static ErrCode replay_sink(Coordinator *coordinator, Arena *arena, JournalKind kind,
+                           ByteSpan payload, Error *err)
+{
+    DeliveryRecord record;
+    ErrCode code =
+        delivery_record_decode(arena, kind == JOURNAL_SINK_POSITION, payload, &record, err);
+    if (code == ERR_OK)
+        sinks_take(coordinator->sinks, &record);
+    return code;
+}
+
 static ErrCode replay_record(void *context, const JournalRecord *record, Error *err)
 {
     Coordinator *coordinator = context;
@@ -213,6 +226,9 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
         return replay_trust(coordinator, arena, payload, record->seq, err);
     case JOURNAL_SHARDS_KNOWN:
         return replay_known(coordinator, arena, payload, err);
+    case JOURNAL_SINK_POSITION:
+    case JOURNAL_SINK_LETTER:
+        return replay_sink(coordinator, arena, (JournalKind)record->kind, payload, err);
     case JOURNAL_UNSPECIFIED:
         break;
     }
@@ -295,6 +311,7 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
         inventory_judge_by(coordinator->inventory, coordinator->memory);
         coordinator->backups = backups_new();
         coordinator->quarantine = quarantine_new();
+        coordinator->sinks = sinks_new(coordinator);
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
         coordinator->relay = relay_new(coordinator);
@@ -316,6 +333,8 @@ ErrCode coordinator_check(const Settings *settings, Error *err)
     coordinator->settings = *settings;
     coordinator->arena = arena_new();
     ErrCode code = load_keys(coordinator, err);
+    if (code == ERR_OK)
+        code = sinks_check(coordinator, err);
     coordinator_free(coordinator);
     return code;
 }
@@ -347,6 +366,8 @@ ErrCode coordinator_start(Coordinator *coordinator, uv_loop_t *loop,
         if (code == ERR_OK)
             blobs_sweep(coordinator);
     }
+    if (code == ERR_OK)
+        code = sinks_start(coordinator->sinks, loop, err);
     return code;
 }
 
@@ -357,6 +378,7 @@ void coordinator_free(Coordinator *coordinator)
     gates_free(coordinator->gates);
     relay_free(coordinator->relay);
     evidence_shop_free(coordinator->evidence);
+    sinks_free(coordinator->sinks);
     journal_close(coordinator->journal);
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);

@@ -69,10 +69,13 @@ struct Coordinator {
     Rollouts *rollouts;
     RequestMemory *requests;
     struct Relay *relay;
+    struct Sinks *sinks;
     struct Gates *gates; /* NULL before the start */
     struct EvidenceShop *evidence;
     struct Adopting *adopting;
-    CommandSink sink; /* send NULL: nowhere */
+    CommandSink sink;            /* send NULL: nowhere */
+    void (*wake)(void *context); /* asks the loop for a turn; NULL: there is none */
+    void *wake_context;
     MadePlan made[COORDINATOR_MADE_PLANS];
     size_t made_count;       /* ever */
     bool admissions_changed; /* the loop has to renew who may connect */

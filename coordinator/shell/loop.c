@@ -7,6 +7,7 @@
 #include "named_limits.h"
 #include "relay.h"
 #include "requests.h"
+#include "sinks.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ typedef struct Waiter {
     char *rollout; /* owned: the view's texts */
     char *select;
     char *shard;
+    char *types;
 } Waiter;
 
 typedef struct Loop {
@@ -68,6 +70,11 @@ static void wake_up(Loop *loop)
 {
     if (!uv_is_active((uv_handle_t *)&loop->wake))
         uv_idle_start(&loop->wake, turn);
+}
+
+static void on_wake(void *context)
+{
+    wake_up(context);
 }
 
 /* --- callbacks: they only put down ------------------------------------------------------------ */
@@ -188,9 +195,11 @@ static void wait_for_view(Loop *loop, const ZRoute *route, const WaitingView *vi
     waiter->rollout = copy_text(view->request.rollout);
     waiter->select = copy_text(view->request.select);
     waiter->shard = copy_text(view->request.shard);
+    waiter->types = copy_text(view->request.types);
     waiter->view.request.rollout = waiter->rollout;
     waiter->view.request.select = waiter->select;
     waiter->view.request.shard = waiter->shard;
+    waiter->view.request.types = waiter->types;
 }
 
 static void wait_for_agents(Loop *loop, const ZRoute *route, const Uuid *request_id)
@@ -207,6 +216,7 @@ static void waiter_done(Waiter *waiter)
     free(waiter->rollout);
     free(waiter->select);
     free(waiter->shard);
+    free(waiter->types);
 }
 
 static void look_at_waiters(Loop *loop)
@@ -265,6 +275,9 @@ static void arm_timer(Loop *loop)
         wait_ms = LOOK_AGAIN_MS;
     if (next_ms != 0 && next_ms < coordinator->now_ms + wait_ms)
         wait_ms = next_ms > coordinator->now_ms ? next_ms - coordinator->now_ms : 0;
+    next_ms = decides ? sinks_next_timer(coordinator->sinks) : 0;
+    if (next_ms != 0 && next_ms < coordinator->now_ms + wait_ms)
+        wait_ms = next_ms > coordinator->now_ms ? next_ms - coordinator->now_ms : 0;
     /* At once would spin without poll: an overdue timer waits a millisecond. */
     uv_timer_start(&loop->timer, on_timer, wait_ms > 0 ? wait_ms : 1, 0);
 }
@@ -286,6 +299,8 @@ static void turn(uv_idle_t *wake)
     gates_take(coordinator->gates);
     relay_tick(coordinator->relay, loop->persisted);
     adopting_tick(coordinator->adopting, loop->persisted);
+    if (coordinator_outranked_by(coordinator) == NULL)
+        sinks_tick(coordinator->sinks);
     look_at_waiters(loop);
     send_due_replies(loop);
     arena_reset(loop->arena);
@@ -312,6 +327,8 @@ static ErrCode loop_start(Loop *loop, void *zmq, Error *err)
 {
     Coordinator *coordinator = loop->coordinator;
     loop->persisted = journal_last_seq(coordinator->journal); /* all that was replayed */
+    coordinator->wake = on_wake;
+    coordinator->wake_context = loop;
     ErrCode code = bus_open(coordinator, &loop->uv, zmq, on_message, loop, &loop->bus, err);
     if (code == ERR_OK)
         code = coordinator_start(coordinator, &loop->uv, on_persisted, loop, err);
@@ -343,6 +360,8 @@ static void loop_end(Loop *loop)
     bus_free(loop->bus);
     gates_free(loop->coordinator->gates); /* while its handles can be closed */
     loop->coordinator->gates = NULL;
+    loop->coordinator->wake = NULL;
+    sinks_stop(loop->coordinator->sinks);
     journal_close(loop->coordinator->journal); /* what was decided is on disk */
     loop->coordinator->journal = NULL;
     uv_run(&loop->uv, UV_RUN_NOWAIT);

@@ -9,6 +9,7 @@
 #include "proto_read.h"
 #include "relay.h"
 #include "requests_asked.h"
+#include "sinks.h"
 
 #include <string.h>
 
@@ -26,6 +27,9 @@ static ErrCode handle_view(Asked *asked, Error *err)
                                 .rollout = in->rollout,
                                 .select = in->select,
                                 .shard = in->shard,
+                                .types = in->types,
+                                .since = in->since,
+                                .dead = in->dead != 0,
                                 .with_shards = in->with_shards != 0,
                                 .now_ms = asked->coordinator->now_ms,
                                 .unix_ms = asked->coordinator->unix_ms};
@@ -385,6 +389,26 @@ static ErrCode handle_submit_approval(Asked *asked, Error *err)
     return asked_answer_summary(asked, entry);
 }
 
+static ErrCode handle_retry_sink(Asked *asked, Error *err)
+{
+    const Pgtide__V1__RetrySink *in = asked->request->retry_sink;
+    Sinks *sinks = asked->coordinator->sinks;
+    size_t count = 0;
+    ErrCode code = sinks_find(sinks, in->sink, err);
+    if (code == ERR_OK)
+        code = asked_mark_done(asked, err);
+    if (code == ERR_OK)
+        code = sinks_retry(sinks, in->sink, asked->signer->key.name, &count, err);
+    if (code != ERR_OK)
+        return code;
+    JsonWriter json = json_writer(&asked->json);
+    json_object_begin(&json);
+    json_field_string(&json, "sink", in->sink);
+    json_field_uint(&json, "again", count);
+    json_object_end(&json);
+    return ERR_OK;
+}
+
 /* --- who may ask what ------------------------------------------------------------------------- */
 
 typedef struct RequestRule {
@@ -423,6 +447,8 @@ static const RequestRule rules[] = {
     {PGTIDE__V1__REQUEST__BODY_BACKUPS, "backups", OPERATOR_ROLE_OPERATOR, true, false,
      handle_backups},
     {PGTIDE__V1__REQUEST__BODY_ADOPT, "adopt", OPERATOR_ROLE_ADMIN, true, false, handle_adopt},
+    {PGTIDE__V1__REQUEST__BODY_RETRY_SINK, "retry-sink", OPERATOR_ROLE_OPERATOR, true, false,
+     handle_retry_sink},
     /* A revocation is taken even by a coordinator that may not decide: it can only help. */
     {PGTIDE__V1__REQUEST__BODY_ADMIT, "admit", OPERATOR_ROLE_ADMIN, true, true, handle_admit},
 };

@@ -20,6 +20,20 @@ typedef struct PrometheusSettings {
     const char *ca_path;     /* NULL = the system's certificates */
 } PrometheusSettings;
 
+/* Where events are sent: a webhook (url) or a command (argv). */
+typedef struct SinkSettings {
+    const char *name;
+    const char *url; /* NULL: a command */
+    const char *secret_path;
+    const char *ca_path; /* NULL = the system's */
+    StrList argv;
+    StrList events; /* patterns of types; none = all */
+    uint64_t timeout_ms;
+    int64_t attempts;
+    uint64_t max_age_ms;
+    uint64_t retry_ms; /* the first pause after a failure */
+} SinkSettings;
+
 typedef struct Settings {
     const char *name;
     const char *key_path;   /* NAME.key: Ed25519 and CURVE */
@@ -34,6 +48,8 @@ typedef struct Settings {
     int64_t approvals_min;        /* no plan may ask for fewer */
     ConfigList gate_commands;     /* of GateCommand */
     PrometheusSettings prometheus;
+    ConfigList webhooks;       /* of SinkSettings */
+    ConfigList event_commands; /* of SinkSettings */
     LogSettings log;
 } Settings;
 

@@ -1,6 +1,8 @@
 #include "coordinator.h"
 
+#include "sinks.h"
 #include "standing.h"
+#include "view_events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +259,7 @@ static void render_fleet(const Coordinator *coordinator, const ViewRequest *requ
     json_field_uint(json, "standbys", standbys);
     json_field_uint(json, "stale", stale);
     render_rows(coordinator, arena, json);
+    sinks_render(coordinator->sinks, json);
     json_field_array(json, "rollouts");
     for (size_t i = rollouts_count(coordinator->rollouts); i > 0; i--) {
         const RolloutEntry *entry = rollouts_at(coordinator->rollouts, i - 1);
@@ -544,6 +547,11 @@ ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, 
     case VIEW_ROLLOUTS:
         render_rollouts(coordinator, &json);
         break;
+    case VIEW_EVENTS:
+        code = request->dead
+                   ? sinks_render_dead(coordinator->sinks, request->since, arena, &json, err)
+                   : view_events(coordinator, request, arena, &json, err);
+        break;
     default:
         return err_set(err, ERR_PROTOCOL, "no such view");
     }
@@ -555,13 +563,16 @@ ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, 
 ErrCode view_revision(const Coordinator *coordinator, const ViewRequest *request,
                       uint64_t *ret_revision, Error *err)
 {
-    if (request->kind != VIEW_ROLLOUT) {
-        *ret_revision = coordinator->revision;
+    bool any_rollout = request->rollout == NULL || request->rollout[0] == '\0';
+    if (request->kind != VIEW_ROLLOUT && (request->kind != VIEW_EVENTS || any_rollout)) {
+        *ret_revision = request->kind == VIEW_EVENTS ? journal_persisted(coordinator->journal)
+                                                     : coordinator->revision;
         return ERR_OK;
     }
     RolloutEntry *entry;
     ErrCode code = rollouts_find(coordinator->rollouts, request->rollout, &entry, err);
     if (code == ERR_OK)
-        *ret_revision = entry->revision;
+        *ret_revision = request->kind == VIEW_EVENTS ? journal_persisted(coordinator->journal)
+                                                     : entry->revision;
     return code;
 }

@@ -14,6 +14,8 @@
  *    "agents":{"admitted":3,"connected":3,"revoked":0}, "hosts":3, "clusters":3, "shards":COUNTS,
  *    "standbys":0, "stale":0,                          copies on standbys; listed too long ago
  *    "rows":[{"rows":["008_add_user_title"],"shards":24},...],      most shards first, at most 50
+ *    "sinks":[{"name","kind":"webhook|command","position":12,"failing_since":TIME|null,
+ *      "attempts":0,"message":TEXT,"dead":0},...],       all events up to position are done with
  *    "rollouts":[SUMMARY,...]}                                      those that are not over
  *
  * VIEW_KIND_HOSTS
@@ -101,7 +103,16 @@
  *        "verified":true,"restore_test_ms":0}|null},...]
  *   `phase` is null while no job is at work, `rows` are as the agent last read them.
  *
+ * VIEW_KIND_EVENTS (`since`, `types`, `rollout` filter)
+ *   {"events":[EVENT,...],"next":12,"more":false}                  EVENT: view_events.h
+ *   `next` is the number to ask on from; with `more` there are records after it already. Its
+ *   `Response.revision` is the number of the newest durable record: one who has seen up to there
+ *   waits with `seen_revision` = `next`. With `dead`
+ *   {"dead":[{"sink":NAME,"attempts":20,"died":TIME,"wanted":false,"message":TEXT,
+ *     "event":EVENT|null},...],"next":100,"more":false}            wanted: to be tried again
+ *
  * Answers to other requests
+ *   RETRY_SINK       {"sink":NAME,"again":3}
  *   ADMIT            {"agent":NAME,"keyid","revoked":false}
  *   BLOB_PUT         {"offset":262144,"complete":false}     what has arrived; an empty piece asks
  *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
@@ -137,14 +148,18 @@ typedef enum ViewKind {
     VIEW_ROLLOUT,
     VIEW_CLUSTERS,
     VIEW_BACKUPS,
+    VIEW_EVENTS,
     VIEW_KIND_COUNT
 } ViewKind;
 
 typedef struct ViewRequest {
     ViewKind kind;
-    const char *rollout; /* name or id; kind ROLLOUT */
+    const char *rollout; /* name or id; kind ROLLOUT; kind EVENTS, '' = all */
     const char *select;  /* kinds SHARDS and BACKUPS; '' = all */
     const char *shard;   /* kind BACKUPS: a shard's name or uuid, or a backup's id; '' = all */
+    const char *types;   /* kind EVENTS: patterns, separated by commas; '' = all */
+    uint64_t since;      /* kind EVENTS: those after this number */
+    bool dead;           /* kind EVENTS: those that sinks gave up; `since` counts them */
     bool with_shards;    /* kind ROLLOUT */
     uint64_t now_ms;
     uint64_t unix_ms;

@@ -95,6 +95,21 @@ static void test_signal(void **state)
     assert_int_equal(run("exec sleep 1000", args, SIGKILL).term_signal, SIGKILL);
 }
 
+static void test_input(void **state)
+{
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    Ending ending =
+        run("cat; read line || echo end", (ChildArgs){.input = "a\nb", .input_length = 3}, 0);
+    assert_string_equal(ending.output, "a\nbend\n");
+    /* One that does not read all of it is no failure. */
+    size_t length = 1 << 20;
+    char *much = xcalloc(1, length);
+    ending = run("exit 3", (ChildArgs){.input = much, .input_length = length}, 0);
+    assert_int_equal(ending.exit_status, 3);
+    free(much);
+}
+
 static void test_what_cannot_start(void **state)
 {
     (void)state;
@@ -132,6 +147,7 @@ int main(void)
         cmocka_unit_test(test_first_of_output_and_last_of_errors),
         cmocka_unit_test(test_output_is_taken_whole),
         cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_input),
         cmocka_unit_test(test_what_cannot_start),
         cmocka_unit_test(test_environment),
     };
