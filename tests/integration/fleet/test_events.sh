@@ -30,7 +30,7 @@ started good
 wait_for 20 'the rollout to be over' is_over good
 wait_for 20 'the stream to have its end' grep -q '"rollout.succeeded"' "$T/stream"
 wait_for 20 'the other too' grep -q '"rollout.succeeded"' "$T/tail"
-types() { alice fleet events --json "$@" | python3 -c 'import json, sys
+types() { alice fleet events --json "$@" | /usr/bin/python3 -c 'import json, sys
 for line in sys.stdin:
     d = json.loads(line)
     assert d["pgtide"] == 1 and d["command"] == "fleet events"
@@ -40,10 +40,10 @@ check 'in order' same "$(types --rollout good | uniq | paste -sd' ')" \
 alice fleet events --json >"$T/list"
 check 'the agent was admitted' contains "$(head -n 1 "$T/list")" '"type":"agent.admitted"'
 check 'what was streamed is what is listed' same "$(cat "$T/stream")" "$(cat "$T/list")"
-check 'without --since only what comes' python3 -c 'import sys
+check 'without --since only what comes' /usr/bin/python3 -c 'import sys
 tail, whole = open(sys.argv[1]).read(), open(sys.argv[2]).read()
 assert tail != whole and whole.endswith(tail)' "$T/tail" "$T/list"
-check 'numbered upwards' python3 -c 'import json, sys
+check 'numbered upwards' /usr/bin/python3 -c 'import json, sys
 seqs = [json.loads(l)["result"]["seq"] for l in open(sys.argv[1])]
 assert seqs == sorted(set(seqs)) and len(seqs) > 10' "$T/list"
 
@@ -84,4 +84,4 @@ kill -INT "$FOLLOWER"
 status=0
 wait "$FOLLOWER" || status=$?
 check 'a signal ends the stream' same "$status" 130
-check 'whose every line is whole' python3 -c 'import json, sys; [json.loads(l) for l in open(sys.argv[1])]' "$T/stream"
+check 'whose every line is whole' /usr/bin/python3 -c 'import json, sys; [json.loads(l) for l in open(sys.argv[1])]' "$T/stream"

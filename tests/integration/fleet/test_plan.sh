@@ -39,7 +39,7 @@ check 'the same words' same "$(grep -v '^written to' "$T/planned")" "$(cat "$T/o
 expect_exit 0 "$BIN/pgtide" rollout plan --show "$T/first.plan" --shards
 check 'unchecked is told' contains "$(cat "$T/err")" 'was not checked'
 check 'every shard' contains "$(cat "$T/out")" 'one/tenant_0005'
-python3 - "$T/first.plan" "$T/bad.plan" <<'PY'
+/usr/bin/python3 - "$T/first.plan" "$T/bad.plan" <<'PY'
 import sys
 b = bytearray(open(sys.argv[1], 'rb').read())
 at = b.rindex(b'tenant_000')

@@ -16,7 +16,7 @@ receiver() { # NAME [CERTIFICATE]: its port is in $T/NAME/port
 }
 answer() { echo "$2" >"$T/in/$1.new" && mv "$T/in/$1.new" "$T/in/$1"; } # of the path /$1
 got() { # of the path /$1, each once, in the order of their first coming
-    [ ! -e "$T/in/got" ] || python3 -c 'import json, sys
+    [ ! -e "$T/in/got" ] || /usr/bin/python3 -c 'import json, sys
 seen = []
 for line in open(sys.argv[1]):
     d = json.loads(line)
@@ -25,7 +25,7 @@ print(*seen)' "$T/in/got" "$1"
 }
 has_got() { [[ " $(got "$1") " = *" $2 "* ]]; }
 listed() { # numbers of events, with more options
-    alice fleet events --json "$@" | python3 -c 'import json, sys
+    alice fleet events --json "$@" | /usr/bin/python3 -c 'import json, sys
 print(*[json.loads(l)["result"]["seq"] for l in sys.stdin])'
 }
 newest() { listed | awk '{print $NF}'; }
@@ -130,7 +130,7 @@ wait_for 30 'the newest event to arrive' has_got all "$last"
 check 'all of them, in order' same "$(got all)" "$(listed --since "$before")"
 wait_for 30 'it to be well' sink_is all failing_since None
 wait_for 30 'its position to be the newest event' sink_is all position "$last"
-passed() { python3 -c 'import json, sys
+passed() { /usr/bin/python3 -c 'import json, sys
 print(sum(d["to"] == "all" and d["answer"] in ("200", "204") for d in map(json.loads, open(sys.argv[1]))))' "$T/in/got"; }
 count=$(passed)
 fleet_coordinator_stop
@@ -139,7 +139,7 @@ expect_exit 0 alice fleet brake on --reason 'a quiet night'
 last=$(newest)
 wait_for 30 'the brake to be told' has_got all "$last"
 check 'after an orderly stop nothing comes twice' same "$(passed)" "$((count + 1))"
-check 'the same event is the same, whenever it is sent' python3 -c 'import json, sys
+check 'the same event is the same, whenever it is sent' /usr/bin/python3 -c 'import json, sys
 events = {}
 for d in map(json.loads, open(sys.argv[1])):
     assert events.setdefault(d["seq"], d["event"]) == d["event"]' "$T/in/got"
