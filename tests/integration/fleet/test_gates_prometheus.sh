@@ -42,7 +42,7 @@ os.rename(directory + "/port.new", directory + "/port")
 server.serve_forever()
 E2
 mkdir "$T/prometheus"
-python3 "$T/prometheus.py" "$T/prometheus" &
+/usr/bin/python3 "$T/prometheus.py" "$T/prometheus" &
 PIDS+=($!)
 wait_for 20 'the server to listen' test -s "$T/prometheus/port"
 answers() { # STATUS VALUE…: a vector of them
