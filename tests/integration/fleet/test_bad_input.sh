@@ -85,7 +85,7 @@ daemon_refuses 2 pgtide-agent "$bad" "$bad:8" "'inventory' must be a duration"
 edit "$yaml" 's/name: gone,/name: one,/'
 daemon_refuses 2 pgtide-agent "$bad" "$bad:16" "'clusters[2].name' is 'one' again"
 edit "$yaml" '/^    discover:/d'
-daemon_refuses 2 pgtide-agent "$bad" "'clusters[0]' needs 'shards' or 'discover'"
+daemon_refuses 2 pgtide-agent "$bad" "'clusters[0]' needs 'shards', 'discover' or 'discover-command'"
 edit "$yaml" 's/user: pgtide_agent, shards/port: 70000, user: pgtide_agent, shards/'
 daemon_refuses 2 pgtide-agent "$bad" "'clusters[2].port' must be from 1 to 65535, not 70000"
 edit "$yaml" '/^name:/d'
@@ -138,7 +138,7 @@ bad_rollout 2 CONFIG "bad.yaml:5:13: 'on-failure' must be one of pause, rollback
 bad_rollout 2 CONFIG "'budget' must be a mapping" 'budget: many'
 bad_rollout 2 CONFIG "'locks.timeout' must be from 10ms to 1m" 'locks: {timeout: 2h}'
 bad_rollout 2 CONFIG "'concurrency.fleet' must be from 1 to 100000, not 0" 'concurrency: {fleet: 0}'
-bad_rollout 2 CONFIG "unknown key 'gates[0].sql'" 'gates: [{name: users, sql: SELECT true}]'
+bad_rollout 2 CONFIG "unknown key 'gates[0].sqll'" 'gates: [{name: users, sqll: SELECT true}]'
 bad_rollout 2 CONFIG "'windows[0].from' is missing" 'windows: [{days: mon-fri}]'
 bad_rollout 2 CONFIG "'newcomers' can only be 'hold'" 'newcomers: last'
 bad_rollout 2 CONFIG 'no shard is left after' 'waves: [rest, 1]'

@@ -114,11 +114,11 @@ for name in once again; do
     rollout_yaml "$T/$name.yaml" "$name" "$T/small.bundle" 'order: random(7)' 'waves: [{canary: {coverage: 2}}, rest]' \
         'select: database != tenant_0006'
     expect_exit 0 alice rollout plan "$T/$name.yaml" -o "$T/$name.plan"
-    check 'the seed is told' contains "$(cat "$T/out")" 'seed 7: '
+    check 'the seed is told' contains "$(cat "$T/out")" 'seed       7: '
 done
 check 'the same seed gives the same plan' same "$(plan_order again)" "$(plan_order once)"
 rollout_yaml "$T/drawn.yaml" drawn "$T/small.bundle" 'order: random' 'select: database != tenant_0006'
 expect_exit 0 alice rollout plan "$T/drawn.yaml" -o "$T/drawn.plan"
-check 'one that was drawn is told too' grep -qE '^seed [0-9]+: ' "$T/out"
+check 'one that was drawn is told too' grep -qE '^seed +[0-9]+: ' "$T/out"
 rollout_yaml "$T/odd.yaml" odd "$T/small.bundle" 'order: random(x)'
 expect_exit 2 alice rollout plan "$T/odd.yaml" -o "$T/odd.plan"
