@@ -336,6 +336,23 @@ ErrCode client_download(Client *client, const Digest *digest, uint8_t **ret_byte
     return ERR_OK;
 }
 
+ErrCode answer_of_agent(const ClientAnswer *answer, const json_t **ret_result, Error *err)
+{
+    const json_t *agent = json_array_get(json_object_get(answer->result, "agents"), 0);
+    const json_t *error = json_object_get(agent, "error");
+    if (!json_is_object(error)) {
+        *ret_result = json_object_get(agent, "result");
+        return ERR_OK;
+    }
+    ErrCode code = err_code_from_name(answer_text(error, "code"));
+    err_set(err, code == ERR_OK ? ERR_INTERNAL : code, "agent %s: %s", answer_text(agent, "agent"),
+            answer_text(error, "message"));
+    err_detail(err, "%s", answer_text(error, "detail"));
+    if (answer_text(error, "hint")[0] != '\0')
+        err_hint(err, "%s", answer_text(error, "hint"));
+    return err->code;
+}
+
 const char *answer_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));

@@ -65,6 +65,9 @@ ErrCode client_upload(Client *client, const uint8_t *bytes, size_t length, Diges
 ErrCode client_download(Client *client, const Digest *digest, uint8_t **ret_bytes,
                         size_t *ret_length, Error *err) MUST_CHECK;
 
+/* Of an answer that the one agent gave which was asked: its result, or its error as `err`. */
+ErrCode answer_of_agent(const ClientAnswer *answer, const json_t **ret_result,
+                        Error *err) MUST_CHECK;
 /* Reading answers: the value, or '' / 0 / false when it is absent or of another type. */
 const char *answer_text(const json_t *object, const char *key);
 int64_t answer_int(const json_t *object, const char *key);

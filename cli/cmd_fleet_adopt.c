@@ -1,4 +1,4 @@
-/* What a database is, said by an admin: `fleet adopt` and `fleet forget`. */
+/* What a database is, said by an admin. */
 #include "client.h"
 
 #include "adoption.h"
@@ -211,7 +211,7 @@ static ErrCode read_options(CommandContext *context, AdoptAs *ret_as, const char
     return ERR_OK;
 }
 
-static ErrCode send_adoption(Client *client, const Adoption *adoption, ClientAnswer *answer,
+static ErrCode send_adoption(Client *client, const Adoption *adoption, const json_t **ret_result,
                              Error *err)
 {
     Pgtide__V1__AdoptShard message;
@@ -219,7 +219,9 @@ static ErrCode send_adoption(Client *client, const Adoption *adoption, ClientAns
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     request.body_case = PGTIDE__V1__REQUEST__BODY_ADOPT;
     request.adopt = &message;
-    return client_request(client, &request, answer, err);
+    ClientAnswer answer;
+    ErrCode code = client_request(client, &request, &answer, err);
+    return code == ERR_OK ? answer_of_agent(&answer, ret_result, err) : code;
 }
 
 static ErrCode adopt_one(CommandContext *context, Client *client, const char *text, AdoptAs as,
@@ -237,15 +239,18 @@ static ErrCode adopt_one(CommandContext *context, Client *client, const char *te
     json_t *kept = json_deep_copy(shard); /* the next answer frees this one */
     Seen seen = seen_of(kept);
     Adoption adoption;
+    const json_t *result;
     code = choose(&seen, &as, err);
     if (code == ERR_OK) {
         fill(client, kept, &seen, as, &adoption);
         adoption.reason = reason;
-        code = send_adoption(client, &adoption, &answer, err);
+        code = send_adoption(client, &adoption, &result, err);
     }
     if (code == ERR_OK) {
-        json_raw(json, answer.json, strlen(answer.json));
-        say(context, "%s: adopted as shard %s%s", seen.name, answer_text(answer.result, "uuid"),
+        char *whole = json_dumps(result, JSON_COMPACT);
+        json_raw(json, whole, strlen(whole));
+        free(whole);
+        say(context, "%s: adopted as shard %s%s", seen.name, answer_text(result, "uuid"),
             as == ADOPT_AS_NEW ? ", a new one" : "");
     }
     json_decref(kept);
@@ -272,36 +277,7 @@ static ErrCode run_adopt(CommandContext *context, Error *err)
     return code;
 }
 
-static ErrCode run_forget(CommandContext *context, Error *err)
-{
-    const char *reason = context_option(context, "reason");
-    if (reason == NULL || reason[0] == '\0')
-        return err_set(err, ERR_USAGE, "this needs --reason TEXT: it is kept in the journal");
-    Pgtide__V1__ControlFleet message = PGTIDE__V1__CONTROL_FLEET__INIT;
-    message.control = PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_FORGET;
-    message.reason = proto_from_text(reason);
-    message.n_shards = context->arguments.count;
-    message.shards = ARENA_ARRAY(context->arena, char *, message.n_shards + 1);
-    for (size_t i = 0; i < message.n_shards; i++)
-        message.shards[i] = arena_strdup(context->arena, context_argument(context, i));
-    AUTO_CLIENT Client *client = NULL;
-    ErrCode code = client_open(context, &client, err);
-    if (code != ERR_OK)
-        return code;
-    RequestMessage request = PGTIDE__V1__REQUEST__INIT;
-    request.body_case = PGTIDE__V1__REQUEST__BODY_CONTROL_FLEET;
-    request.control_fleet = &message;
-    ClientAnswer answer;
-    code = client_request(client, &request, &answer, err);
-    if (code != ERR_OK)
-        return code;
-    str_append(&context->json_result, answer.json);
-    for (size_t i = 0; i < message.n_shards; i++)
-        say(context, "%s: forgotten", context_argument(context, i));
-    return ERR_OK;
-}
-
-static const CommandOption adopt_options[] = {
+static const CommandOption options[] = {
     {"as-is", 0, NULL, "it is the shard that its row says: a restore, a rename"},
     {"as-new", 0, NULL, "it is a shard of its own: a copy"},
     {"agent", 0, "NAME", "the agent that lists it, where several do"},
@@ -309,12 +285,6 @@ static const CommandOption adopt_options[] = {
     CLIENT_OPTIONS,
     {0},
 };
-static const CommandOption forget_options[] = {
-    {"reason", 0, "TEXT", "why; kept in the journal"},
-    CLIENT_OPTIONS,
-    {0},
-};
-
 const CliCommand cmd_fleet_adopt = {
     .words = "fleet adopt",
     .arguments = "SHARD...",
@@ -327,17 +297,6 @@ const CliCommand cmd_fleet_adopt = {
                "from what is seen, it is refused until --as-is or --as-new says it. The agent "
                "checks the admin's signature itself and writes the shard's row in one "
                "transaction, with a history row `adopt`.",
-    .options = adopt_options,
+    .options = options,
     .run = run_adopt,
-};
-const CliCommand cmd_fleet_forget = {
-    .words = "fleet forget",
-    .arguments = "SHARD...",
-    .arguments_min = 1,
-    .arguments_max = 1000,
-    .summary = "forget shards that no agent lists any more (needs --reason, role admin)",
-    .details = "Refused while an agent lists it: take it out of the agent's configuration or "
-               "discovery first. Its database, if there still is one, is not touched.",
-    .options = forget_options,
-    .run = run_forget,
 };

@@ -1,4 +1,4 @@
-/* Quarantine, release and the brake: an operator's word about shards and the whole fleet. */
+/* An operator's word about shards and the whole fleet: quarantine, release, forget, the brake. */
 #include "client.h"
 
 #include "proto_read.h"
@@ -63,6 +63,11 @@ static ErrCode run_release(CommandContext *context, Error *err)
     return run_shards(context, PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_RELEASE, "released", err);
 }
 
+static ErrCode run_forget(CommandContext *context, Error *err)
+{
+    return run_shards(context, PGTIDE__V1__FLEET_CONTROL__FLEET_CONTROL_FORGET, "forgotten", err);
+}
+
 static ErrCode run_brake(CommandContext *context, Error *err)
 {
     const char *word = context_argument(context, 0);
@@ -111,6 +116,17 @@ const CliCommand cmd_fleet_release = {
         "first, `pgtide current --verbose` on the database tells where it stands.",
     .options = options,
     .run = run_release,
+};
+const CliCommand cmd_fleet_forget = {
+    .words = "fleet forget",
+    .arguments = "SHARD...",
+    .arguments_min = 1,
+    .arguments_max = 1000,
+    .summary = "forget shards that no agent lists any more (needs --reason, role admin)",
+    .details = "Refused while an agent lists it: take it out of the agent's configuration or "
+               "discovery first. Its database, if there still is one, is not touched.",
+    .options = options,
+    .run = run_forget,
 };
 const CliCommand cmd_fleet_brake = {
     .words = "fleet brake",

@@ -106,17 +106,10 @@ static ErrCode plan_find(CommandContext *context, Client *client, Digest *ret_di
 
 static ErrCode tell(CommandContext *context, const ClientAnswer *answer, Error *err)
 {
-    const json_t *agent = json_array_get(json_object_get(answer->result, "agents"), 0);
-    const json_t *error = json_object_get(agent, "error");
-    if (json_is_object(error)) {
-        err_set(err, err_code_from_name(answer_text(error, "code")), "agent %s: %s",
-                answer_text(agent, "agent"), answer_text(error, "message"));
-        err_detail(err, "%s", answer_text(error, "detail"));
-        if (answer_text(error, "hint")[0] != '\0')
-            err_hint(err, "%s", answer_text(error, "hint"));
-        return err->code;
-    }
-    const json_t *result = json_object_get(agent, "result");
+    const json_t *result;
+    ErrCode code = answer_of_agent(answer, &result, err);
+    if (code != ERR_OK)
+        return code;
     const json_t *rows = json_object_get(result, "rows");
     StrList list = {0};
     for (size_t i = 0; i < json_array_size(rows); i++)

@@ -1,34 +1,30 @@
 #include "adoptions.h"
 
 #include "adoption.h"
-#include "clock.h"
+#include "json.h"
 #include "log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    ADOPTIONS_AT_ONCE = 64, /* a person's doing; the rest is refused, to be asked again */
     ADOPTION_DEADLINE_MS = 30000,
     CONNECT_TIMEOUT_MS = 10000,
 };
 
 typedef struct Work {
     struct Adoptions *owner;
-    Arena *arena;
+    Task *task;
     Adoption adoption;
     ShardAdoption claim;
-    uint64_t epoch;
     ShardSession *session; /* NULL: done, waiting for a listing */
     unsigned listings;     /* until one is surely newer */
-    Uuid uuid;
     struct Work *next;
 } Work;
 
 struct Adoptions {
     AdoptionsSettings settings;
     Work *works;
-    size_t count;
 };
 
 Adoptions *adoptions_new(const AdoptionsSettings *settings)
@@ -38,11 +34,6 @@ Adoptions *adoptions_new(const AdoptionsSettings *settings)
     return adoptions;
 }
 
-void adoptions_set_trust(Adoptions *adoptions, const Trust *trust)
-{
-    adoptions->settings.trust = trust;
-}
-
 static void work_free(Work *work)
 {
     Adoptions *owner = work->owner;
@@ -50,9 +41,7 @@ static void work_free(Work *work)
     while (*at != work)
         at = &(*at)->next;
     *at = work->next;
-    owner->count--;
     shard_close(work->session);
-    arena_free(work->arena);
     free(work);
 }
 
@@ -67,19 +56,27 @@ void adoptions_free(Adoptions *adoptions)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void report_error(const Adoptions *adoptions, const Uuid *id, const Error *err)
-{
-    AdoptDone done = {.request_id = *id,
-                      .code = err_code_name(err->code),
-                      .message = err->message,
-                      .hint = err->hint};
-    log_failure(LOG_WARN, "adoption.refused", err, NULL);
-    adoptions->settings.report(adoptions->settings.context, &done);
-}
-
 static void work_failed(Work *work, const Error *err)
 {
-    report_error(work->owner, &work->adoption.id, err);
+    task_failed(work->task, err);
+    work_free(work);
+}
+
+static void work_done(Work *work)
+{
+    const Adoption *adoption = &work->adoption;
+    AUTO_STR Str text = {0};
+    JsonWriter json = json_writer(&text);
+    char uuid[UUID_TEXT_SIZE];
+    uuid_format(&adoption->uuid, uuid);
+    json_object_begin(&json);
+    json_field_string(&json, "shard",
+                      shard_display_name(work->task->arena, adoption->cluster, adoption->database,
+                                         adoption->schema));
+    json_field_string(&json, "uuid", uuid);
+    json_field_string(&json, "agent", adoption->agent);
+    json_object_end(&json);
+    task_done(work->task, str_text(&text));
     work_free(work);
 }
 
@@ -87,15 +84,8 @@ void adoptions_listed(Adoptions *adoptions)
 {
     for (Work *work = adoptions->works, *next; work != NULL; work = next) {
         next = work->next;
-        if (work->session != NULL || --work->listings > 0)
-            continue;
-        AdoptDone done = {.request_id = work->adoption.id,
-                          .uuid = work->uuid,
-                          .code = "",
-                          .message = "",
-                          .hint = ""};
-        adoptions->settings.report(adoptions->settings.context, &done);
-        work_free(work);
+        if (work->session == NULL && --work->listings == 0)
+            work_done(work);
     }
 }
 
@@ -111,8 +101,13 @@ static void on_claimed(ShardSession *session, const ClaimResult *result, const E
         work_failed(work, err);
         return;
     }
-    work->uuid = result->shard_uuid;
-    uuid_format(&work->uuid, uuid);
+    if (!uuid_equal(&result->shard_uuid, &adoption->uuid)) {
+        Error wrong;
+        err_set(&wrong, ERR_DIVERGED, "the shard's row has another uuid than the adoption");
+        work_failed(work, &wrong);
+        return;
+    }
+    uuid_format(&adoption->uuid, uuid);
     log_event(LOG_INFO, "adoption.done", "cluster", adoption->cluster, "database",
               adoption->database, "schema", adoption->schema, "shard", uuid, "operator",
               adoption->who, NULL);
@@ -132,8 +127,8 @@ static void on_opened(ShardSession *session, const Error *err, void *data)
         return;
     }
     ClaimArgs args = {
-        .epoch = work->epoch,
-        .who = arena_printf(work->arena, "%s by %s", work->adoption.who,
+        .epoch = ledger_epoch(work->owner->settings.ledger),
+        .who = arena_printf(work->task->arena, "%s by %s", work->adoption.who,
                             work->owner->settings.settings->name),
         .adopt = true,
         .adoption = &work->claim,
@@ -150,7 +145,8 @@ static void start(Work *work, const ClusterSettings *cluster)
         .row_fleet = adoption->row_fleet,
         .schema_oid = adoption->schema_oid,
         .former_schema = adoption->former_schema,
-        .message = arena_printf(work->arena, "adopted by %s: %s", adoption->who, adoption->reason),
+        .message =
+            arena_printf(work->task->arena, "adopted by %s: %s", adoption->who, adoption->reason),
     };
     memcpy(work->claim.operation.bytes, adoption->id.bytes, sizeof work->claim.operation.bytes);
     ShardTarget target = {
@@ -161,7 +157,7 @@ static void start(Work *work, const ClusterSettings *cluster)
         .shared_schemas = cluster->shared_schemas,
         .system_identifier = adoption->system_identifier,
         .database_oid = adoption->database_oid,
-        .fleet_id = *trust_fleet_id(work->owner->settings.trust),
+        .fleet_id = work->owner->settings.fleet_id,
         .shard_uuid = adoption->uuid,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .application_name = "pgtide-agent adoption",
@@ -188,47 +184,26 @@ static ErrCode check_own(const Adoptions *adoptions, const Adoption *adoption,
     return ERR_OK;
 }
 
-static bool is_under_way(const Adoptions *adoptions, const Uuid *id)
+void adoptions_handle(void *context, Task *task)
 {
-    for (const Work *work = adoptions->works; work != NULL; work = work->next)
-        if (uuid_equal(&work->adoption.id, id))
-            return true;
-    return false;
-}
-
-void adoptions_take(Adoptions *adoptions, const AdoptCommand *command, uint64_t epoch)
-{
-    const ByteSpan request = command->request;
-    Arena *arena = arena_new();
+    Adoptions *adoptions = context;
     Adoption adoption;
     const ClusterSettings *cluster;
     Error err;
-    if (adoption_open(arena, adoptions->settings.trust, request.bytes, request.length,
-                      clock_unix_ms(), &adoption, &err) != ERR_OK) {
-        report_error(adoptions, &command->request_id, &err);
-        arena_free(arena);
-        return;
-    }
-    if (is_under_way(adoptions, &adoption.id)) {
-        arena_free(arena);
-        return;
-    }
-    ErrCode code = check_own(adoptions, &adoption, &cluster, &err);
-    if (code == ERR_OK && adoptions->count == ADOPTIONS_AT_ONCE)
-        code = err_set(&err, ERR_BUSY, "more than %d adoptions at once", ADOPTIONS_AT_ONCE);
+    ErrCode code = adoption_decode(task->request->adopt, &adoption, &err);
+    if (code == ERR_OK)
+        code = check_own(adoptions, &adoption, &cluster, &err);
     if (code != ERR_OK) {
-        report_error(adoptions, &adoption.id, &err);
-        arena_free(arena);
+        task_failed(task, &err);
         return;
     }
+    adoption.id = task->id;
+    adoption.who = task->who;
     Work *work = xcalloc(1, sizeof *work);
     work->owner = adoptions;
-    work->arena = arena;
+    work->task = task;
     work->adoption = adoption;
-    work->epoch = epoch;
     work->next = adoptions->works;
     adoptions->works = work;
-    adoptions->count++;
-    /* The texts of a decoded request are those of the message in the arena. */
     start(work, cluster);
 }

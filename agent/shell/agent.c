@@ -149,15 +149,6 @@ static void send_looked(void *context, const Looked *looked)
         log_failure(LOG_WARN, "look.not-sent", &err, NULL); /* the coordinator's time runs out */
 }
 
-static void send_adopt_done(void *context, const AdoptDone *done)
-{
-    Agent *agent = context;
-    Report report = {.kind = REPORT_ADOPT_DONE, .adopt_done = *done};
-    Error err;
-    if (bus_send(agent->bus, &report, &err) != ERR_OK)
-        log_failure(LOG_WARN, "adoption.not-reported", &err, NULL); /* it is asked again */
-}
-
 static void ask_for_blob(void *context, const BlobFetch *fetch)
 {
     Agent *agent = context;
@@ -233,10 +224,6 @@ static void on_command(void *context, const Command *command)
         break;
     case COMMAND_BACKUPS:
         keeper_work(agent->keeper, &command->backups);
-        break;
-    case COMMAND_ADOPT:
-        if (agent->stop_signal == 0)
-            adoptions_take(agent->adoptions, &command->adopt, command->epoch);
         break;
     case COMMAND_UNSPECIFIED:
     case COMMAND_HEARTBEAT:
@@ -350,7 +337,6 @@ static void reload_trust(Agent *agent)
     safe_shards_set_trust(agent->safe, trust);
     tasks_set_trust(agent->tasks, trust);
     provision_set_trust(agent->provision, trust);
-    adoptions_set_trust(agent->adoptions, trust);
     log_event(LOG_INFO, "trust.reloaded", "version", LOG_UINT(trust_version(trust)), NULL);
 }
 
@@ -506,10 +492,11 @@ static void open_parts(Agent *agent)
         safe_shards_new(&agent->loop, agent->settings, fleet, agent->shards, agent->trust);
     agent->adoptions = adoptions_new(&(AdoptionsSettings){.loop = &agent->loop,
                                                           .settings = agent->settings,
-                                                          .trust = agent->trust,
+                                                          .ledger = agent->ledger,
                                                           .shards = agent->shards,
-                                                          .report = send_adopt_done,
-                                                          .context = agent});
+                                                          .fleet_id = *fleet});
+    tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_ADOPT, OPERATOR_ROLE_ADMIN,
+                 adoptions_handle, agent->adoptions);
 }
 
 static void on_cleaned(const Error *err, void *data)
@@ -627,8 +614,8 @@ void agent_free(Agent *agent)
     orders_free(agent->orders);
     safe_shards_free(agent->safe);
     provision_free(agent->provision);
-    tasks_free(agent->tasks);
     adoptions_free(agent->adoptions);
+    tasks_free(agent->tasks);
     fetch_free(agent->fetch);
     shards_free(agent->shards);
     ledger_close(agent->ledger);

@@ -32,7 +32,6 @@ typedef enum CommandKind {
     COMMAND_TASK,
     COMMAND_LOOK,
     COMMAND_BACKUPS,
-    COMMAND_ADOPT,
     COMMAND_KIND_COUNT
 } CommandKind;
 
@@ -115,11 +114,6 @@ typedef struct BackupWork {
     size_t count;
 } BackupWork;
 
-typedef struct AdoptCommand {
-    ByteSpan request; /* the operator's Request envelope */
-    Uuid request_id;  /* for the answer where it is not believed */
-} AdoptCommand;
-
 typedef struct Command {
     Uuid fleet_id;
     const char *agent;
@@ -137,7 +131,6 @@ typedef struct Command {
         OperatorTask task;
         LookAtGate look;
         BackupWork backups;
-        AdoptCommand adopt;
     };
 } Command;
 
@@ -154,7 +147,6 @@ typedef enum ReportKind {
     REPORT_TASK_DONE,
     REPORT_LOOKED,
     REPORT_BACKUPS,
-    REPORT_ADOPT_DONE,
     REPORT_KIND_COUNT
 } ReportKind;
 
@@ -330,15 +322,6 @@ typedef struct BackupListing {
     size_t count;
 } BackupListing;
 
-/* What came of an adoption. */
-typedef struct AdoptDone {
-    Uuid request_id;
-    Uuid uuid;        /* what the row says now; nil when it failed */
-    const char *code; /* error name of errors.def; '' = done */
-    const char *message;
-    const char *hint;
-} AdoptDone;
-
 typedef struct Report {
     Uuid fleet_id;
     const char *agent;
@@ -358,6 +341,5 @@ typedef struct Report {
         TaskDone task_done;
         Looked looked;
         BackupListing backups;
-        AdoptDone adopt_done;
     };
 } Report;

@@ -1,7 +1,6 @@
 #include "adoption.h"
 
 #include "codec_common.h"
-#include "envelope.h"
 #include "named_limits.h"
 
 ErrCode adoption_decode(const Pgtide__V1__AdoptShard *in, Adoption *out, Error *err)
@@ -45,41 +44,4 @@ void adoption_encode(const Adoption *adoption, Pgtide__V1__AdoptShard *out)
     out->former_schema = proto_from_text(adoption->former_schema);
     out->uuid = proto_from_uuid(&adoption->uuid);
     out->reason = proto_from_text(adoption->reason);
-}
-
-ErrCode adoption_open(Arena *arena, const Trust *trust, const void *bytes, size_t length,
-                      uint64_t now_unix_ms, Adoption *ret_adoption, Error *err)
-{
-    const uint8_t *payload;
-    size_t payload_length;
-    Signers signers;
-    ProtobufCMessage *message;
-    CHECK(envelope_open(arena, bytes, length, MESSAGE_REQUEST, trust_lookup_operator,
-                        (void *)(uintptr_t)trust, &payload, &payload_length, &signers, err));
-    const TrustOperator *admin = trust_find_operator(trust, signers.items[0].keyid);
-    if (admin == NULL || !operator_role_covers(admin->role, OPERATOR_ROLE_ADMIN)) {
-        return err_set(err, ERR_REFUSED, "an adoption is signed by an operator with role admin");
-    }
-    CHECK(proto_unpack(arena, &pgtide__v1__request__descriptor, payload, payload_length,
-                       UNKNOWN_FIELDS_REFUSE, &message, err));
-    const Pgtide__V1__Request *request = (Pgtide__V1__Request *)message;
-    Uuid fleet;
-    Uuid id;
-    CHECK(proto_uuid(&request->fleet_id, "fleet id", &fleet, err));
-    CHECK(proto_uuid(&request->request_id, "request id", &id, err));
-    if (!uuid_equal(&fleet, trust_fleet_id(trust))) {
-        return err_set(err, ERR_REFUSED, "the adoption is of another fleet");
-    }
-    if (request->body_case != PGTIDE__V1__REQUEST__BODY_ADOPT) {
-        return err_set(err, ERR_PROTOCOL, "the request is no adoption");
-    }
-    uint64_t created = request->created_unix_ms;
-    if (created + LIMIT_CLOCK_SKEW_MS < now_unix_ms ||
-        created > now_unix_ms + LIMIT_CLOCK_SKEW_MS) {
-        return err_set(err, ERR_STALE, "the adoption was signed more than 5 minutes ago");
-    }
-    CHECK(adoption_decode(request->adopt, ret_adoption, err));
-    ret_adoption->id = id;
-    ret_adoption->who = arena_strdup(arena, admin->key.name);
-    return ERR_OK;
 }

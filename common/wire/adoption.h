@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "trust.h"
+#include "error.h"
+#include "ids.h"
 
 #include "operator.pb-c.h"
 
@@ -31,7 +32,3 @@ typedef struct Adoption {
 ErrCode adoption_decode(const Pgtide__V1__AdoptShard *in, Adoption *out, Error *err) MUST_CHECK;
 /* Fills a message that borrows from `adoption`. */
 void adoption_encode(const Adoption *adoption, Pgtide__V1__AdoptShard *out);
-/* Verifies a Request envelope: signed by an admin of `trust`, of its fleet, not older than the
- * clocks may differ, an adoption. Texts live in `arena`. */
-ErrCode adoption_open(Arena *arena, const Trust *trust, const void *bytes, size_t length,
-                      uint64_t now_unix_ms, Adoption *ret_adoption, Error *err) MUST_CHECK;

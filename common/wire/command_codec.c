@@ -171,10 +171,6 @@ static ErrCode command_body_decode(Arena *arena, const Pgtide__V1__Command *in, 
     case PGTIDE__V1__COMMAND__BODY_BACKUPS:
         out->kind = COMMAND_BACKUPS;
         return backup_work_decode(arena, in->backups, &out->backups, err);
-    case PGTIDE__V1__COMMAND__BODY_ADOPT:
-        out->kind = COMMAND_ADOPT;
-        out->adopt.request = span_decode(&in->adopt->request);
-        return proto_uuid(&in->adopt->request_id, "request id", &out->adopt.request_id, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a command without a body this version knows");
     }
@@ -367,14 +363,6 @@ static ErrCode command_body_encode(Arena *arena, const Command *command, Pgtide_
     case COMMAND_BACKUPS:
         out->body_case = PGTIDE__V1__COMMAND__BODY_BACKUPS;
         out->backups = backup_work_encode(arena, &command->backups);
-        return ERR_OK;
-    case COMMAND_ADOPT:
-        out->body_case = PGTIDE__V1__COMMAND__BODY_ADOPT;
-        out->adopt = ARENA_NEW(arena, Pgtide__V1__Adopt);
-        pgtide__v1__adopt__init(out->adopt);
-        out->adopt->request =
-            proto_bytes(command->adopt.request.bytes, command->adopt.request.length);
-        out->adopt->request_id = proto_from_uuid(&command->adopt.request_id);
         return ERR_OK;
     default:
         return err_set(err, ERR_INTERNAL, "a command of no kind");

@@ -229,15 +229,6 @@ static ErrCode looked_decode(const Pgtide__V1__Looked *in, Looked *out, Error *e
     return proto_text(in->message, "message", &out->message, err);
 }
 
-static ErrCode adopt_done_decode(const Pgtide__V1__AdoptDone *in, AdoptDone *out, Error *err)
-{
-    CHECK(proto_uuid(&in->request_id, "request id", &out->request_id, err));
-    CHECK(proto_uuid_or_nil(&in->uuid, "shard uuid", &out->uuid, err));
-    CHECK(proto_text(in->code, "error code", &out->code, err));
-    CHECK(proto_text(in->message, "message", &out->message, err));
-    return proto_text(in->hint, "hint", &out->hint, err);
-}
-
 static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Report *out,
                                   Error *err)
 {
@@ -271,9 +262,6 @@ static ErrCode report_body_decode(Arena *arena, const Pgtide__V1__Report *in, Re
     case PGTIDE__V1__REPORT__BODY_BACKUPS:
         out->kind = REPORT_BACKUPS;
         return backup_listing_decode(arena, in->backups, &out->backups, err);
-    case PGTIDE__V1__REPORT__BODY_ADOPT_DONE:
-        out->kind = REPORT_ADOPT_DONE;
-        return adopt_done_decode(in->adopt_done, &out->adopt_done, err);
     default:
         return err_set(err, ERR_PROTOCOL, "a report without a body this version knows");
     }
@@ -509,18 +497,6 @@ static Pgtide__V1__TaskDone *task_done_encode(Arena *arena, const TaskDone *done
     return out;
 }
 
-static Pgtide__V1__AdoptDone *adopt_done_encode(Arena *arena, const AdoptDone *done)
-{
-    Pgtide__V1__AdoptDone *out = ARENA_NEW(arena, Pgtide__V1__AdoptDone);
-    pgtide__v1__adopt_done__init(out);
-    out->request_id = proto_from_uuid(&done->request_id);
-    out->uuid = proto_from_uuid(&done->uuid);
-    out->code = proto_from_text(done->code);
-    out->message = proto_from_text(done->message);
-    out->hint = proto_from_text(done->hint);
-    return out;
-}
-
 static ErrCode report_body_encode(Arena *arena, const Report *report, Pgtide__V1__Report *out,
                                   Error *err)
 {
@@ -544,10 +520,6 @@ static ErrCode report_body_encode(Arena *arena, const Report *report, Pgtide__V1
     case REPORT_BACKUPS:
         out->body_case = PGTIDE__V1__REPORT__BODY_BACKUPS;
         out->backups = backup_listing_encode(arena, &report->backups);
-        return ERR_OK;
-    case REPORT_ADOPT_DONE:
-        out->body_case = PGTIDE__V1__REPORT__BODY_ADOPT_DONE;
-        out->adopt_done = adopt_done_encode(arena, &report->adopt_done);
         return ERR_OK;
     case REPORT_HEARTBEAT:
     case REPORT_FETCH:

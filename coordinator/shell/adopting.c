@@ -1,66 +1,9 @@
 #include "adopting.h"
 
-#include "named_limits.h"
+#include "relay.h"
 
-#include <stdlib.h>
+#include <jansson.h>
 #include <string.h>
-
-enum {
-    ADOPTING_MAX = 2000, /* a request is one shard; people ask in loops */
-    RESEND_MS = 2000,
-    GIVE_UP_MS = 60000,
-    FORGET_MS = 10 * 60000, /* answered, and perhaps asked for again */
-};
-
-typedef struct Item {
-    Arena *arena;
-    Adoption adoption; /* in the arena */
-    ByteSpan request;
-    uint64_t after_seq;
-    uint64_t added_ms;
-    uint64_t sent_ms; /* 0 = not yet */
-    bool done;
-    Error error; /* code OK: it was adopted */
-    Uuid uuid;
-    char *name; /* in the arena: as the shard is shown */
-} Item;
-
-struct Adopting {
-    Coordinator *coordinator;
-    Item *items;
-    size_t count;
-    size_t capacity;
-};
-
-Adopting *adopting_new(Coordinator *coordinator)
-{
-    Adopting *adopting = xcalloc(1, sizeof *adopting);
-    adopting->coordinator = coordinator;
-    return adopting;
-}
-
-void adopting_free(Adopting *adopting)
-{
-    if (adopting == NULL)
-        return;
-    for (size_t i = 0; i < adopting->count; i++)
-        arena_free(adopting->items[i].arena);
-    free(adopting->items);
-    free(adopting);
-}
-
-static Item *find(const Adopting *adopting, const Uuid *id)
-{
-    for (size_t i = 0; i < adopting->count; i++)
-        if (uuid_equal(&adopting->items[i].adoption.id, id))
-            return &adopting->items[i];
-    return NULL;
-}
-
-bool adopting_has(const Adopting *adopting, const Uuid *request_id)
-{
-    return find(adopting, request_id) != NULL;
-}
 
 /* --- whether it makes sense ------------------------------------------------------------------- */
 
@@ -136,71 +79,11 @@ ErrCode adopting_check(const Coordinator *coordinator, const Adoption *adoption,
     return code;
 }
 
-/* --- under way -------------------------------------------------------------------------------- */
-
-static void forget_old(Adopting *adopting)
-{
-    uint64_t now_ms = adopting->coordinator->now_ms;
-    size_t kept = 0;
-    for (size_t i = 0; i < adopting->count; i++) {
-        if (now_ms - adopting->items[i].added_ms > FORGET_MS)
-            arena_free(adopting->items[i].arena);
-        else
-            adopting->items[kept++] = adopting->items[i];
-    }
-    adopting->count = kept;
-}
-
-ErrCode adopting_add(Adopting *adopting, const Adoption *adoption, ByteSpan request,
-                     uint64_t after_seq, Error *err)
-{
-    forget_old(adopting);
-    if (adopting->count == ADOPTING_MAX)
-        return err_set(err, ERR_BUSY, "more than %d adoptions at once", ADOPTING_MAX);
-    if (adopting->count == adopting->capacity) {
-        adopting->capacity = adopting->capacity == 0 ? 16 : adopting->capacity * 2;
-        adopting->items = xrealloc(adopting->items, adopting->capacity * sizeof *adopting->items);
-    }
-    Arena *arena = arena_new();
-    Item *item = &adopting->items[adopting->count++];
-    *item = (Item){
-        .arena = arena,
-        .adoption = *adoption,
-        .request = {arena_memdup(arena, request.bytes, request.length), request.length},
-        .after_seq = after_seq,
-        .added_ms = adopting->coordinator->now_ms,
-    };
-    item->adoption.who = arena_strdup(arena, adoption->who);
-    item->adoption.agent = arena_strdup(arena, adoption->agent);
-    item->adoption.cluster = arena_strdup(arena, adoption->cluster);
-    item->adoption.database = arena_strdup(arena, adoption->database);
-    item->adoption.schema = arena_strdup(arena, adoption->schema);
-    item->adoption.former_schema = arena_strdup(arena, adoption->former_schema);
-    item->adoption.reason = arena_strdup(arena, adoption->reason);
-    return ERR_OK;
-}
-
-void adopting_tick(Adopting *adopting, uint64_t persisted)
-{
-    Coordinator *coordinator = adopting->coordinator;
-    for (size_t i = 0; i < adopting->count; i++) {
-        Item *item = &adopting->items[i];
-        bool due = item->sent_ms == 0 || coordinator->now_ms - item->sent_ms >= RESEND_MS;
-        if (item->done || item->after_seq > persisted || !due ||
-            coordinator->now_ms - item->added_ms > GIVE_UP_MS)
-            continue;
-        item->sent_ms = coordinator->now_ms;
-        Command command = {.kind = COMMAND_ADOPT, .adopt = {item->request, item->adoption.id}};
-        if (coordinator->sink.send != NULL)
-            coordinator->sink.send(coordinator->sink.context, item->adoption.agent, &command);
-    }
-}
+/* --- what came of it -------------------------------------------------------------------------- */
 
 /* The name's former shard is gone, unless something lists it still. */
-static void remember(Adopting *adopting, const Item *item)
+static void remember(Coordinator *coordinator, const Adoption *adoption)
 {
-    Coordinator *coordinator = adopting->coordinator;
-    const Adoption *adoption = &item->adoption;
     const KnownShard *former = shard_memory_find_name(coordinator->memory, adoption->cluster,
                                                       adoption->database, adoption->schema);
     KnownShard shards[2];
@@ -209,7 +92,7 @@ static void remember(Adopting *adopting, const Item *item)
                          .reason = adoption->reason,
                          .at_unix_ms = coordinator->unix_ms};
     AUTO_ARENA Arena *arena = arena_new();
-    if (former != NULL && !uuid_equal(&former->uuid, &item->uuid) &&
+    if (former != NULL && !uuid_equal(&former->uuid, &adoption->uuid) &&
         inventory_find(coordinator->inventory, &former->uuid) == NULL) {
         KnownShard *gone = &shards[known.count++];
         *gone = *former; /* its texts are the memory's, which is about to change */
@@ -219,7 +102,7 @@ static void remember(Adopting *adopting, const Item *item)
         gone->forgotten = true;
     }
     shards[known.count++] = (KnownShard){
-        .uuid = item->uuid,
+        .uuid = adoption->uuid,
         .cluster = adoption->cluster,
         .database = adoption->database,
         .schema = adoption->schema,
@@ -230,59 +113,33 @@ static void remember(Adopting *adopting, const Item *item)
     coordinator_remember(coordinator, &known);
 }
 
-void adopting_report(Adopting *adopting, const char *agent, const AdoptDone *done)
+static ErrCode on_adopted(Coordinator *coordinator, const void *about, const TaskDone *done,
+                          Error *err)
 {
-    Item *item = find(adopting, &done->request_id);
-    if (item == NULL || item->done || strcmp(item->adoption.agent, agent) != 0)
-        return;
-    item->done = true;
-    if (done->code[0] == '\0' && !uuid_equal(&done->uuid, &item->adoption.uuid))
-        err_set(&item->error, ERR_PROTOCOL, "agent %s answers for another shard", agent);
-    if (item->error.code != ERR_OK)
-        return;
-    if (done->code[0] != '\0') {
-        ErrCode code = err_code_from_name(done->code);
-        err_set(&item->error, code == ERR_OK ? ERR_INTERNAL : code, "%s", done->message);
-        err_detail(&item->error, "agent %s", agent);
-        if (done->hint[0] != '\0')
-            err_hint(&item->error, "%s", done->hint);
-        return;
-    }
-    item->uuid = done->uuid;
-    remember(adopting, item);
+    const Adoption *adoption = about;
+    Uuid uuid;
+    json_t *result = json_loads(done->json, JSON_REJECT_DUPLICATES, NULL);
+    const char *text = json_string_value(json_object_get(result, "uuid"));
+    bool right = text != NULL && uuid_parse(text, &uuid) && uuid_equal(&uuid, &adoption->uuid);
+    json_decref(result);
+    if (!right)
+        return err_set(err, ERR_PROTOCOL, "agent %s answers for another shard", adoption->agent);
+    if (coordinator_outranked_by(coordinator) != NULL)
+        return err_set(err, ERR_STATE, "it is done, but this coordinator may not take note of it");
+    remember(coordinator, adoption);
+    return ERR_OK;
 }
 
-bool adopting_answer(Adopting *adopting, const Uuid *request_id, Str *out, ErrCode *ret_code,
-                     Error *err)
+void adopting_follow(Coordinator *coordinator, const Adoption *adoption)
 {
-    const Item *item = find(adopting, request_id);
-    *ret_code = ERR_OK;
-    if (item == NULL) {
-        *ret_code = err_set(err, ERR_UNKNOWN, "what came of the adoption is not remembered");
-        return true;
-    }
-    if (!item->done && adopting->coordinator->now_ms - item->added_ms <= GIVE_UP_MS)
-        return false;
-    if (!item->done) {
-        *ret_code = err_set(err, ERR_UNKNOWN, "agent %s has not answered", item->adoption.agent);
-        err_hint(err, "`pgtide fleet shards` tells what the shard is; asking again is safe.");
-        return true;
-    }
-    if (item->error.code != ERR_OK) {
-        *err = item->error;
-        *ret_code = err->code;
-        return true;
-    }
-    AUTO_ARENA Arena *arena = arena_new();
-    char uuid[UUID_TEXT_SIZE];
-    uuid_format(&item->uuid, uuid);
-    JsonWriter json = json_writer(out);
-    json_object_begin(&json);
-    json_field_string(&json, "shard",
-                      shard_display_name(arena, item->adoption.cluster, item->adoption.database,
-                                         item->adoption.schema));
-    json_field_string(&json, "uuid", uuid);
-    json_field_string(&json, "agent", item->adoption.agent);
-    json_object_end(&json);
-    return true;
+    Arena *arena = relay_arena(coordinator->relay, &adoption->id);
+    Adoption *kept = arena_memdup(arena, adoption, sizeof *adoption);
+    kept->who = arena_strdup(arena, adoption->who);
+    kept->agent = arena_strdup(arena, adoption->agent);
+    kept->cluster = arena_strdup(arena, adoption->cluster);
+    kept->database = arena_strdup(arena, adoption->database);
+    kept->schema = arena_strdup(arena, adoption->schema);
+    kept->former_schema = arena_strdup(arena, adoption->former_schema);
+    kept->reason = arena_strdup(arena, adoption->reason);
+    relay_follow(coordinator->relay, &adoption->id, on_adopted, kept);
 }

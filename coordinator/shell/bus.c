@@ -1,6 +1,5 @@
 #include "bus.h"
 
-#include "adopting.h"
 #include "clock.h"
 #include "gates.h"
 #include "message_codec.h"
@@ -390,10 +389,6 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report, const Z
     case REPORT_LOOKED:
         if (coordinator_outranked_by(bus->coordinator) == NULL)
             gates_looked(bus->coordinator->gates, agent->key.name, &report->looked);
-        break;
-    case REPORT_ADOPT_DONE:
-        if (coordinator_outranked_by(bus->coordinator) == NULL)
-            adopting_report(bus->coordinator->adopting, agent->key.name, &report->adopt_done);
         break;
     case REPORT_REFUSAL:
         log_event(LOG_WARN, "agent.refused_command", "agent", agent->key.name, "sequence",

@@ -1,6 +1,5 @@
 #include "coordinator.h"
 
-#include "adopting.h"
 #include "blob_sweep.h"
 #include "clock.h"
 #include "delivery_codec.h"
@@ -315,7 +314,6 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
         coordinator->relay = relay_new(coordinator);
-        coordinator->adopting = adopting_new(coordinator);
         coordinator->evidence = evidence_shop_new(coordinator);
         code = open_state(coordinator, epoch_min, err);
     }
@@ -382,7 +380,6 @@ void coordinator_free(Coordinator *coordinator)
     journal_close(coordinator->journal);
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);
-    adopting_free(coordinator->adopting);
     quarantine_free(coordinator->quarantine);
     free(coordinator->brake_reason);
     inventory_free(coordinator->inventory);

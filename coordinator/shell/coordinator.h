@@ -72,7 +72,6 @@ struct Coordinator {
     struct Sinks *sinks;
     struct Gates *gates; /* NULL before the start */
     struct EvidenceShop *evidence;
-    struct Adopting *adopting;
     CommandSink sink;            /* send NULL: nowhere */
     void (*wake)(void *context); /* asks the loop for a turn; NULL: there is none */
     void *wake_context;

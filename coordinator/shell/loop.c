@@ -1,6 +1,5 @@
 #include "loop.h"
 
-#include "adopting.h"
 #include "bus.h"
 #include "clock.h"
 #include "gates.h"
@@ -298,7 +297,6 @@ static void turn(uv_idle_t *wake)
         rollouts_tick(coordinator->rollouts);
     gates_take(coordinator->gates);
     relay_tick(coordinator->relay, loop->persisted);
-    adopting_tick(coordinator->adopting, loop->persisted);
     if (coordinator_outranked_by(coordinator) == NULL)
         sinks_tick(coordinator->sinks);
     look_at_waiters(loop);

@@ -24,6 +24,8 @@ typedef struct RelayTask {
     OperatorTask asked;
     RelayAgent *agents;
     size_t agent_count;
+    RelayFollow *follow; /* NULL: none */
+    const void *about;
     uint64_t after_seq;
     uint64_t sent_ms; /* 0: not yet */
     uint64_t until_ms;
@@ -104,6 +106,33 @@ static ErrCode check_agents(const Relay *relay, const StrList *agents, Error *er
     return ERR_OK;
 }
 
+static bool has_ended_before(const Relay *relay, const RelayTask *task)
+{
+    return task->ended_ms != 0 && task->ended_ms < relay->coordinator->now_ms;
+}
+
+static bool is_full(const Relay *relay)
+{
+    for (size_t i = 0; i < relay->count; i++)
+        if (has_ended_before(relay, &relay->tasks[i]))
+            return false;
+    return relay->count == LIMIT_TASKS;
+}
+
+/* Whoever waited has had the answer in the turn in which it came. */
+static void make_room(Relay *relay)
+{
+    size_t oldest = relay->count;
+    for (size_t i = 0; i < relay->count; i++)
+        if (has_ended_before(relay, &relay->tasks[i]) &&
+            (oldest == relay->count || relay->tasks[i].ended_ms < relay->tasks[oldest].ended_ms))
+            oldest = i;
+    if (relay->count < LIMIT_TASKS || oldest == relay->count)
+        return;
+    task_free(&relay->tasks[oldest]);
+    relay->tasks[oldest] = relay->tasks[--relay->count];
+}
+
 ErrCode relay_check(const Relay *relay, ByteSpan envelope, const StrList *agents, Error *err)
 {
     ErrCode code = check_agents(relay, agents, err);
@@ -112,7 +141,7 @@ ErrCode relay_check(const Relay *relay, ByteSpan envelope, const StrList *agents
     if (envelope.length > LIMIT_TASK_REQUEST_BYTES)
         return err_set(err, ERR_LIMIT, "a request for agents is larger than %d bytes",
                        LIMIT_TASK_REQUEST_BYTES);
-    if (relay->count == LIMIT_TASKS) {
+    if (is_full(relay)) {
         err_set(err, ERR_BUSY, "agents are at work on %d requests of operators", LIMIT_TASKS);
         return ERR_BUSY;
     }
@@ -122,6 +151,7 @@ ErrCode relay_check(const Relay *relay, ByteSpan envelope, const StrList *agents
 void relay_begin(Relay *relay, const Uuid *request_id, const OperatorTask *asked,
                  const StrList *agents, uint64_t wait_ms, uint64_t after_seq)
 {
+    make_room(relay);
     RelayTask *task = &relay->tasks[relay->count++];
     *task = (RelayTask){.arena = arena_new(), .id = *request_id, .after_seq = after_seq};
     task->asked = *asked;
@@ -133,6 +163,18 @@ void relay_begin(Relay *relay, const Uuid *request_id, const OperatorTask *asked
         task->agents[i] = (RelayAgent){.name = arena_strdup(task->arena, agents->items[i])};
     task->until_ms =
         relay->coordinator->now_ms + (wait_ms < LIMIT_TASK_MS ? wait_ms : LIMIT_TASK_MS);
+}
+
+void relay_follow(Relay *relay, const Uuid *request_id, RelayFollow *follow, const void *about)
+{
+    RelayTask *task = find(relay, request_id);
+    task->follow = follow;
+    task->about = about;
+}
+
+Arena *relay_arena(const Relay *relay, const Uuid *request_id)
+{
+    return find(relay, request_id)->arena;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -179,25 +221,34 @@ static void end_if_answered(const Relay *relay, RelayTask *task)
     task->ended_ms = relay->coordinator->now_ms;
 }
 
+static ErrCode follow(const Relay *relay, const RelayTask *task, const TaskDone *done, Error *err)
+{
+    if (done->code[0] != '\0')
+        return ERR_OK;
+    if (!is_object(done->json))
+        return err_set(err, ERR_PROTOCOL, "the agent's answer is no JSON object");
+    return task->follow == NULL ? ERR_OK : task->follow(relay->coordinator, task->about, done, err);
+}
+
 void relay_take(Relay *relay, const char *agent, const TaskDone *done)
 {
-    static const TaskDone unreadable = {
-        .json = "",
-        .code = "PROTOCOL",
-        .message = "the agent's answer is no JSON object",
-        .detail = "",
-        .hint = "",
-    };
     RelayTask *task = find(relay, &done->request_id);
     for (size_t i = 0; task != NULL && i < task->agent_count; i++) {
         RelayAgent *asked = &task->agents[i];
         if (strcmp(asked->name, agent) != 0 || asked->answer.length > 0)
             continue;
-        bool good = done->code[0] != '\0' || is_object(done->json);
-        write_answer(asked, good ? done : &unreadable);
-        log_event(done->code[0] == '\0' ? LOG_INFO : LOG_WARN, "task.answered", "agent", agent,
-                  "code", done->code[0] == '\0' ? NULL : done->code, "message",
-                  done->message[0] == '\0' ? NULL : done->message, NULL);
+        Error err;
+        TaskDone told = *done;
+        if (follow(relay, task, done, &err) != ERR_OK)
+            told = (TaskDone){.json = "",
+                              .code = err_code_name(err.code),
+                              .message = err.message,
+                              .detail = err.detail,
+                              .hint = err.hint};
+        write_answer(asked, &told);
+        log_event(told.code[0] == '\0' ? LOG_INFO : LOG_WARN, "task.answered", "agent", agent,
+                  "code", told.code[0] == '\0' ? NULL : told.code, "message",
+                  told.message[0] == '\0' ? NULL : told.message, NULL);
         end_if_answered(relay, task);
     }
 }

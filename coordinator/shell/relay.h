@@ -32,6 +32,15 @@ bool relay_has(const Relay *relay, const Uuid *request_id);
 void relay_take(Relay *relay, const char *agent, const TaskDone *done);
 void relay_tick(Relay *relay, uint64_t persisted_seq); /* once a turn */
 
+/* What the coordinator does about an agent's result, before the operator has it; an error takes the
+ * result's place. */
+typedef ErrCode RelayFollow(Coordinator *coordinator, const void *about, const TaskDone *done,
+                            Error *err);
+/* After relay_begin(): for this task's results. `about` is of relay_arena(). */
+void relay_follow(Relay *relay, const Uuid *request_id, RelayFollow *follow, const void *about);
+/* Lives as long as the task. Borrows. */
+Arena *relay_arena(const Relay *relay, const Uuid *request_id);
+
 /* Whether all have answered, or the time is over; then the result's object is appended to `json`.
- * It stays for those who ask again, for a while. */
+ * It stays for those who ask again, for a while, unless its place is needed. */
 bool relay_result(const Relay *relay, const Uuid *request_id, Str *json);

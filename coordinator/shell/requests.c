@@ -1,6 +1,5 @@
 #include "requests.h"
 
-#include "adopting.h"
 #include "clock.h"
 #include "digest.h"
 #include "evidence_make.h"
@@ -601,23 +600,6 @@ static void log_request(const Asked *asked, const RequestRule *rule, ErrCode cod
                   "operator", asked->signer->key.name, NULL);
 }
 
-static void wait_for_adoption(const Asked *asked, RequestResult *ret_result)
-{
-    ret_result->outcome = REQUEST_WAIT;
-    ret_result->waiting = (WaitingView){.request_id = asked->id, .adoption = true};
-}
-
-static bool look_at_adoption(Asked *asked, RequestResult *ret_result)
-{
-    Error err;
-    ErrCode code;
-    if (!adopting_answer(asked->coordinator->adopting, &asked->id, &asked->json, &code, &err))
-        return false;
-    seal_result(asked, code, &err, ret_result);
-    str_free(&asked->json);
-    return true;
-}
-
 void requests_handle(Coordinator *coordinator, const char *keyid, const void *bytes, size_t length,
                      Arena *arena, RequestResult *ret_result)
 {
@@ -638,10 +620,6 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
         ret_result->relayed = asked.id;
         return;
     }
-    if (adopting_has(coordinator->adopting, &asked.id)) {
-        wait_for_adoption(&asked, ret_result);
-        return;
-    }
     if (rule->changes && was_answered(&asked, ret_result, &err))
         return;
     code = check_rule(&asked, rule, &err);
@@ -657,8 +635,6 @@ void requests_handle(Coordinator *coordinator, const char *keyid, const void *by
                                             .request = asked.view,
                                             .seen_revision = view->seen_revision,
                                             .until_ms = coordinator->now_ms + wait_ms};
-    } else if (code == ERR_OK && adopting_has(coordinator->adopting, &asked.id)) {
-        wait_for_adoption(&asked, ret_result);
     } else if (code == ERR_OK && asked.told != NULL) {
         ret_result->outcome = REQUEST_WHEN_DURABLE;
         ret_result->told = (ToldRollout){asked.id, asked.told->header.rollout_id};
@@ -683,8 +659,6 @@ bool requests_look_again(Coordinator *coordinator, const WaitingView *waiting, A
                    .view = waiting->request};
     Error err;
     *ret_result = (RequestResult){0};
-    if (waiting->adoption)
-        return look_at_adoption(&asked, ret_result);
     ErrCode code = view_revision(coordinator, &asked.view, &asked.revision, &err);
     if (code == ERR_OK && asked.revision == waiting->seen_revision &&
         coordinator->now_ms < waiting->until_ms)
@@ -722,6 +696,9 @@ bool requests_tell_relayed(Coordinator *coordinator, const Uuid *request_id, Are
         return false;
     *ret_result = (RequestResult){0};
     seal_result(&asked, code, &err, ret_result);
+    if (code == ERR_OK)
+        request_memory_set_answer(coordinator->requests, request_id, ret_result->bytes,
+                                  ret_result->length);
     str_free(&asked.json);
     return true;
 }

@@ -8,7 +8,7 @@
 
 typedef enum RequestOutcome {
     REQUEST_ANSWER,       /* `bytes`: send them when the journal is durable up to now */
-    REQUEST_WAIT,         /* a view that has not changed, an adoption: ask requests_look_again() */
+    REQUEST_WAIT,         /* a view that has not changed: ask requests_look_again() */
     REQUEST_WHEN_DURABLE, /* ask requests_tell_rollout() when the journal is durable up to now */
     REQUEST_RELAYED,      /* agents are asked: ask requests_tell_relayed() each turn */
 } RequestOutcome;
@@ -25,7 +25,6 @@ typedef struct WaitingView {
     ViewRequest request; /* texts owned by `arena` of requests_handle() */
     uint64_t seen_revision;
     uint64_t until_ms;
-    bool adoption; /* no view: what an agent answers to `fleet adopt` */
 } WaitingView;
 
 typedef struct RequestResult {

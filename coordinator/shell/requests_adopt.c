@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { ADOPT_WAIT_MS = 60000 };
+
 ErrCode handle_adopt(Asked *asked, Error *err)
 {
     Coordinator *coordinator = asked->coordinator;
@@ -18,11 +20,13 @@ ErrCode handle_adopt(Asked *asked, Error *err)
     adoption.id = asked->id;
     adoption.who = asked->signer->key.name;
     code = adopting_check(coordinator, &adoption, err);
+    if (code != ERR_OK)
+        return code;
+    StrList agents = {0};
+    strlist_add(asked->arena, &agents, adoption.agent);
+    code = asked_relay(asked, &agents, NULL, ADOPT_WAIT_MS, err);
     if (code == ERR_OK)
-        code = asked_mark_done(asked, err);
-    if (code == ERR_OK)
-        code = adopting_add(coordinator->adopting, &adoption, asked->envelope,
-                            journal_last_seq(coordinator->journal), err);
+        adopting_follow(coordinator, &adoption);
     return code;
 }
 

@@ -142,6 +142,63 @@ static void answers_are_forgotten_after_a_while(void **state)
     assert_refused(answer, "STALE");
 }
 
+static ErrCode on_followed(Coordinator *coordinator, const void *about, const TaskDone *done,
+                           Error *err)
+{
+    (void)coordinator;
+    ++*(unsigned *)about;
+    return done->json[1] == '}' ? err_set(err, ERR_STATE, "nothing in it") : ERR_OK;
+}
+
+static void a_result_is_followed_and_may_be_refused(void **state)
+{
+    World *world = *state;
+    Relay *relay = world->coordinator->relay;
+    world_fleet(world);
+    begin(world, 1000);
+    unsigned *followed = ARENA_NEW(relay_arena(relay, &request_id), unsigned);
+    relay_follow(relay, &request_id, on_followed, followed);
+    TaskDone full = result("{\"rows\":3}"), empty = result("{}");
+    relay_take(relay, "boston", &full);
+    relay_take(relay, "boston", &full); /* again: it was told */
+    assert_int_equal(*followed, 1);
+    relay_take(relay, "chennai", &empty);
+    assert_int_equal(*followed, 2);
+    json_t *first, *second;
+    assert_null(part(world, &first, 0, "error"));
+    const json_t *error = part(world, &second, 1, "error");
+    assert_string_equal(json_string_value(json_object_get(error, "code")), "STATE");
+    json_decref(first);
+    json_decref(second);
+}
+
+static void what_has_ended_makes_room(void **state)
+{
+    World *world = *state;
+    Relay *relay = world->coordinator->relay;
+    StrList agents = {0};
+    world_fleet(world);
+    strlist_add(world->arena, &agents, "boston");
+    for (uint8_t i = 1; i <= LIMIT_TASKS; i++) {
+        Uuid id = {{9, i}};
+        assert_ok(relay_check(relay, envelope, &agents, err));
+        relay_begin(relay, &id, &(OperatorTask){.request = envelope}, &agents, 60000, 7);
+    }
+    assert_int_equal(relay_check(relay, envelope, &agents, NULL), ERR_BUSY);
+    TaskDone done = result("{}");
+    done.request_id = (Uuid){{9, 2}};
+    relay_take(relay, "boston", &done);
+    /* Whoever waits for it has not been told yet. */
+    assert_int_equal(relay_check(relay, envelope, &agents, NULL), ERR_BUSY);
+    world->coordinator->now_ms++;
+    assert_ok(relay_check(relay, envelope, &agents, err));
+    relay_begin(relay, &request_id, &(OperatorTask){.request = envelope}, &agents, 60000, 7);
+    assert_true(relay_has(relay, &request_id));
+    assert_false(relay_has(relay, &done.request_id));
+    assert_true(relay_has(relay, &(Uuid){{9, 1}}));
+    assert_true(relay_has(relay, &(Uuid){{9, LIMIT_TASKS}}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +210,9 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(an_agent_that_is_away_cannot_be_asked, world_setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(a_result_is_followed_and_may_be_refused, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(what_has_ended_makes_room, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(answers_are_forgotten_after_a_while, world_setup,
                                         world_teardown),
     };
