@@ -107,7 +107,7 @@ ErrCode session_statement(Session *session, const char *file, const Statement *s
 {
     AUTO_ARENA Arena *arena = arena_new();
     PgBatch batch = pg_batch(arena);
-    pg_batch_add(&batch, statement->text);
+    pg_batch_add_foreign(&batch, statement->text);
     session->position = 0;
     ErrCode code = session_batch(session, &batch, NULL, NULL, err);
     if (code != ERR_OK && code != ERR_INTERRUPTED)

@@ -45,6 +45,7 @@ static void ask(Run *run, const ImportTool *tool, const char *sql, RunNext *next
         .file = file,
         .lock_timeout_ms = run_settings(run)->lock_timeout_ms,
         .read_only = true,
+        .all_rows = true,
     };
     run_sql(run, &args, next);
 }

@@ -263,6 +263,7 @@ Ensure *ensure_start(uv_loop_t *loop, ShardSession *session, const EnsureArgs *a
     ShardSqlArgs question = {.statements = &ensure->question,
                              .file = "",
                              .read_only = true,
+                             .all_rows = true,
                              .deadline_ms = ENSURE_QUESTION_DEADLINE_MS};
     shard_run_sql(session, &question, on_answer, ensure);
     return ensure;

@@ -230,6 +230,7 @@ typedef struct ShardSqlArgs {
     uint32_t statement_timeout_ms;   /* 0 = none */
     uint32_t deadline_ms;            /* 0 = none */
     bool read_only;
+    bool all_rows; /* the last statement's rows are all wanted; else the first two at most */
 } ShardSqlArgs;
 
 /* What the last statement answered; valid while the callback runs. */

@@ -152,8 +152,13 @@ static void on_begun(PgConn *conn, const PgReply *reply, void *data)
     };
     pg_batch_add_params(&batch, shard_sql_enter_author, 3, enter);
     op->at_author = batch.count;
-    for (size_t i = 0; i < op->args.statements->count; i++)
-        shard_statement_add(&batch, &op->args.statements->items[i]);
+    const StatementList *statements = op->args.statements;
+    for (size_t i = 0; i < statements->count; i++) {
+        if (op->args.all_rows && i + 1 == statements->count)
+            pg_batch_add(&batch, statements->items[i].text);
+        else
+            shard_statement_add(&batch, &statements->items[i]);
+    }
     /* What was put off until the end runs with the author's path and role. */
     pg_batch_add(&batch, "SET CONSTRAINTS ALL IMMEDIATE");
     shard_send(session, &batch, on_ran, op);

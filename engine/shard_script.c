@@ -102,7 +102,7 @@ bool shard_script_deallocates(const StepScript *script)
 void shard_statement_add(PgBatch *batch, const Statement *statement)
 {
     if (statement->copy_data == NULL)
-        pg_batch_add(batch, statement->text);
+        pg_batch_add_foreign(batch, statement->text);
     else
         pg_batch_add_copy(batch, statement->text, statement->copy_data, statement->copy_length);
 }

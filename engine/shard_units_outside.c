@@ -80,7 +80,7 @@ static void on_entered(PgConn *conn, const PgReply *reply, void *data)
     if (deadline_ms == 0 || alone_ms < deadline_ms)
         session->deadline_ms = alone_ms;
     PgBatch batch = pg_batch(session->arena);
-    pg_batch_add(&batch, units->sql);
+    pg_batch_add_foreign(&batch, units->sql);
     shard_send(session, &batch, on_alone, op);
     session->deadline_ms = deadline_ms;
 }
@@ -488,7 +488,7 @@ static void ask_probe(StepOp *op)
     PgBatch batch = pg_batch(op->session->arena);
     pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY");
     units_add_author(op, &batch);
-    pg_batch_add(&batch, units_run(op)->unit.statements.items[0].probe);
+    pg_batch_add_foreign(&batch, units_run(op)->unit.statements.items[0].probe);
     pg_batch_add(&batch, "ROLLBACK");
     shard_send(op->session, &batch, on_probed, op);
 }

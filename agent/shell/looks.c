@@ -168,7 +168,8 @@ static void run(Visit *visit, ShardSqlCb *cb)
     ShardSqlArgs args = {.statements = &visit->statements,
                          .statement_timeout_ms = left_ms,
                          .deadline_ms = left_ms + 1000,
-                         .read_only = true};
+                         .read_only = true,
+                         .all_rows = visit->look->gate.kind != GATE_KIND_SQL};
     shard_run_sql(visit->session, &args, cb, visit);
 }
 

@@ -96,8 +96,16 @@ static void clear_results(PGresult **results, size_t count, PGresult *failure)
     PQclear(failure);
 }
 
+static void drop_rows(PgConn *conn)
+{
+    for (size_t i = 0; i < conn->row_count; i++)
+        PQclear(conn->rows[i]);
+    conn->row_count = 0;
+}
+
 static void drop_results(PgConn *conn)
 {
+    drop_rows(conn);
     clear_results(conn->results, conn->result_count, conn->failure);
     conn->results = NULL;
     conn->result_count = conn->result_capacity = 0;
@@ -223,6 +231,7 @@ static void finish(PgConn *conn)
     uv_timer_stop(&conn->timer);
     uv_timer_stop(&conn->defer);
     pg_poll_stop(conn);
+    drop_rows(conn);
     conn->finished = true;
     pg_prepared_settle(conn);
     if (conn->unprepared)
@@ -260,8 +269,34 @@ static void keep_result(PgConn *conn, PGresult *result)
     conn->results[conn->result_count++] = result;
 }
 
+/* Rows of a foreign statement come one by one. */
+static void take_row(PgConn *conn, PGresult *row)
+{
+    if (conn->row_count < PG_FOREIGN_ROWS)
+        conn->rows[conn->row_count++] = row;
+    else
+        PQclear(row);
+}
+
+/* Behind them comes what a statement without rows would answer: it gets those that were kept. */
+static void keep_end(PgConn *conn, PGresult *end)
+{
+    for (size_t i = 0; i < conn->row_count; i++) {
+        const PGresult *row = conn->rows[i];
+        for (int field = 0; field < PQnfields(row); field++) {
+            bool is_null = PQgetisnull(row, 0, field) == 1;
+            if (!PQsetvalue(end, (int)i, field, is_null ? NULL : PQgetvalue(row, 0, field),
+                            is_null ? -1 : PQgetlength(row, 0, field)))
+                die_out_of_memory();
+        }
+    }
+    drop_rows(conn);
+    keep_result(conn, end);
+}
+
 static void keep_failure(PgConn *conn, PGresult *result)
 {
+    drop_rows(conn);
     if (conn->has_error) {
         if (pg_error_is_fatal(result))
             conn->lost = true;
@@ -310,20 +345,38 @@ static Progress take_result(PgConn *conn, PGresult *result)
         err_set(&conn->error, ERR_SQL, "COPY from or to the client is not supported");
         conn->failed = conn->answered;
         return PROGRESS_LOST; /* dropping the connection is the only clean way out */
+    case PGRES_SINGLE_TUPLE:
+        take_row(conn, result);
+        return PROGRESS_MORE;
     default:
         if (pg_prepared_is_due(conn)) {
             pg_prepared_answered(conn, true);
             PQclear(result);
         } else {
-            keep_result(conn, result);
+            keep_end(conn, result);
         }
         return PROGRESS_MORE;
     }
 }
 
+/* What libpq does with the rows of the statement whose answer comes next is its to know before it
+ * reads the first; later it takes no notice. */
+static void choose_rows(PgConn *conn)
+{
+    if (conn->items != NULL && conn->answered < conn->item_count &&
+        conn->items[conn->answered].foreign)
+        (void)PQsetSingleRowMode(conn->pg);
+}
+
+static bool is_answered(PgConn *conn)
+{
+    choose_rows(conn);
+    return PQisBusy(conn->pg) == 0;
+}
+
 static Progress take_results(PgConn *conn)
 {
-    while (!conn->copying && PQisBusy(conn->pg) == 0) {
+    while (!conn->copying && is_answered(conn)) {
         PGresult *result = PQgetResult(conn->pg);
         if (result == NULL && pg_prepared_is_due(conn)) {
             conn->parsed++;

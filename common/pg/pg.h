@@ -32,6 +32,7 @@ typedef struct PgStatement {
     const char *copy_data; /* rows for COPY ... FROM STDIN; NULL = no such statement */
     size_t copy_length;
     bool prepared; /* by pg_batch_add_prepared() */
+    bool foreign;  /* by pg_batch_add_foreign() */
 } PgStatement;
 
 /* Statements to be sent together; arena, texts and rows are borrowed until the callback has run. */
@@ -87,6 +88,9 @@ void pg_batch_add_params(PgBatch *batch, const char *sql, int param_count,
  * it a few times. It is found by its text, so it must be ours and say little that varies. */
 void pg_batch_add_prepared(PgBatch *batch, const char *sql, int param_count,
                            const char *const *params);
+/* A text that is not ours, which may answer with any number of rows: the first two are kept, so
+ * that one can be told from more. */
+void pg_batch_add_foreign(PgBatch *batch, const char *sql);
 void pg_batch_add_copy(PgBatch *batch, const char *sql, const char *data, size_t length);
 
 /* Sends a batch through the extended protocol, each statement with its own Parse, and one Sync at

@@ -32,7 +32,10 @@ typedef struct PgParse {
     PgPrepared *prepared;
 } PgParse;
 
-enum { PG_PREPARED_MAX = 64 }; /* what comes after them is sent as it is */
+enum {
+    PG_PREPARED_MAX = 64, /* what comes after them is sent as it is */
+    PG_FOREIGN_ROWS = 2,  /* kept of a foreign statement */
+};
 
 struct PgConn {
     uv_loop_t *loop;
@@ -65,6 +68,8 @@ struct PgConn {
     PGresult **results;
     size_t result_count;
     size_t result_capacity;
+    PGresult *rows[PG_FOREIGN_ROWS]; /* of the foreign statement that is being answered */
+    size_t row_count;
     PGresult *failure; /* the server's error, kept for its texts */
     size_t failed;
     Error error;

@@ -170,6 +170,12 @@ void pg_batch_add_prepared(PgBatch *batch, const char *sql, int param_count,
     batch->items[batch->count - 1].prepared = true;
 }
 
+void pg_batch_add_foreign(PgBatch *batch, const char *sql)
+{
+    pg_batch_add(batch, sql);
+    batch->items[batch->count - 1].foreign = true;
+}
+
 void pg_batch_add_copy(PgBatch *batch, const char *sql, const char *data, size_t length)
 {
     pg_batch_add(batch, sql);
