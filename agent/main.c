@@ -89,6 +89,9 @@ static int run(const Options *options)
     AgentSettings settings;
     if (agent_settings_load(arena, options->config, &settings, &err) != ERR_OK)
         return fail(&err);
+    /* libpq has no other way to be told before version 18; no thread is running yet. */
+    if (settings.service_file != NULL)
+        setenv("PGSERVICEFILE", settings.service_file, 1);
     log_setup(settings.log.format, settings.log.level);
     if (options->check) {
         if (agent_check(&settings, &err) != ERR_OK)

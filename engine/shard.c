@@ -57,6 +57,7 @@ ShardSession *shard_open(uv_loop_t *loop, const ShardTarget *target, ShardOpenCb
     session->open_data = data;
     session->running = true;
     session->conn = pg_conn_new(loop);
+    pg_use_passwords(session->conn, target->passwords);
     pg_connect(session->conn, session->target.conninfo, session->target.conninfo_count,
                target->connect_timeout_ms, on_connected, session);
     return session;

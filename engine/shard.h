@@ -25,6 +25,7 @@ typedef struct ShardSession ShardSession;
 typedef struct ShardTarget {
     const PgKeyword *conninfo; /* libpq keywords; libpq's environment fills what is missing */
     size_t conninfo_count;
+    PgPasswords *passwords;       /* borrowed while the session opens; NULL = the keywords' */
     const char *database;         /* overrides a dbname keyword; NULL leaves it */
     const char *schema;           /* '' or NULL = the whole database */
     StrList shared_schemas;       /* after the tenant's schema in the search path of steps */

@@ -1,6 +1,7 @@
 #include "adoptions.h"
 
 #include "adoption.h"
+#include "cluster_connect.h"
 #include "json.h"
 #include "log.h"
 
@@ -149,19 +150,15 @@ static void start(Work *work, const ClusterSettings *cluster)
             arena_printf(work->task->arena, "adopted by %s: %s", adoption->who, adoption->reason),
     };
     memcpy(work->claim.operation.bytes, adoption->id.bytes, sizeof work->claim.operation.bytes);
-    ShardTarget target = {
-        .conninfo = cluster->conninfo,
-        .conninfo_count = cluster->conninfo_count,
-        .database = adoption->database,
-        .schema = adoption->schema,
-        .shared_schemas = cluster->shared_schemas,
-        .system_identifier = adoption->system_identifier,
-        .database_oid = adoption->database_oid,
-        .fleet_id = work->owner->settings.fleet_id,
-        .shard_uuid = adoption->uuid,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .application_name = "pgtide-agent adoption",
-    };
+    ShardTarget target = cluster_target(cluster);
+    target.database = adoption->database;
+    target.schema = adoption->schema;
+    target.system_identifier = adoption->system_identifier;
+    target.database_oid = adoption->database_oid;
+    target.fleet_id = work->owner->settings.fleet_id;
+    target.shard_uuid = adoption->uuid;
+    target.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    target.application_name = "pgtide-agent adoption";
     work->session = shard_open(work->owner->settings.loop, &target, on_opened, work);
 }
 

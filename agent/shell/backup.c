@@ -191,7 +191,9 @@ static void fail(Backup *backup, const Error *err)
 static void start(Backup *backup, const ChildArgs *args, ChildCb *cb)
 {
     Error err;
-    if (child_start(backup->loop, args, cb, backup, &backup->child, &err) != ERR_OK) {
+    ErrCode code = child_start(backup->loop, args, cb, backup, &backup->child, &err);
+    tool_environment_wipe(args->env);
+    if (code != ERR_OK) {
         backup->child = NULL;
         fail(backup, &err);
     }
@@ -327,6 +329,7 @@ static ToolArgs dump_tool(Backup *backup)
     if (is_directory(backup))
         tool_arg(&tool, "--jobs=%u", policy->jobs == 0 ? 1 : policy->jobs);
     tool_arg(&tool, "--compress=%u", policy->compress);
+    tool_arg(&tool, "--dbname=%s", tool_database(backup->arena, backup->args.database));
     tool_arg(&tool, "--no-password");
     tool_arg(&tool, "--lock-wait-timeout=%u", lock_ms * 20);
     if (backup->args.schema[0] != '\0') {
@@ -367,7 +370,9 @@ static void start_stream(Backup *backup)
         .reader = args->policy.restore_test || args->policy.verify ? &reader : NULL,
         .path = backup->partial,
     };
-    if (stream_start(backup->loop, &stream, on_streamed, backup, &backup->stream, &err) != ERR_OK) {
+    ErrCode code = stream_start(backup->loop, &stream, on_streamed, backup, &backup->stream, &err);
+    tool_environment_wipe(stream.env);
+    if (code != ERR_OK) {
         backup->stream = NULL;
         fail(backup, &err);
     }

@@ -1,5 +1,7 @@
 #include "backup_facts.h"
 
+#include "cluster_connect.h"
+
 #include <stdlib.h>
 
 enum {
@@ -27,18 +29,6 @@ static const char facts_sql[] =
     " pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"
     " FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace,"
     " pg_catalog.to_jsonb(d) j WHERE d.datname = pg_catalog.current_database()";
-
-const PgKeyword *cluster_keywords(Arena *arena, const ClusterSettings *cluster,
-                                  const char *database, size_t *ret_count)
-{
-    size_t count = cluster->conninfo_count;
-    PgKeyword *keywords = ARENA_ARRAY(arena, PgKeyword, count + 1);
-    for (size_t i = 0; i < count; i++)
-        keywords[i] = cluster->conninfo[i];
-    keywords[count] = (PgKeyword){"dbname", arena_strdup(arena, database)};
-    *ret_count = count + 1;
-    return keywords;
-}
 
 DatabaseFacts facts_copy(Arena *arena, const DatabaseFacts *facts)
 {
@@ -119,13 +109,11 @@ FactsReading *facts_read(uv_loop_t *loop, const ClusterSettings *cluster, const 
                          const char *schema, FactsCb *cb, void *data)
 {
     FactsReading *reading = xcalloc(1, sizeof(*reading));
-    size_t count;
     reading->arena = arena_new();
     reading->schema = arena_strdup(reading->arena, schema);
     reading->cb = cb;
     reading->data = data;
-    reading->conn = pg_conn_new(loop);
-    const PgKeyword *keywords = cluster_keywords(reading->arena, cluster, database, &count);
-    pg_connect(reading->conn, keywords, count, FACTS_CONNECT_MS, on_connected, reading);
+    reading->conn =
+        cluster_connect(loop, cluster, database, NULL, FACTS_CONNECT_MS, on_connected, reading);
     return reading;
 }

@@ -18,7 +18,3 @@ FactsReading *facts_read(uv_loop_t *loop, const ClusterSettings *cluster, const 
 void facts_cancel(FactsReading *reading);
 
 DatabaseFacts facts_copy(Arena *arena, const DatabaseFacts *facts);
-
-/* The cluster's connection keywords and this database; in `arena`. */
-const PgKeyword *cluster_keywords(Arena *arena, const ClusterSettings *cluster,
-                                  const char *database, size_t *ret_count);

@@ -2,6 +2,7 @@
 
 #include "backup_facts.h"
 #include "backup_tools.h"
+#include "cluster_connect.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,6 @@ static Scratch *start(uv_loop_t *loop, const ClusterSettings *cluster, const cha
 {
     Scratch *scratch = xcalloc(1, sizeof(*scratch));
     Arena *arena = arena_new();
-    size_t count;
     const char **copies = ARENA_ARRAY(arena, const char *, param_count);
     for (int i = 0; i < param_count; i++)
         copies[i] = arena_strdup(arena, params[i]);
@@ -133,10 +133,8 @@ static Scratch *start(uv_loop_t *loop, const ClusterSettings *cluster, const cha
     scratch->param_count = param_count;
     scratch->cb = cb;
     scratch->data = data;
-    scratch->conn = pg_conn_new(loop);
-    const PgKeyword *keywords =
-        cluster_keywords(arena, cluster, cluster->maintenance_database, &count);
-    pg_connect(scratch->conn, keywords, count, SCRATCH_CONNECT_MS, on_connected, scratch);
+    scratch->conn = cluster_connect(loop, cluster, cluster->maintenance_database, NULL,
+                                    SCRATCH_CONNECT_MS, on_connected, scratch);
     return scratch;
 }
 

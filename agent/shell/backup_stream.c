@@ -218,7 +218,7 @@ static ErrCode start_parts(uv_loop_t *loop, Stream *stream, const StreamArgs *ar
                       .output_fd = pipes->dump[1]};
     ChildArgs crypt = {.program = "age",
                        .argv = age.items,
-                       .env = args->env,
+                       .env = tool_environment_offline(arena),
                        .input_fd = pipes->age[0],
                        .output_fd = pipes->file};
     ErrCode code = start_part(loop, stream, PART_AGE, &crypt, err);

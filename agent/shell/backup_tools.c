@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char password_variable[] = "PGPASSWORD";
+
 ToolArgs tool_args(Arena *arena, const char *name)
 {
     return (ToolArgs){.arena = arena, .items = {name}, .count = 1};
@@ -42,26 +44,79 @@ void tool_environment_add(Arena *arena, const char **env, const char *name, cons
     env[count] = arena_printf(arena, "%s=%s", name, value);
 }
 
-const char **tool_environment(Arena *arena, const ClusterSettings *cluster, const char *database,
-                              size_t more)
+static const char **environment(Arena *arena, size_t more)
 {
-    static const char *const passed[] = {
-        "PATH",      "HOME",          "LANG",      "TZ",      "TMPDIR", "LD_LIBRARY_PATH",
-        "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"};
-    enum { PASSED = sizeof passed / sizeof passed[0], OURS = 8 };
-    const char **env = ARENA_ARRAY(arena, const char *, PASSED + OURS + more + 1);
+    static const char *const passed[] = {"PATH",   "HOME",          "LANG",           "TZ",
+                                         "TMPDIR", "PGSERVICEFILE", "LD_LIBRARY_PATH"};
+    enum { PASSED = sizeof passed / sizeof passed[0] };
+    const char **env = ARENA_ARRAY(arena, const char *, PASSED + more + 1);
     for (size_t i = 0; i < PASSED; i++)
         if (getenv(passed[i]) != NULL)
             tool_environment_add(arena, env, passed[i], getenv(passed[i]));
-    tool_environment_add(arena, env, "PGHOST", cluster->host);
-    tool_environment_add(arena, env, "PGPORT", arena_printf(arena, "%d", (int)cluster->port));
-    tool_environment_add(arena, env, "PGUSER", cluster->user);
+    return env;
+}
+
+const char **tool_environment_offline(Arena *arena)
+{
+    return environment(arena, 0);
+}
+
+static void add_given(Arena *arena, const char **env, const char *name, const char *value)
+{
+    if (value != NULL)
+        tool_environment_add(arena, env, name, value);
+}
+
+/* The file's word, or else that of our own environment, which libpq asks for our connections. */
+static void add_ssl(Arena *arena, const char **env, const char *name, const char *value)
+{
+    add_given(arena, env, name, value == NULL ? getenv(name) : value);
+}
+
+const char **tool_environment(Arena *arena, const ClusterSettings *cluster, const char *database,
+                              size_t more)
+{
+    enum { OURS = 13 };
+    const char **env = environment(arena, OURS + more);
+    if (cluster->service == NULL)
+        tool_environment_add(arena, env, "PGPORT", arena_printf(arena, "%d", (int)cluster->port));
+    add_given(arena, env, "PGSERVICE", cluster->service);
+    add_given(arena, env, "PGHOST", cluster->host);
+    add_given(arena, env, "PGUSER", cluster->user);
+    add_given(arena, env, "PGPASSFILE", cluster->passfile);
+    add_ssl(arena, env, "PGSSLMODE", cluster_sslmode(cluster));
+    add_ssl(arena, env, "PGSSLROOTCERT", cluster->sslrootcert);
+    add_ssl(arena, env, "PGSSLCERT", cluster->sslcert);
+    add_ssl(arena, env, "PGSSLKEY", cluster->sslkey);
     tool_environment_add(arena, env, "PGDATABASE", database);
     tool_environment_add(arena, env, "PGAPPNAME", tool_session_name(arena));
     tool_environment_add(arena, env, "PGCONNECT_TIMEOUT", "10");
-    if (cluster->passfile != NULL)
-        tool_environment_add(arena, env, "PGPASSFILE", cluster->passfile);
+    /* Whoever may read a process's environment (root, its own user) may read a file of mode 0600
+     * too, and the environment ends with the process: a crash leaves no secret on a disk. */
+    if (cluster->passwords != NULL)
+        add_given(arena, env, password_variable, cluster->passwords->known(cluster->passwords));
     return env;
+}
+
+void tool_environment_wipe(const char *const *env)
+{
+    size_t name = strlen(password_variable);
+    for (; *env != NULL; env++)
+        if (strncmp(*env, password_variable, name) == 0 && (*env)[name] == '=')
+            explicit_bzero((char *)(uintptr_t)*env + name + 1, strlen(*env + name + 1));
+}
+
+const char *tool_database(Arena *arena, const char *database)
+{
+    AUTO_STR Str text = {0};
+    str_append(&text, "dbname='");
+    for (; *database != '\0'; database++) {
+        if (*database == '\'' || *database == '\\')
+            str_append_char(&text, '\\');
+        str_append_char(&text, *database);
+    }
+    str_append_char(&text, '\'');
+    return arena_strdup(arena, str_text(&text));
 }
 
 const char *tool_pattern(Arena *arena, const char *name)

@@ -21,14 +21,20 @@ void tool_arg(ToolArgs *args, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The program of the cluster's pg-bin, or the name alone: then it is looked up in PATH. */
 const char *tool_program(Arena *arena, const ClusterSettings *cluster, const char *name);
-/* For clients of this database: no secret, the password file is named, not read. With room for
- * `more` further entries before the NULL. */
+/* For clients of this database. A password file is named, not read; a password that a command gave
+ * is in it, until tool_environment_wipe(). With room for `more` further entries before the NULL. */
 const char **tool_environment(Arena *arena, const ClusterSettings *cluster, const char *database,
                               size_t more);
+/* For programs that connect to nothing. */
+const char **tool_environment_offline(Arena *arena);
+/* Once the client has started: its copy is then the only one. */
+void tool_environment_wipe(const char *const *env);
 void tool_environment_add(Arena *arena, const char **env, const char *name, const char *value);
 /* The application name of clients of this life of the agent; those of former lives begin alike. */
 #define TOOL_SESSION_PREFIX "pgtide backup "
 const char *tool_session_name(Arena *arena);
+/* What --dbname takes: the name alone could be read as a connection string. */
+const char *tool_database(Arena *arena, const char *database);
 /* As a pattern of pg_dump that means only this name. */
 const char *tool_pattern(Arena *arena, const char *name);
 

@@ -1,6 +1,7 @@
 #include "exec.h"
 
 #include "clock.h"
+#include "cluster_connect.h"
 #include "digest.h"
 #include "file.h"
 #include "log.h"
@@ -91,10 +92,13 @@ static bool is_exhaustion(const Error *err)
     return strncmp(err->sqlstate, "53", 2) == 0;
 }
 
-static JobFailureClass connect_class(const Error *err)
+/* A password that is being changed is refused for a moment, until its command has the new one. */
+static JobFailureClass connect_class(const ClusterSettings *cluster, const Error *err)
 {
     if (strcmp(err->sqlstate, "3D000") == 0)
         return JOB_FAILURE_FINAL;
+    if (err->code == ERR_AUTH && cluster->passwords != NULL)
+        return JOB_FAILURE_RETRY;
     bool retry = err->code == ERR_CONNECT || err->code == ERR_BUSY || err->code == ERR_TIMEOUT ||
                  err->code == ERR_INTERRUPTED || is_exhaustion(err);
     return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
@@ -132,7 +136,8 @@ static void on_opened(ShardSession *session, const Error *err, void *data)
     if (err == NULL)
         tell_kind(exec, JOB_EVENT_CONNECTED);
     else
-        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(err), true, err, NULL);
+        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(exec->cluster, err), true, err,
+                    NULL);
 }
 
 /* As the server and whoever waits for this shard see it. */
@@ -160,19 +165,15 @@ static void open_shard(Exec *exec)
 {
     const PlanShard *shard = &exec->order.shard;
     bool restores = exec->order.kind == JOB_RESTORE; /* then it may be another one by now */
-    ShardTarget target = {
-        .conninfo = exec->cluster->conninfo,
-        .conninfo_count = exec->cluster->conninfo_count,
-        .database = shard->database,
-        .schema = shard->schema,
-        .shared_schemas = exec->cluster->shared_schemas,
-        .system_identifier = shard->system_identifier,
-        .database_oid = restores ? 0 : shard->database_oid,
-        .fleet_id = exec->world->fleet_id,
-        .shard_uuid = shard->uuid,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .application_name = exec->name,
-    };
+    ShardTarget target = cluster_target(exec->cluster);
+    target.database = shard->database;
+    target.schema = shard->schema;
+    target.system_identifier = shard->system_identifier;
+    target.database_oid = restores ? 0 : shard->database_oid;
+    target.fleet_id = exec->world->fleet_id;
+    target.shard_uuid = shard->uuid;
+    target.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    target.application_name = exec->name;
     exec->session = shard_open(exec->world->loop, &target, on_opened, exec);
 }
 
@@ -190,7 +191,8 @@ static void on_clear(const Error *err, void *data)
     if (err == NULL)
         open_shard(exec);
     else
-        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(err), true, err, NULL);
+        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(exec->cluster, err), true, err,
+                    NULL);
 }
 
 static void open_session(Exec *exec)

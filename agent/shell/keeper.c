@@ -279,6 +279,7 @@ static void run_command(Keeper *keeper)
             args.env = command_environment(keeper->arena, cluster, task->manifest);
             code =
                 child_start(keeper->settings.loop, &args, on_command, keeper, &keeper->child, &err);
+            tool_environment_wipe(args.env);
         }
         if (code == ERR_OK)
             return;

@@ -1,6 +1,7 @@
 #include "looks.h"
 
 #include "clock.h"
+#include "cluster_connect.h"
 #include "named_limits.h"
 #include "shard.h"
 #include "split.h"
@@ -335,7 +336,7 @@ static bool may_see(Visit *visit, const char *answer)
     visit_end(visit, GATE_ERROR,
               arena_printf(visit->look->arena,
                            "role %s may not see other sessions: grant it pg_read_all_stats",
-                           visit->cluster->user));
+                           visit->cluster->user == NULL ? "of the service" : visit->cluster->user));
     return false;
 }
 
@@ -438,17 +439,13 @@ static void visit_start(Visit *visit, Look *look)
     visit->cluster = agent_settings_find_cluster(visit->looks->settings.settings, shard->cluster);
     look->running++;
     uint32_t left_ms = time_left(look);
-    ShardTarget target = {
-        .conninfo = visit->cluster->conninfo,
-        .conninfo_count = visit->cluster->conninfo_count,
-        .database = whole ? visit->cluster->maintenance_database : shard->database,
-        .schema = whole ? "" : shard->schema,
-        .shared_schemas = visit->cluster->shared_schemas,
-        .connect_timeout_ms = left_ms == 0                   ? 1
-                              : left_ms < CONNECT_TIMEOUT_MS ? left_ms
-                                                             : CONNECT_TIMEOUT_MS,
-        .application_name = APPLICATION_NAME,
-    };
+    ShardTarget target = cluster_target(visit->cluster);
+    target.database = whole ? visit->cluster->maintenance_database : shard->database;
+    target.schema = whole ? "" : shard->schema;
+    target.connect_timeout_ms = left_ms == 0                   ? 1
+                                : left_ms < CONNECT_TIMEOUT_MS ? left_ms
+                                                               : CONNECT_TIMEOUT_MS;
+    target.application_name = APPLICATION_NAME;
     visit->session = shard_open(visit->looks->settings.loop, &target, on_opened, visit);
 }
 

@@ -1,5 +1,6 @@
 #include "provision.h"
 
+#include "cluster_connect.h"
 #include "digest.h"
 #include "graph_map.h"
 #include "json.h"
@@ -234,19 +235,15 @@ static void open_session(Birth *birth)
     const Provision *provision = birth->provision;
     birth->uuid = shard_uuid(trust_fleet_id(provision->settings.trust), birth->system_identifier,
                              birth->database_oid, birth->schema);
-    ShardTarget target = {
-        .conninfo = birth->cluster->conninfo,
-        .conninfo_count = birth->cluster->conninfo_count,
-        .database = birth->database,
-        .schema = birth->schema,
-        .shared_schemas = birth->cluster->shared_schemas,
-        .system_identifier = birth->system_identifier,
-        .database_oid = birth->database_oid,
-        .fleet_id = *trust_fleet_id(provision->settings.trust),
-        .shard_uuid = birth->uuid,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .application_name = "pgtide-agent new tenant",
-    };
+    ShardTarget target = cluster_target(birth->cluster);
+    target.database = birth->database;
+    target.schema = birth->schema;
+    target.system_identifier = birth->system_identifier;
+    target.database_oid = birth->database_oid;
+    target.fleet_id = *trust_fleet_id(provision->settings.trust);
+    target.shard_uuid = birth->uuid;
+    target.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    target.application_name = "pgtide-agent new tenant";
     birth->session = shard_open(provision->settings.loop, &target, on_opened, birth);
 }
 
@@ -255,13 +252,9 @@ static void open_session(Birth *birth)
 /* `database`: which one. The callback is the connection's. */
 static void connect_to(Birth *birth, const char *database, PgConnectCb *cb)
 {
-    const ClusterSettings *cluster = birth->cluster;
-    PgKeyword *keywords = ARENA_ARRAY(birth->arena, PgKeyword, cluster->conninfo_count + 1);
-    memcpy(keywords, cluster->conninfo, cluster->conninfo_count * sizeof *keywords);
-    keywords[cluster->conninfo_count] = (PgKeyword){"dbname", database};
     pg_close(birth->conn);
-    birth->conn = pg_conn_new(birth->provision->settings.loop);
-    pg_connect(birth->conn, keywords, cluster->conninfo_count + 1, CONNECT_TIMEOUT_MS, cb, birth);
+    birth->conn = cluster_connect(birth->provision->settings.loop, birth->cluster, database, NULL,
+                                  CONNECT_TIMEOUT_MS, cb, birth);
 }
 
 static void ask(Birth *birth, const char *sql, const char *param, PgBatchCb *cb)

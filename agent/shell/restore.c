@@ -3,6 +3,7 @@
 #include "backup_place.h"
 #include "backup_tools.h"
 #include "clock.h"
+#include "cluster_connect.h"
 #include "file.h"
 #include "log.h"
 #include "manifest.h"
@@ -122,16 +123,8 @@ static JobFailureClass class_of(const PgReply *reply)
 
 PgConn *restore_connect(Restore *restore, const char *database, PgConnectCb *cb)
 {
-    const ClusterSettings *cluster = restore->args.cluster;
-    PgKeyword keywords[sizeof cluster->conninfo / sizeof cluster->conninfo[0] + 2];
-    size_t count = 0;
-    for (; count < cluster->conninfo_count; count++)
-        keywords[count] = cluster->conninfo[count];
-    keywords[count++] = (PgKeyword){"dbname", database};
-    keywords[count++] = (PgKeyword){"application_name", restore->application};
-    PgConn *conn = pg_conn_new(restore->loop);
-    pg_connect(conn, keywords, count, RESTORE_CONNECT_MS, cb, restore);
-    return conn;
+    return cluster_connect(restore->loop, restore->args.cluster, database, restore->application,
+                           RESTORE_CONNECT_MS, cb, restore);
 }
 
 /* --- 4: what was restored is looked at -------------------------------------------------------- */
@@ -250,8 +243,10 @@ static void run_pg_restore(Restore *restore)
     tool_environment_add(arena, env, "PGOPTIONS", "-c synchronous_commit=off");
     ChildArgs child = {
         .program = tool_program(arena, cluster, "pg_restore"), .argv = args.items, .env = env};
-    if (child_start(restore->loop, &child, on_restored, restore, &restore->child,
-                    &restore->error) != ERR_OK) {
+    ErrCode code =
+        child_start(restore->loop, &child, on_restored, restore, &restore->child, &restore->error);
+    tool_environment_wipe(env);
+    if (code != ERR_OK) {
         restore->child = NULL;
         restore->failed = JOB_FAILURE_FINAL;
         restore_done(restore);
@@ -577,12 +572,7 @@ RestoreClear *restore_clear_start(uv_loop_t *loop, const ClusterSettings *cluste
     clear->data = data;
     uv_timer_init(loop, &clear->timer);
     clear->timer.data = clear;
-    PgKeyword keywords[sizeof cluster->conninfo / sizeof cluster->conninfo[0] + 1];
-    size_t count = 0;
-    for (; count < cluster->conninfo_count; count++)
-        keywords[count] = cluster->conninfo[count];
-    keywords[count++] = (PgKeyword){"dbname", cluster->maintenance_database};
-    clear->conn = pg_conn_new(loop);
-    pg_connect(clear->conn, keywords, count, RESTORE_CONNECT_MS, on_clear_connected, clear);
+    clear->conn = cluster_connect(loop, cluster, cluster->maintenance_database, NULL,
+                                  RESTORE_CONNECT_MS, on_clear_connected, clear);
     return clear;
 }

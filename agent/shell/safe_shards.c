@@ -1,6 +1,7 @@
 #include "safe_shards.h"
 
 #include "bundle.h"
+#include "cluster_connect.h"
 #include "digest.h"
 #include "ensure.h"
 #include "file.h"
@@ -194,14 +195,10 @@ static void start_next(Work *work)
     if (safe->queue_at == safe->queue_count)
         return;
     work->due = safe->queue[safe->queue_at++];
-    ShardTarget target = {
-        .conninfo = work->due.cluster->conninfo,
-        .conninfo_count = work->due.cluster->conninfo_count,
-        .database = work->due.database,
-        .schema = work->due.schema,
-        .shared_schemas = work->due.cluster->shared_schemas,
-        .application_name = "pgtide-agent safe statements",
-    };
+    ShardTarget target = cluster_target(work->due.cluster);
+    target.database = work->due.database;
+    target.schema = work->due.schema;
+    target.application_name = "pgtide-agent safe statements";
     work->session = shard_open(safe->loop, &target, on_opened, work);
 }
 

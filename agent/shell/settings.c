@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include "named_limits.h"
+#include "password_command.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,13 @@ static const ConfigTable shard_table = {
     .defaults = &shard_defaults,
 };
 
+/* From SSLMODE_REQUIRE on a connection without TLS is none. */
+enum { SSLMODE_REQUIRE = 4 };
+static const ConfigWord sslmodes[] = {
+    {"disable", 1},   {"allow", 2},       {"prefer", 3}, {"require", SSLMODE_REQUIRE},
+    {"verify-ca", 5}, {"verify-full", 6}, {NULL, 0},
+};
+
 #define CLUSTER_AT(field) offsetof(ClusterSettings, field)
 static const ConfigField cluster_fields[] = {
     {.key = "name",
@@ -49,8 +57,8 @@ static const ConfigField cluster_fields[] = {
     {.key = "host",
      .kind = CONFIG_STRING,
      .offset = CLUSTER_AT(host),
-     .required = true,
-     .help = "directory of the unix socket, or an address"},
+     .min = 1,
+     .help = "directory of the unix socket, or an address; needed without 'service'"},
     {.key = "port",
      .kind = CONFIG_INTEGER,
      .offset = CLUSTER_AT(port),
@@ -60,14 +68,42 @@ static const ConfigField cluster_fields[] = {
     {.key = "user",
      .kind = CONFIG_STRING,
      .offset = CLUSTER_AT(user),
-     .required = true,
      .min = 1,
      .max = LIMIT_NAME_BYTES,
-     .help = "role that owns the shards; not a superuser"},
+     .help = "role that owns the shards; not a superuser; needed without 'service'"},
+    {.key = "service",
+     .kind = CONFIG_STRING,
+     .offset = CLUSTER_AT(service),
+     .min = 1,
+     .help = "section of libpq's service file, instead of host, port, user and ssl keys"},
     {.key = "passfile",
      .kind = CONFIG_PATH,
      .offset = CLUSTER_AT(passfile),
      .help = "password file, mode 0600; default libpq's"},
+    {.key = "password-command",
+     .kind = CONFIG_STRINGS,
+     .offset = CLUSTER_AT(password_command),
+     .min = 1,
+     .max = 64,
+     .help = "program and arguments, without a shell, that print the password, or "
+             "{\"password\": ..., \"expires\": ...}"},
+    {.key = "sslmode",
+     .kind = CONFIG_ENUM,
+     .offset = CLUSTER_AT(sslmode),
+     .words = sslmodes,
+     .help = "as libpq's; default prefer"},
+    {.key = "sslrootcert",
+     .kind = CONFIG_PATH,
+     .offset = CLUSTER_AT(sslrootcert),
+     .help = "certificates of those who may vouch for the server"},
+    {.key = "sslcert",
+     .kind = CONFIG_PATH,
+     .offset = CLUSTER_AT(sslcert),
+     .help = "the agent's own certificate, for servers that ask for one"},
+    {.key = "sslkey",
+     .kind = CONFIG_PATH,
+     .offset = CLUSTER_AT(sslkey),
+     .help = "its key, mode 0600"},
     {.key = "maintenance-database",
      .kind = CONFIG_STRING,
      .offset = CLUSTER_AT(maintenance_database),
@@ -236,6 +272,10 @@ static const ConfigField fields[] = {
      .min = 0,
      .max = LIMIT_SIGNATURES,
      .help = "a plan with fewer approvals is refused, whatever it asks for; default 1"},
+    {.key = "service-file",
+     .kind = CONFIG_PATH,
+     .offset = AT(service_file),
+     .help = "where clusters' 'service' is looked up; default libpq's"},
     {.key = "safe-bundle",
      .kind = CONFIG_PATH,
      .offset = AT(safe_bundle),
@@ -304,12 +344,66 @@ static void add_keyword(ClusterSettings *cluster, const char *name, const char *
         cluster->conninfo[cluster->conninfo_count++] = (PgKeyword){name, value};
 }
 
+const char *cluster_sslmode(const ClusterSettings *cluster)
+{
+    for (const ConfigWord *word = sslmodes; word->word != NULL; word++)
+        if (word->value == cluster->sslmode)
+            return word->word;
+    return NULL;
+}
+
 static void make_conninfo(Arena *arena, ClusterSettings *cluster)
 {
+    add_keyword(cluster, "service", cluster->service);
     add_keyword(cluster, "host", cluster->host);
-    add_keyword(cluster, "port", arena_printf(arena, "%d", (int)cluster->port));
+    if (cluster->service == NULL)
+        add_keyword(cluster, "port", arena_printf(arena, "%d", (int)cluster->port));
     add_keyword(cluster, "user", cluster->user);
     add_keyword(cluster, "passfile", cluster->passfile);
+    add_keyword(cluster, "sslmode", cluster_sslmode(cluster));
+    add_keyword(cluster, "sslrootcert", cluster->sslrootcert);
+    add_keyword(cluster, "sslcert", cluster->sslcert);
+    add_keyword(cluster, "sslkey", cluster->sslkey);
+    if (cluster->password_command.count > 0)
+        cluster->passwords = password_command_new(arena, cluster->name, &cluster->password_command);
+}
+
+/* libpq asks the service file before the environment: what stood in both would mean one thing to
+ * us and another to pg_dump. */
+static void check_service(Config *config, const ConfigNode *node, size_t index)
+{
+    static const char *const said[] = {"host",        "port",    "user",  "sslmode",
+                                       "sslrootcert", "sslcert", "sslkey"};
+    static const char *const needed[] = {"host", "user"};
+    bool service = config_node_get(node, "service") != NULL;
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        const ConfigNode *also = config_node_get(node, said[i]);
+        if (service && also != NULL)
+            config_problem(config, also, "'clusters[%zu]' has both 'service' and '%s'", index,
+                           said[i]);
+    }
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (!service && config_node_get(node, needed[i]) == NULL)
+            config_problem(config, node, "'clusters[%zu]' needs '%s', or 'service'", index,
+                           needed[i]);
+}
+
+static void check_credentials(Config *config, const ConfigNode *node, size_t index,
+                              const ClusterSettings *cluster)
+{
+    check_service(config, node, index);
+    if (cluster->passfile != NULL && cluster->password_command.count > 0)
+        config_problem(config, node, "'clusters[%zu]' has both 'passfile' and 'password-command'",
+                       index);
+    if ((cluster->sslcert == NULL) != (cluster->sslkey == NULL))
+        config_problem(config, node,
+                       "'clusters[%zu]' needs both 'sslcert' and 'sslkey', or neither", index);
+    bool socket = cluster->host != NULL && (cluster->host[0] == '/' || cluster->host[0] == '@');
+    if (socket && cluster->sslmode >= SSLMODE_REQUIRE)
+        config_problem(config, config_node_get(node, "sslmode"),
+                       "'clusters[%zu].sslmode' asks for TLS, and 'host' is a unix socket, which "
+                       "has none",
+                       index);
 }
 
 static void check_clusters(Config *config, AgentSettings *settings)
@@ -325,6 +419,7 @@ static void check_clusters(Config *config, AgentSettings *settings)
         if (clusters[i].discover != NULL && by_command)
             config_problem(config, node,
                            "'clusters[%zu]' has both 'discover' and 'discover-command'", i);
+        check_credentials(config, node, i, &clusters[i]);
         for (size_t j = 0; j < i; j++)
             if (strcmp(clusters[i].name, clusters[j].name) == 0)
                 config_problem(config, node, "'clusters[%zu].name' is '%s' again", i,

@@ -7,6 +7,8 @@
 #include "log_settings.h"
 #include "pg.h"
 
+enum { CLUSTER_KEYWORDS_MAX = 8 };
+
 /* A shard named in the file: a database, or one schema of it. */
 typedef struct ShardSettings {
     const char *database;
@@ -16,10 +18,16 @@ typedef struct ShardSettings {
 
 typedef struct ClusterSettings {
     const char *name;
-    const char *host; /* a directory of a unix socket, or an address */
+    const char *host; /* a directory of a unix socket, or an address; NULL with a service */
     int64_t port;
-    const char *user;
-    const char *passfile; /* NULL = libpq's default */
+    const char *user;         /* NULL with a service */
+    const char *service;      /* of libpq's service file: says all of the above; NULL = none */
+    const char *passfile;     /* NULL = libpq's default */
+    StrList password_command; /* program and arguments that print the password; may be empty */
+    int sslmode;              /* 0 = libpq's default */
+    const char *sslrootcert;
+    const char *sslcert;
+    const char *sslkey;
     const char *maintenance_database;
     LabelList labels;
     bool pooled; /* the address is a pooler's: shards are read, never written */
@@ -30,8 +38,9 @@ typedef struct ClusterSettings {
     const char
         *provision_template; /* what new tenants' databases are copies of; NULL = template1 */
     const char *pg_bin;      /* directory of pg_dump and pg_restore; NULL = PATH */
-    PgKeyword conninfo[6];   /* made from the above */
+    PgKeyword conninfo[CLUSTER_KEYWORDS_MAX]; /* made from the above */
     size_t conninfo_count;
+    PgPasswords *passwords; /* the command's; NULL = none */
 } ClusterSettings;
 
 typedef struct CoordinatorSettings {
@@ -69,6 +78,7 @@ typedef struct AgentSettings {
     int64_t approvals_min;        /* a plan with fewer is refused, whatever it asks for */
     uint64_t silence_deadline_ms; /* 0 = the coordinator's word */
     uint64_t inventory_ms;        /* between two full listings */
+    const char *service_file;     /* of libpq; NULL = its own */
     const char *safe_bundle;      /* whose safe statements are ensured; NULL = none */
     BackupSettings backup;
     ConfigList backup_commands;
@@ -86,6 +96,8 @@ size_t agent_settings_cluster_count(const AgentSettings *settings);
 const ClusterSettings *agent_settings_cluster(const AgentSettings *settings, size_t index);
 /* NULL when there is none of that name. */
 const ClusterSettings *agent_settings_find_cluster(const AgentSettings *settings, const char *name);
+/* As libpq spells it; NULL = its default. */
+const char *cluster_sslmode(const ClusterSettings *cluster);
 const BackupCommand *agent_settings_find_backup_command(const AgentSettings *settings,
                                                         const char *name);
 /* Labels of the host, the cluster and one shard: the nearer one wins; sorted by key. */

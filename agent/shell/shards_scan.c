@@ -1,9 +1,10 @@
 #include "shards_scan.h"
 
 #include "clock.h"
+#include "cluster_connect.h"
 #include "digest.h"
-#include "discover_command.h"
 #include "named_limits.h"
+#include "output_command.h"
 #include "shards_discover.h"
 
 #include <libpq-fe.h>
@@ -36,7 +37,7 @@ struct ClusterScan {
     ClusterFound found;
     ShardNameList list;
     PgConn *discover;
-    DiscoverCommand *command;
+    OutputCommand *command;
     Arena *batch_arena;
     DatabaseScan *databases;
     size_t database_count;
@@ -62,7 +63,7 @@ static void destroy(ClusterScan *scan)
 {
     pg_close(scan->discover);
     scan->discover = NULL;
-    discover_command_cancel(scan->command);
+    output_command_cancel(scan->command);
     scan->command = NULL;
     uv_close((uv_handle_t *)&scan->begin, on_begin_closed);
 }
@@ -190,15 +191,11 @@ static void open_database(DatabaseScan *database)
     ClusterScan *scan = database->scan;
     const ClusterSettings *cluster = scan->found.settings;
     const ShardName *name = &scan->found.names.items[database->first];
-    ShardTarget target = {
-        .conninfo = cluster->conninfo,
-        .conninfo_count = cluster->conninfo_count,
-        .database = name->database,
-        .schema = database->count > 1 ? "" : name->schema,
-        .shared_schemas = cluster->shared_schemas,
-        .fleet_id = scan->fleet_id,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-    };
+    ShardTarget target = cluster_target(cluster);
+    target.database = name->database;
+    target.schema = database->count > 1 ? "" : name->schema;
+    target.fleet_id = scan->fleet_id;
+    target.connect_timeout_ms = CONNECT_TIMEOUT_MS;
     scan->running++;
     database->session = shard_open(scan->loop, &target, on_open, database);
 }
@@ -319,20 +316,20 @@ static void on_begin(uv_async_t *async)
     if (shard_names_add_configured(&scan->list, cluster, &err) != ERR_OK)
         scan->last_error = err;
     if (cluster->discover_command.count > 0) {
-        scan->command =
-            discover_command_start(scan->loop, &cluster->discover_command, on_command, scan);
+        OutputCommandArgs command = {
+            .argv = &cluster->discover_command,
+            .output_bytes_max = LIMIT_DISCOVER_BYTES,
+            .deadline_ms = DISCOVER_DEADLINE_MS,
+        };
+        scan->command = output_command_start(scan->loop, &command, on_command, scan);
         return;
     }
     if (cluster->discover == NULL) {
         scan_databases(scan);
         return;
     }
-    PgKeyword keywords[8];
-    size_t count = cluster->conninfo_count;
-    memcpy(keywords, cluster->conninfo, count * sizeof *keywords);
-    keywords[count++] = (PgKeyword){"dbname", cluster->maintenance_database};
-    scan->discover = pg_conn_new(scan->loop);
-    pg_connect(scan->discover, keywords, count, CONNECT_TIMEOUT_MS, on_discover_connected, scan);
+    scan->discover = cluster_connect(scan->loop, cluster, cluster->maintenance_database, NULL,
+                                     CONNECT_TIMEOUT_MS, on_discover_connected, scan);
 }
 
 ClusterScan *cluster_scan_start(uv_loop_t *loop, Arena *arena, const AgentSettings *settings,

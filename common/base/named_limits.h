@@ -85,6 +85,7 @@ enum {
     LIMIT_TASK_MS = 30 * 60 * 1000,
     LIMIT_SHARDS_PER_RECORD = 1000,          /* of the coordinator's journal */
     LIMIT_DISCOVER_BYTES = 64 * 1024 * 1024, /* what a discovery command prints */
+    LIMIT_PASSWORD_BYTES = 16 * 1024,        /* what a password command prints: tokens are long */
     LIMIT_TEXT_BYTES = 4096,
     LIMIT_ROWS = 256,
     LIMIT_STEPS = 100000,

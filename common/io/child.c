@@ -35,6 +35,7 @@ static void on_handle_closed(uv_handle_t *handle)
     Child *child = handle->data;
     if (--child->open_handles == 0) {
         free(child->input);
+        explicit_bzero(child, sizeof *child); /* what it printed may be a secret */
         free(child);
     }
 }

@@ -126,6 +126,7 @@ void pg_close(PgConn *conn)
         return;
     conn->closing = true;
     pg_connect_abandon(conn);
+    pg_login_end(conn);
     drop_connection(conn);
     drop_results(conn);
     uv_timer_stop(&conn->timer);
@@ -161,12 +162,16 @@ void pg_connect_settle(PgConn *conn)
         PQenterPipelineMode(conn->pg) == 1) {
         PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
         conn->state = PG_STATE_IDLE;
+        pg_login_end(conn);
         cb(conn, NULL, conn->data);
         return;
     }
     Error err;
     pg_error_connect(conn->pg, &err);
     drop_connection(conn);
+    if (pg_login_again(conn, &err))
+        return;
+    pg_login_end(conn);
     cb(conn, &err, conn->data);
 }
 
@@ -178,6 +183,7 @@ void pg_connect_timeout(uv_timer_t *timer)
     if (conn->pg != NULL && PQhost(conn->pg) != NULL)
         err_detail(&err, "host %s, port %s", PQhost(conn->pg), PQport(conn->pg));
     pg_connect_abandon(conn);
+    pg_login_end(conn);
     uv_timer_stop(&conn->defer);
     drop_connection(conn);
     conn->connect_cb(conn, &err, conn->data);

@@ -24,6 +24,19 @@ typedef struct PgKeyword {
     const char *value;
 } PgKeyword;
 
+/* Where passwords come from that change. `number` (from 1) names one for a later question; texts
+ * live until the callback returns. */
+typedef void PgPasswordCb(const char *password, uint64_t number, const Error *err, void *data);
+typedef struct PgPasswords PgPasswords;
+struct PgPasswords {
+    /* Answers once, now or later, unless it is cancelled. `refused` names one that a server has not
+     * taken: another is wanted; 0 = none. */
+    void (*ask)(PgPasswords *passwords, uv_loop_t *loop, uint64_t refused, PgPasswordCb *cb,
+                void *data);
+    void (*cancel)(PgPasswords *passwords, void *data); /* what was asked with this `data` */
+    const char *(*known)(const PgPasswords *passwords); /* the last it gave; NULL = none yet */
+};
+
 /* One statement of a batch. Parameters are text; NULL is SQL NULL. */
 typedef struct PgStatement {
     const char *sql;
@@ -75,8 +88,13 @@ void pg_close(PgConn *conn);
 /* While a batch runs. The callback may neither send nor close. */
 void pg_on_notice(PgConn *conn, PgNoticeCb *cb, void *data);
 
-/* Connects. Texts are copied. `timeout_ms` covers name resolution and authentication. Anything but
- * a unix socket connects in the thread pool: names resolve blocking and SCRAM costs 3 ms of CPU. */
+/* Before pg_connect(), which then asks for the password, and once more when the server refuses it
+ * (28P01, 28000). Borrows; NULL changes nothing. */
+void pg_use_passwords(PgConn *conn, PgPasswords *passwords);
+
+/* Connects. Texts are copied. `timeout_ms` covers name resolution and authentication, not the wait
+ * for a password that is asked for. Anything but a unix socket without a password connects in the
+ * thread pool: names resolve blocking and SCRAM costs 3 ms of CPU. */
 void pg_connect(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms,
                 PgConnectCb *cb, void *data);
 

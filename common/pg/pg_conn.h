@@ -17,6 +17,7 @@ typedef enum PgState {
 } PgState;
 
 typedef struct ConnectJob ConnectJob;
+typedef struct PgLogin PgLogin;
 
 /* A statement that the server knows by a name, or will. */
 typedef struct PgPrepared {
@@ -54,7 +55,9 @@ struct PgConn {
     void *data;
     PgNoticeCb *notice_cb;
     void *notice_data;
-    ConnectJob *job; /* the connect under way in the thread pool */
+    ConnectJob *job;        /* the connect under way in the thread pool */
+    PgPasswords *passwords; /* NULL: the keywords have it, or libpq finds it */
+    PgLogin *login;         /* NULL unless connecting with them */
 
     /* The batch in hand. */
     const PgStatement *items; /* borrowed; NULL for a simple query */
@@ -92,10 +95,18 @@ void pg_poll_start(PgConn *conn, int events, uv_poll_cb cb);
 void pg_poll_stop(PgConn *conn);
 void pg_release(PgConn *conn); /* one handle or job less */
 void pg_notice(void *conn, const PGresult *result);
-/* The connection is up: `conn->pg` is set. */
+void pg_connect_start(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms);
+/* The connection is up or refused: `conn->pg` is set. */
 void pg_connect_settle(PgConn *conn);
 void pg_connect_abandon(PgConn *conn); /* the job in the thread pool goes on without us */
 void pg_connect_timeout(uv_timer_t *timer);
+
+/* pg_login.c: a connection whose password is asked for. */
+void pg_login_start(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms);
+/* The server's refusal may be a password's that has changed: true when another one is asked for,
+ * and the connection will be tried again. */
+bool pg_login_again(PgConn *conn, Error *err);
+void pg_login_end(PgConn *conn); /* it is over, however */
 
 /* pg_prepared.c */
 /* Sends a statement by its name, with its Parse in front of it where the server does not know it

@@ -168,12 +168,8 @@ static void on_start_failed(uv_timer_t *timer)
     pg_connect_settle(timer->data);
 }
 
-void pg_connect(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms,
-                PgConnectCb *cb, void *data)
+void pg_connect_start(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms)
 {
-    conn->state = PG_STATE_CONNECTING;
-    conn->connect_cb = cb;
-    conn->data = data;
     if (timeout_ms == 0)
         timeout_ms = CONNECT_DEFAULT_MS;
     ConnectJob *job = job_new(conn, keywords, count);
@@ -192,4 +188,21 @@ void pg_connect(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t 
         uv_timer_start(&conn->defer, on_start_failed, 0, 0);
     else
         pg_poll_start(conn, UV_WRITABLE, on_connect_event);
+}
+
+void pg_use_passwords(PgConn *conn, PgPasswords *passwords)
+{
+    conn->passwords = passwords;
+}
+
+void pg_connect(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms,
+                PgConnectCb *cb, void *data)
+{
+    conn->state = PG_STATE_CONNECTING;
+    conn->connect_cb = cb;
+    conn->data = data;
+    if (conn->passwords == NULL)
+        pg_connect_start(conn, keywords, count, timeout_ms);
+    else
+        pg_login_start(conn, keywords, count, timeout_ms);
 }

@@ -5,6 +5,7 @@
 #include "backup.h"
 
 #include "backup_place.h"
+#include "backup_tools.h"
 #include "digest.h"
 #include "file.h"
 
@@ -248,6 +249,50 @@ static void pg_dump_is_told_by_its_environment(void **state)
     assert_false(has_line(f, "environment", "PGPASSWORD=hunter2"));
 }
 
+static const char *known_password(const PgPasswords *passwords)
+{
+    (void)passwords;
+    return "hunter2";
+}
+
+/* Of the programs that connect; the arguments anybody may read. */
+static void a_commands_password_goes_by_the_environment(void **state)
+{
+    Fixture *f = *state;
+    PgPasswords passwords = {.known = known_password};
+    f->cluster.passwords = &passwords;
+    f->cluster.sslmode = 6;
+    f->cluster.sslrootcert = "/etc/ca.crt";
+    run_backup(f);
+    assert_true(has_line(f, "environment", "PGPASSWORD=hunter2"));
+    assert_true(has_line(f, "environment", "PGSSLMODE=verify-full"));
+    assert_true(has_line(f, "environment", "PGSSLROOTCERT=/etc/ca.crt"));
+    assert_true(has_line(f, "arguments", "--dbname=dbname='tenant'"));
+    const char **env = tool_environment(f->arena, &f->cluster, "tenant", 0);
+    tool_environment_wipe(env);
+    for (; *env != NULL; env++)
+        assert_null(strstr(*env, "hunter2"));
+}
+
+static void a_service_says_where(void **state)
+{
+    Fixture *f = *state;
+    f->cluster.service = "tenants";
+    f->cluster.host = f->cluster.user = NULL;
+    setenv("PGSERVICEFILE", "/etc/services", 1);
+    run_backup(f);
+    unsetenv("PGSERVICEFILE");
+    assert_true(has_line(f, "environment", "PGSERVICE=tenants"));
+    assert_true(has_line(f, "environment", "PGSERVICEFILE=/etc/services"));
+    assert_false(has_line(f, "environment", "PGPORT=5433"));
+}
+
+static void names_are_quoted_in_connection_strings(void **state)
+{
+    Fixture *f = *state;
+    assert_string_equal(tool_database(f->arena, "a'b\\c d=e"), "dbname='a\\'b\\\\c d=e'");
+}
+
 static void a_schema_is_dumped_alone(void **state)
 {
     Fixture *f = *state;
@@ -444,6 +489,9 @@ int main(void)
         T(a_backup_is_there_whole_with_its_manifest),
         T(a_backup_is_closed_to_others_from_its_first_byte),
         T(pg_dump_is_told_by_its_environment),
+        T(a_commands_password_goes_by_the_environment),
+        T(a_service_says_where),
+        T(names_are_quoted_in_connection_strings),
         T(a_schema_is_dumped_alone),
         T(a_failing_dump_leaves_nothing),
         T(a_dump_that_can_not_be_read_is_none),

@@ -26,6 +26,7 @@ static ErrCode load_text(Arena *arena, const char *text, AgentSettings *out, Err
 #define HEAD                                                                                       \
     "name: db1\nkey: k.key\ntrust: trust\nstate: state\n"                                          \
     "coordinator: {endpoint: 'tcp://c:7433'}\n"
+#define CLUSTER HEAD "clusters:\n  - {name: main, discover: x, "
 
 static void the_example_is_a_configuration(void **state)
 {
@@ -69,6 +70,43 @@ static void what_is_absent_has_a_default(void **state)
     assert_string_equal(cluster->conninfo[1].value, "5432");
 }
 
+static const char *keyword(const ClusterSettings *cluster, const char *name)
+{
+    for (size_t i = 0; i < cluster->conninfo_count; i++)
+        if (strcmp(cluster->conninfo[i].name, name) == 0)
+            return cluster->conninfo[i].value;
+    return NULL;
+}
+
+static void credentials_become_keywords(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    AgentSettings settings;
+    Error err;
+    static const char text[] =
+        HEAD "service-file: services\n"
+             "clusters:\n"
+             "  - {name: tls, host: db.example.net, port: 5433, user: u, discover: x,"
+             " sslmode: verify-full, sslrootcert: /ca, sslcert: /mine, sslkey: /mine.key}\n"
+             "  - {name: vault, host: h, user: u, discover: x, password-command: [vault, read]}\n"
+             "  - {name: service, service: tenants, discover: x}\n";
+    assert_int_equal(load_text(arena, text, &settings, &err), ERR_OK);
+    assert_true(settings.service_file[0] == '/');
+    const ClusterSettings *tls = agent_settings_cluster(&settings, 0);
+    assert_string_equal(keyword(tls, "sslmode"), "verify-full");
+    assert_string_equal(keyword(tls, "sslrootcert"), "/ca");
+    assert_string_equal(keyword(tls, "sslcert"), "/mine");
+    assert_string_equal(keyword(tls, "sslkey"), "/mine.key");
+    assert_null(tls->passwords);
+    const ClusterSettings *vault = agent_settings_cluster(&settings, 1);
+    assert_non_null(vault->passwords);
+    assert_null(keyword(vault, "sslmode"));
+    const ClusterSettings *service = agent_settings_cluster(&settings, 2);
+    assert_int_equal(service->conninfo_count, 1); /* it says all of the rest */
+    assert_string_equal(keyword(service, "service"), "tenants");
+}
+
 static void refuses(const char *text, const char *part)
 {
     AUTO_ARENA Arena *arena = arena_new();
@@ -101,6 +139,18 @@ static void what_is_wrong_is_told(void **state)
             "concurrency");
     refuses(HEAD "clusters:\n  - {name: a, host: h, user: u, password: x, discover: x}\n",
             "password"); /* secrets live in a passfile */
+    refuses(CLUSTER "host: h}\n", "'clusters[0]' needs 'user', or 'service'");
+    refuses(CLUSTER "user: u}\n", "'clusters[0]' needs 'host', or 'service'");
+    refuses(CLUSTER "service: s, host: h}\n", "'clusters[0]' has both 'service' and 'host'");
+    refuses(CLUSTER "service: s, port: 5432}\n", "'clusters[0]' has both 'service' and 'port'");
+    refuses(CLUSTER "service: s, sslmode: require}\n", "both 'service' and 'sslmode'");
+    refuses(CLUSTER "host: h, user: u, passfile: p, password-command: [x]}\n",
+            "'clusters[0]' has both 'passfile' and 'password-command'");
+    refuses(CLUSTER "host: h, user: u, password-command: []}\n", "password-command");
+    refuses(CLUSTER "host: h, user: u, sslmode: maybe}\n", "sslmode");
+    refuses(CLUSTER "host: h, user: u, sslcert: c}\n", "needs both 'sslcert' and 'sslkey'");
+    refuses(CLUSTER "host: h, user: u, sslkey: k}\n", "needs both 'sslcert' and 'sslkey'");
+    refuses(CLUSTER "host: /run, user: u, sslmode: verify-ca}\n", "'host' is a unix socket");
 }
 
 static void nearer_labels_win(void **state)
@@ -122,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_is_a_configuration),
         cmocka_unit_test(what_is_absent_has_a_default),
+        cmocka_unit_test(credentials_become_keywords),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(nearer_labels_win),
     };

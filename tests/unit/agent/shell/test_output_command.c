@@ -1,4 +1,4 @@
-#include "discover_command.h"
+#include "output_command.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,12 @@ static void on_command(const char *output, size_t length, const Error *err, void
              err == NULL ? output : err->message);
 }
 
+static OutputCommand *start(uv_loop_t *loop, const StrList *argv, Seen *seen)
+{
+    OutputCommandArgs args = {.argv = argv, .output_bytes_max = 100, .deadline_ms = 30000};
+    return output_command_start(loop, &args, on_command, seen);
+}
+
 static Seen run(const char *program, const char *option, const char *script)
 {
     const char *words[] = {program, option, script};
@@ -31,7 +37,7 @@ static Seen run(const char *program, const char *option, const char *script)
     Seen seen = {0};
     uv_loop_t loop;
     assert_int_equal(uv_loop_init(&loop), 0);
-    discover_command_start(&loop, &argv, on_command, &seen);
+    start(&loop, &argv, &seen);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
     assert_int_equal(seen.calls, 1);
@@ -68,6 +74,14 @@ static void its_failures_are_told(void **state)
     assert_non_null(strstr(seen.text, "/nonexistent/program"));
 }
 
+static void too_much_output_is_refused_and_not_shown(void **state)
+{
+    (void)state;
+    Seen seen = run("sh", "-c", "printf '%0101d' 7; sleep 1000");
+    assert_int_equal(seen.code, ERR_LIMIT);
+    assert_string_equal(seen.text, "'sh' printed more than 100 bytes");
+}
+
 static void a_cancelled_one_says_nothing(void **state)
 {
     (void)state;
@@ -76,7 +90,7 @@ static void a_cancelled_one_says_nothing(void **state)
     Seen seen = {0};
     uv_loop_t loop;
     assert_int_equal(uv_loop_init(&loop), 0);
-    discover_command_cancel(discover_command_start(&loop, &argv, on_command, &seen));
+    output_command_cancel(start(&loop, &argv, &seen));
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
     assert_int_equal(seen.calls, 0);
@@ -88,6 +102,7 @@ int main(void)
         cmocka_unit_test(its_output_is_given),
         cmocka_unit_test(it_has_no_password_of_ours),
         cmocka_unit_test(its_failures_are_told),
+        cmocka_unit_test(too_much_output_is_refused_and_not_shown),
         cmocka_unit_test(a_cancelled_one_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

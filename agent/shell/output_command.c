@@ -1,17 +1,16 @@
-#include "discover_command.h"
+#include "output_command.h"
 
 #include "child.h"
-#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { DISCOVER_COMMAND_DEADLINE_MS = 30000 };
-
-struct DiscoverCommand {
+struct OutputCommand {
     Arena *arena;
     const char *program;
-    DiscoverCommandCb *cb; /* NULL: cancelled */
+    size_t output_bytes_max;
+    uint32_t deadline_ms;
+    OutputCommandCb *cb; /* NULL: cancelled */
     void *data;
     Child *child;
     Str output;
@@ -21,16 +20,18 @@ struct DiscoverCommand {
 
 static void on_closed(uv_handle_t *handle)
 {
-    DiscoverCommand *command = handle->data;
+    OutputCommand *command = handle->data;
+    if (command->output.data != NULL)
+        explicit_bzero(command->output.data, command->output.capacity);
     str_free(&command->output);
     arena_free(command->arena);
     free(command);
 }
 
-static void finish(DiscoverCommand *command)
+static void finish(OutputCommand *command)
 {
     bool failed = command->error.code != ERR_OK;
-    DiscoverCommandCb *cb = command->cb;
+    OutputCommandCb *cb = command->cb;
     uv_close((uv_handle_t *)&command->timer, on_closed);
     cb(failed ? NULL : str_text(&command->output), failed ? 0 : command->output.length,
        failed ? &command->error : NULL, command->data);
@@ -38,20 +39,20 @@ static void finish(DiscoverCommand *command)
 
 static void on_output(const char *bytes, size_t length, void *data)
 {
-    DiscoverCommand *command = data;
-    if (command->output.length + length <= LIMIT_DISCOVER_BYTES) {
+    OutputCommand *command = data;
+    if (command->output.length + length <= command->output_bytes_max) {
         str_append_bytes(&command->output, bytes, length);
         return;
     }
     if (command->error.code == ERR_OK) {
-        err_set(&command->error, ERR_LIMIT, "'%.200s' printed more than %d bytes", command->program,
-                LIMIT_DISCOVER_BYTES);
+        err_set(&command->error, ERR_LIMIT, "'%.200s' printed more than %zu bytes",
+                command->program, command->output_bytes_max);
         child_signal(command->child, SIGKILL);
     }
 }
 
 /* What it said on stderr belongs to its own log, not into what a fleet is shown: the first line. */
-static void describe_failure(DiscoverCommand *command, const ChildResult *result)
+static void describe_failure(OutputCommand *command, const ChildResult *result)
 {
     int first_line = (int)strcspn(result->errors, "\r\n");
     if (result->term_signal != 0)
@@ -65,7 +66,7 @@ static void describe_failure(DiscoverCommand *command, const ChildResult *result
 
 static void on_ended(const ChildResult *result, void *data)
 {
-    DiscoverCommand *command = data;
+    OutputCommand *command = data;
     command->child = NULL;
     if (command->error.code == ERR_OK && (result->exit_status != 0 || result->term_signal != 0))
         describe_failure(command, result);
@@ -74,43 +75,50 @@ static void on_ended(const ChildResult *result, void *data)
 
 static void on_deadline(uv_timer_t *timer)
 {
-    DiscoverCommand *command = timer->data;
+    OutputCommand *command = timer->data;
     if (command->child != NULL) {
-        err_set(&command->error, ERR_TIMEOUT, "'%.200s' has not ended after %d s", command->program,
-                DISCOVER_COMMAND_DEADLINE_MS / 1000);
+        err_set(&command->error, ERR_TIMEOUT, "'%.200s' has not ended after %u s", command->program,
+                command->deadline_ms / 1000);
         child_kill(command->child); /* it may ignore a signal */
         command->child = NULL;
     }
     finish(command);
 }
 
-DiscoverCommand *discover_command_start(uv_loop_t *loop, const StrList *argv, DiscoverCommandCb *cb,
-                                        void *data)
+OutputCommand *output_command_start(uv_loop_t *loop, const OutputCommandArgs *args,
+                                    OutputCommandCb *cb, void *data)
 {
     static const char *const without[] = {"PGPASSWORD", NULL};
-    DiscoverCommand *command = xcalloc(1, sizeof *command);
+    OutputCommand *command = xcalloc(1, sizeof *command);
+    const StrList *argv = args->argv;
     command->arena = arena_new();
-    command->program = argv->items[0];
+    command->program = arena_strdup(command->arena, argv->items[0]);
+    command->output_bytes_max = args->output_bytes_max;
+    command->deadline_ms = args->deadline_ms;
     command->cb = cb;
     command->data = data;
     uv_timer_init(loop, &command->timer);
     command->timer.data = command;
+    if (args->is_secret) { /* as large as it may become: growing would leave copies behind */
+        command->output.capacity = args->output_bytes_max + 1;
+        command->output.data = xcalloc(1, command->output.capacity);
+    }
     const char **words = ARENA_ARRAY(command->arena, const char *, argv->count + 1);
     for (size_t i = 0; i < argv->count; i++)
         words[i] = argv->items[i];
-    ChildArgs args = {
+    ChildArgs child = {
         .program = argv->items[0],
         .argv = words,
         .env = child_environment(command->arena, without),
         .output = on_output,
     };
     bool started =
-        child_start(loop, &args, on_ended, command, &command->child, &command->error) == ERR_OK;
-    uv_timer_start(&command->timer, on_deadline, started ? DISCOVER_COMMAND_DEADLINE_MS : 0, 0);
+        child_start(loop, &child, on_ended, command, &command->child, &command->error) == ERR_OK;
+    uv_timer_start(&command->timer, on_deadline, started ? command->deadline_ms : 0, 0);
     return command;
 }
 
-void discover_command_cancel(DiscoverCommand *command)
+void output_command_cancel(OutputCommand *command)
 {
     if (command == NULL)
         return;
