@@ -210,12 +210,12 @@ ErrCode shard_reply_error(ShardSession *session, const PgReply *reply)
     return err->code;
 }
 
-static const char *write_query(const ShardSession *session, Arena *arena, const char *query)
+static const char *write_query(Arena *arena, const char *version_table, const char *query)
 {
     AUTO_STR Str out = {0};
     for (const char *at = query; *at != '\0'; at++) {
         if (at[0] == '%' && at[1] == 's') {
-            str_append(&out, session->version_table);
+            str_append(&out, version_table);
             at++;
         } else {
             str_append_char(&out, *at);
@@ -231,10 +231,17 @@ const char *shard_query(ShardSession *session, const char *query)
             return session->query_texts[i];
     }
     if (session->query_count == SHARD_QUERIES_KEPT)
-        return write_query(session, session->arena, query);
+        return write_query(session->arena, session->version_table, query);
     session->query_forms[session->query_count] = query;
-    session->query_texts[session->query_count] = write_query(session, session->own, query);
+    session->query_texts[session->query_count] =
+        write_query(session->own, session->version_table, query);
     return session->query_texts[session->query_count++];
+}
+
+const char *shard_query_of(const ShardSession *session, const char *version_table,
+                           const char *query)
+{
+    return write_query(session->arena, version_table, query);
 }
 
 bool shard_rows_parse(ShardSession *session, const char *text, StrList *out)

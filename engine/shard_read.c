@@ -153,10 +153,7 @@ static void add_rows(ReadOp *op, PgBatch *batch, const ShardRelation *relation, 
     const char *table = relation_table(session, relation);
     if (table == NULL)
         return;
-    const char *own = session->version_table;
-    session->version_table = table;
-    pg_batch_add(batch, shard_query(session, shard_sql_rows));
-    session->version_table = own;
+    pg_batch_add(batch, shard_query_of(session, table, shard_sql_rows));
     op->row_answers[shard] = batch->count;
 }
 

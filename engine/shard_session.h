@@ -110,6 +110,9 @@ void shard_stay_add(ShardSession *session, PgBatch *batch);
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply);
 /* The quoted version table put into a query's %s; the same text each time in a session. */
 const char *shard_query(ShardSession *session, const char *query);
+/* The same for another shard's table, quoted and qualified; not remembered. */
+const char *shard_query_of(const ShardSession *session, const char *version_table,
+                           const char *query);
 bool shard_rows_parse(ShardSession *session, const char *text, StrList *out);
 const char *shard_uuid_param(ShardSession *session, const Uuid *uuid); /* NULL when nil */
 const char *shard_u64_param(ShardSession *session, uint64_t number);

@@ -91,3 +91,10 @@ wait_for 30 'the rollout to be over' is_over strict
 check 'within the budget' same "$(state strict)" succeeded
 check 'one stays' same "$(version_rows apps acme) $(version_rows apps 'b/c d') $(version_rows apps 'quo"te')" '002_wait 003_strict 003_strict'
 check 'of another database: not chosen' same "$(version_rows more acme)" 002_wait
+listed_rows() { alice fleet shards --json | json '[s["rows"][0] for s in d["result"]["shards"]]'; }
+as_they_stand() { [ "$(listed_rows)" = "['002_wait', '003_strict', '003_strict', '002_wait']" ]; }
+listings() { alice fleet shards --json | json '[s["seen"] for s in d["result"]["shards"]][0]'; }
+before=$(listings)
+listed_anew() { [ "$(listings)" != "$before" ]; }
+wait_for 60 'them to be listed anew' listed_anew
+check 'each is listed with its own rows' as_they_stand
