@@ -208,10 +208,29 @@ static void decide_wave(RolloutStep *step, RolloutRecordKind kind, uint32_t wave
     rollout_decide(step, (RolloutRecord){.kind = kind, .wave = wave});
 }
 
+/* A plan that goes back was made for the very shards it names: those that it could not bring back
+ * are left to a person, whatever the budget allowed to be tried. */
+static bool halt_short(RolloutStep *step)
+{
+    Rollout *r = step->rollout;
+    bool restores = r->header->direction == DIRECTION_RESTORE;
+    if (r->failures == 0 || (!restores && uuid_is_nil(&r->header->rollback_of)))
+        return false;
+    const char *reason = arena_printf(step->effects->arena, "%u of %u could not be %s", r->failures,
+                                      r->shard_count, restores ? "restored" : "rolled back");
+    rollout_decide(step, (RolloutRecord){.kind = ROLLOUT_RECORD_STOP_DECIDED,
+                                         .wave = r->wave,
+                                         .state = ROLLOUT_HALTED,
+                                         .reason = reason});
+    return true;
+}
+
 static void succeed(RolloutStep *step)
 {
     Rollout *r = step->rollout;
     const char *reason = "";
+    if (halt_short(step))
+        return;
     if (r->failures > 0)
         reason = arena_printf(step->effects->arena,
                               "%u of %u failed and were left behind, within the budget",

@@ -25,6 +25,46 @@ static void test_a_failure_within_the_budget_is_left_behind(void **state)
     world_free(&world);
 }
 
+/* Its budget says how many may be refused before it stops trying; those are not where they should
+ * be, and somebody has to look at them. */
+static void test_what_could_not_go_back_halts_at_the_end(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 1, 2, 1, 0);
+    world.waves[0].budget = 1;
+    world.header.direction = DIRECTION_RESTORE;
+    world_start(&world);
+    world_end(&world, 0, OUTCOME_REFUSED, 0);
+    world_end(&world, 1, OUTCOME_SUCCEEDED, 1);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_RUNNING);
+    world_hush(&world);
+    world_end(&world, 2, OUTCOME_SUCCEEDED, 1);
+    world_told(&world, "persist shard-ended 2; persist wave-done; persist stop-decided");
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_HALTED);
+    assert_string_equal(rollout_reason(world.rollout), "1 of 3 could not be restored");
+    assert_false(rollout_is_stopping(world.rollout));
+    assert_int_equal(world_command(&world, ROLLOUT_EVENT_ABORT), ERR_OK);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_ABORTED);
+    world_free(&world);
+}
+
+static void test_a_rollback_plan_halts_so_too(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 1, 2, 0);
+    world.waves[0].budget = 1;
+    world.header.direction = DIRECTION_DOWNGRADE;
+    world.header.rollback_of.bytes[0] = 9;
+    world_start(&world);
+    world_end(&world, 0, OUTCOME_OVERTAKEN, 0);
+    world_end(&world, 1, OUTCOME_SUCCEEDED, 2);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_HALTED);
+    assert_string_equal(rollout_reason(world.rollout), "1 of 2 could not be rolled back");
+    world_free(&world);
+}
+
 static void test_budget_exceeded_and_policy_pause(void **state)
 {
     (void)state;
@@ -534,6 +574,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failure_within_the_budget_is_left_behind),
+        cmocka_unit_test(test_what_could_not_go_back_halts_at_the_end),
+        cmocka_unit_test(test_a_rollback_plan_halts_so_too),
         cmocka_unit_test(test_budget_exceeded_and_policy_pause),
         cmocka_unit_test(test_the_fleets_budget_spans_waves),
         cmocka_unit_test(test_a_hosts_budget),
