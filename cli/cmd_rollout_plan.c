@@ -351,8 +351,8 @@ const CliCommand cmd_rollout_rollback = {
     .details = "The plan needs approvals and a start like any other. With --restore every shard "
                "that the rollout has\n"
                "changed is restored from the backup that the rollout made of it: into a new "
-               "database, which takes\n"
-               "the shard's name in one transaction. The former one stays, closed, as "
+               "database or schema,\n"
+               "which takes the shard's name in one transaction. The former one stays as "
                "pgtide_old_...; it is dropped\n"
                "by hand. A shard that was written since its backup is refused unless the plan "
                "accepts the loss.",
@@ -365,9 +365,9 @@ const CliCommand cmd_backup_restore = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "make a plan that restores one shard from a backup",
-    .details = "As `rollout rollback --restore`, for one shard (CLUSTER/DATABASE, or its uuid) and "
-               "any of the backups\n"
-               "that rollouts have made of it.",
+    .details = "As `rollout rollback --restore`, for one shard (its name or uuid) and any of the "
+               "backups that rollouts\n"
+               "have made of it, or that its agent has (`pgtide backup list`).",
     .options = restore_options,
     .run = run_restore,
 };

@@ -18,7 +18,8 @@ typedef enum JobEffectKind {
     JOB_EFFECT_LEDGER_CLOSED, /* nothing of this job can be left behind any more; not answered */
     JOB_EFFECT_BACKUP,        /* dump, verify, put in place, record */
     JOB_EFFECT_STEP,          /* step */
-    JOB_EFFECT_RESTORE, /* the backup into a database of ours, checked; the shard stays as it is */
+    JOB_EFFECT_RESTORE, /* the backup into a database, or schema, of ours, checked; the shard stays
+                           as it is */
     JOB_EFFECT_SWAP,    /* step: what was restored takes the shard's place, in one transaction;
                            the session goes with the old one */
     JOB_EFFECT_CLOSE,   /* drop the session, a running backup, and what was restored but is not in

@@ -30,8 +30,8 @@ const char *const *command_argv(Arena *arena, const StrList *list)
     return argv;
 }
 
-const char *const *command_environment(Arena *arena, const ClusterSettings *cluster,
-                                       const Manifest *manifest)
+const char **command_environment(Arena *arena, const ClusterSettings *cluster,
+                                 const Manifest *manifest)
 {
     enum { OURS = 12 };
     const char **env = tool_environment(arena, cluster, manifest->database, OURS);

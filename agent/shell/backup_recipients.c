@@ -54,3 +54,16 @@ ErrCode recipients_load(Arena *arena, const char *path, StrList *ret_fingerprint
     *ret_fingerprints = found;
     return ERR_OK;
 }
+
+ErrCode identity_check(const char *path, Error *err)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+        return err_set(err, ERR_CONFIG, "there is no file of an age identity '%s'", path);
+    if ((status.st_mode & 077) == 0)
+        return ERR_OK;
+    err_set(err, ERR_CONFIG, "others may use the age identity '%s', its mode is %04o", path,
+            (unsigned)(status.st_mode & 07777));
+    err_hint(err, "chmod 0600 it: whoever has it can read the backups.");
+    return ERR_CONFIG;
+}

@@ -1,6 +1,6 @@
 /*
- * The file of age recipients: whom backups are encrypted to. Their identities are offline, so
- * nothing here can decrypt what was encrypted.
+ * The file of age recipients: whom backups are encrypted to; and that of an identity, which is kept
+ * away from the agent's host but for as long as encrypted backups are to be restored.
  */
 #pragma once
 
@@ -10,3 +10,6 @@
  * it, it is empty, or it holds an identity, which belongs elsewhere. */
 ErrCode recipients_load(Arena *arena, const char *path, StrList *ret_fingerprints,
                         Error *err) MUST_CHECK;
+/* ERR_CONFIG: there is no such file, or others than its owner may read or write it. Nothing of it
+ * is read. */
+ErrCode identity_check(const char *path, Error *err) MUST_CHECK;

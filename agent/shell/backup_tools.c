@@ -26,6 +26,12 @@ void tool_arg(ToolArgs *args, const char *fmt, ...)
         args->items[args->count++] = arena_strdup(args->arena, text);
 }
 
+void tool_arg_text(ToolArgs *args, const char *text)
+{
+    if (args->count < TOOL_ARGUMENTS_MAX - 1)
+        args->items[args->count++] = text;
+}
+
 const char *tool_program(Arena *arena, const ClusterSettings *cluster, const char *name)
 {
     return cluster->pg_bin == NULL ? name : path_join(arena, cluster->pg_bin, name);
@@ -42,6 +48,14 @@ void tool_environment_add(Arena *arena, const char **env, const char *name, cons
     while (env[count] != NULL)
         count++;
     env[count] = arena_printf(arena, "%s=%s", name, value);
+}
+
+void tool_environment_set(Arena *arena, const char **env, const char *name, const char *value)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; env[i] != NULL; i++)
+        if (strncmp(env[i], name, length) == 0 && env[i][length] == '=')
+            env[i] = arena_printf(arena, "%s=%s", name, value);
 }
 
 static const char **environment(Arena *arena, size_t more)

@@ -18,6 +18,8 @@ typedef struct ToolArgs {
 
 ToolArgs tool_args(Arena *arena, const char *name);
 void tool_arg(ToolArgs *args, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* As it is, of any length, borrowed. */
+void tool_arg_text(ToolArgs *args, const char *text);
 
 /* The program of the cluster's pg-bin, or the name alone: then it is looked up in PATH. */
 const char *tool_program(Arena *arena, const ClusterSettings *cluster, const char *name);
@@ -30,6 +32,8 @@ const char **tool_environment_offline(Arena *arena);
 /* Once the client has started: its copy is then the only one. */
 void tool_environment_wipe(const char *const *env);
 void tool_environment_add(Arena *arena, const char **env, const char *name, const char *value);
+/* In the place of what is there. */
+void tool_environment_set(Arena *arena, const char **env, const char *name, const char *value);
 /* The application name of clients of this life of the agent; those of former lives begin alike. */
 #define TOOL_SESSION_PREFIX "pgtide backup "
 const char *tool_session_name(Arena *arena);

@@ -164,7 +164,8 @@ static uint32_t id_width(const JobSpec *spec)
 static void open_shard(Exec *exec)
 {
     const PlanShard *shard = &exec->order.shard;
-    bool restores = exec->order.kind == JOB_RESTORE; /* then it may be another one by now */
+    /* Restored, it may be another one by now. */
+    bool restores = exec->order.kind == JOB_RESTORE && shard->schema[0] == '\0';
     ShardTarget target = cluster_target(exec->cluster);
     target.database = shard->database;
     target.schema = shard->schema;
@@ -442,9 +443,11 @@ static void start_restore(Exec *exec)
     const PlanHeader *header = &exec->plan->order.header;
     RestoreArgs args = {
         .cluster = exec->cluster,
+        .settings = exec->world->settings,
         .directory = exec->world->backup_directory,
         .from = shard->restore,
         .database = shard->database,
+        .schema = shard->schema,
         .database_oid = shard->database_oid,
         .shard = shard->uuid,
         .operation = first_operation(exec),

@@ -273,6 +273,16 @@ static ErrCode list_steps(Arena *arena, const OrderPlan *plan, OrderShard *out, 
     return ERR_OK;
 }
 
+/* What a backup's path ends in; a command's has but its manifest. */
+static bool is_backup_ending(const char *ending)
+{
+    static const char *const endings[] = {".dump", ".dump.age", ".dir", ".manifest"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (strcmp(ending, endings[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The path is made of the shard's own name and an operation's: it leads nowhere else. */
 static ErrCode check_restore(const PlanHeader *header, const PlanShard *shard, Error *err)
 {
@@ -292,9 +302,7 @@ static ErrCode check_restore(const PlanHeader *header, const PlanShard *shard, E
     if (fine)
         snprintf(hex, sizeof hex, "%s", path + length + 1);
     if (!fine || !hex_decode(hex, operation.bytes, sizeof operation.bytes) ||
-        (strcmp(path + length + sizeof hex, ".dump") != 0 &&
-         strcmp(path + length + sizeof hex, ".dump.age") != 0 &&
-         strcmp(path + length + sizeof hex, ".dir") != 0))
+        !is_backup_ending(path + length + sizeof hex))
         return err_set(err, ERR_REFUSED, "'%.120s' is no backup of this shard",
                        shard->restore.path);
     return ERR_OK;

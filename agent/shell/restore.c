@@ -1,28 +1,20 @@
 #include "restore_parts.h"
 
 #include "backup_place.h"
-#include "backup_tools.h"
-#include "clock.h"
+#include "backup_recipients.h"
 #include "cluster_connect.h"
+#include "digest.h"
 #include "file.h"
 #include "log.h"
-#include "manifest.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
-#define NAME_NEW "pgtide_new_"
-#define NAME_OLD "pgtide_old_"
-
-enum { RESTORE_SPARE_BYTES = 64 * 1024 * 1024, RESTORE_JOBS = 2 };
-
-bool restore_is_ours(const char *database)
+bool restore_is_ours(const char *name)
 {
-    return strncmp(database, NAME_NEW, strlen(NAME_NEW)) == 0 ||
-           strncmp(database, NAME_OLD, strlen(NAME_OLD)) == 0;
+    return str_starts_with(name, RESTORE_NEW) || str_starts_with(name, RESTORE_OLD);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -41,29 +33,76 @@ static void destroy(Restore *restore)
     uv_close((uv_handle_t *)&restore->timer, on_timer_closed);
 }
 
+/* A schema's foreign keys into others are dropped under a lock on the tables over there. */
+const char *restore_drop_sql(Restore *restore)
+{
+    if (!restore_is_of_schema(restore))
+        return arena_printf(restore->arena, "DROP DATABASE IF EXISTS %s WITH (FORCE)",
+                            restore->fresh_name);
+    uint32_t lock_ms = restore_lock_timeout_ms(restore);
+    return arena_printf(restore->arena,
+                        "SET lock_timeout = '%ums'; DROP SCHEMA IF EXISTS %s CASCADE", lock_ms,
+                        restore->fresh_name);
+}
+
+static void leave(Restore *restore, const Error *err)
+{
+    if (err != NULL)
+        log_failure(LOG_WARN, "restore.leftover", err,
+                    restore_is_of_schema(restore) ? "schema" : "database", restore->fresh_name,
+                    NULL);
+    destroy(restore);
+}
+
+static void drop_again(Restore *restore);
+
 static void on_dropped(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     Restore *restore = data;
-    if (reply->error != NULL)
-        log_failure(LOG_WARN, "restore.leftover", reply->error, "database", restore->fresh_name,
-                    NULL);
-    destroy(restore);
+    bool busy = reply->error != NULL && reply->error->code == ERR_LOCK_TIMEOUT && !reply->lost;
+    if (busy && ++restore->drop_tries < RESTORE_DROP_ATTEMPTS)
+        restore_pause_then(restore, RESTORE_POLL_MS * 10, drop_again);
+    else
+        leave(restore, reply->error);
+}
+
+static void drop_again(Restore *restore)
+{
+    pg_send_simple(restore->conn, restore_drop_sql(restore), RESTORE_CREATE_MS, on_dropped,
+                   restore);
 }
 
 static void on_drop_connected(PgConn *conn, const Error *err, void *data)
 {
     Restore *restore = data;
-    if (err != NULL) {
-        log_failure(LOG_WARN, "restore.leftover", err, "database", restore->fresh_name, NULL);
-        destroy(restore);
-        return;
-    }
-    const char *sql = arena_printf(restore->arena, "DROP DATABASE IF EXISTS %s WITH (FORCE)",
-                                   restore->fresh_name);
-    pg_send_simple(conn, sql, RESTORE_CREATE_MS, on_dropped, restore);
+    (void)conn;
+    if (err != NULL)
+        leave(restore, err);
+    else
+        drop_again(restore);
 }
 
+static void drop(Restore *restore)
+{
+    const char *database = restore_is_of_schema(restore)
+                               ? restore->args.database
+                               : restore->args.cluster->maintenance_database;
+    restore->conn = restore_connect(restore, database, on_drop_connected);
+}
+
+static void on_leftovers_cleared(const Error *err, void *data)
+{
+    Restore *restore = data;
+    restore->clear = NULL;
+    if (err != NULL)
+        leave(restore, err);
+    else
+        drop(restore);
+}
+
+/* A database goes with the sessions in it. A schema may still be about to be committed by a psql
+ * whose end its server has not noticed. */
 void restore_free(Restore *restore)
 {
     if (restore == NULL)
@@ -73,16 +112,18 @@ void restore_free(Restore *restore)
     restore_swap_close(restore);
     pg_close(restore->conn);
     restore->conn = NULL;
-    if (restore->child != NULL)
-        child_kill(restore->child);
-    restore->child = NULL;
+    pipeline_kill(restore->pipeline);
+    restore->pipeline = NULL;
     if (restore->working)
         return; /* its end sees it */
-    if (restore->created && !restore->in_place)
-        restore->conn = restore_connect(restore, restore->args.cluster->maintenance_database,
-                                        on_drop_connected);
-    else
+    if (!restore->created || restore->in_place)
         destroy(restore);
+    else if (restore_is_of_schema(restore))
+        restore->clear =
+            restore_clear_start(restore->loop, restore->args.cluster, &restore->args.operation,
+                                on_leftovers_cleared, restore);
+    else
+        drop(restore);
 }
 
 void restore_done(Restore *restore)
@@ -116,9 +157,39 @@ void restore_fail_with(Restore *restore, JobFailureClass failed, const Error *er
     restore_done(restore);
 }
 
-static JobFailureClass class_of(const PgReply *reply)
+void restore_refuse(Restore *restore)
 {
-    return reply->lost ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
+    restore->failed = JOB_FAILURE_FINAL;
+    restore_done(restore);
+}
+
+bool restore_fails(Restore *restore, const PgReply *reply, const char *doing)
+{
+    if (reply->error == NULL)
+        return false;
+    restore_fail_with(restore, reply->lost ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL, reply->error,
+                      doing);
+    return true;
+}
+
+bool restore_fails_to_connect(Restore *restore, const Error *err, const char *where)
+{
+    if (err == NULL)
+        return false;
+    restore_fail_with(restore, JOB_FAILURE_RETRY, err, where);
+    return true;
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    Restore *restore = timer->data;
+    restore->swap.after(restore);
+}
+
+void restore_pause_then(Restore *restore, uint32_t pause_ms, RestoreThen *after)
+{
+    restore->swap.after = after;
+    uv_timer_start(&restore->timer, on_pause_over, pause_ms, 0);
 }
 
 PgConn *restore_connect(Restore *restore, const char *database, PgConnectCb *cb)
@@ -127,290 +198,80 @@ PgConn *restore_connect(Restore *restore, const char *database, PgConnectCb *cb)
                            RESTORE_CONNECT_MS, cb, restore);
 }
 
-/* --- 4: what was restored is looked at -------------------------------------------------------- */
-
-static bool same_rows(Restore *restore, const PgResult *result, StrList *rows)
-{
-    if (!pg_array_parse(restore->arena, pg_text(result, 0, 0), rows))
-        return false;
-    strlist_sort(rows);
-    return strlist_equal(rows, &restore->args.rows_after);
-}
-
-static void on_counted(PgConn *conn, const PgReply *reply, void *data)
-{
-    (void)conn;
-    Restore *restore = data;
-    if (reply->error != NULL) {
-        restore_fail_with(restore, class_of(reply), reply->error, "what was restored");
-        return;
-    }
-    restore->counts = arena_strdup(restore->arena, pg_text(&reply->results[0], 0, 0));
-    restore_done(restore);
-}
-
-static void on_looked(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    if (reply->error != NULL) {
-        restore_fail_with(restore, class_of(reply), reply->error, "what was restored");
-        return;
-    }
-    Uuid uuid = {0};
-    StrList rows = {0};
-    const PgResult *shard = &reply->results[2];
-    bool is_shard = pg_rows(shard) == 1 && uuid_parse(pg_text(shard, 0, 0), &uuid) &&
-                    uuid_equal(&uuid, &restore->args.shard);
-    if (!is_shard) {
-        restore_fail(restore, JOB_FAILURE_FINAL, ERR_BACKUP, "the backup is not this shard's");
-        return;
-    }
-    if (!same_rows(restore, &reply->results[1], &rows)) {
-        restore_fail(restore, JOB_FAILURE_FINAL, ERR_BACKUP,
-                     "the backup holds rows {%.150s}, the plan says {%.150s}",
-                     strlist_join(restore->arena, &rows, ", "),
-                     strlist_join(restore->arena, &restore->args.rows_after, ", "));
-        return;
-    }
-    restore->history_end = arena_strdup(restore->arena, pg_text(&reply->results[3], 0, 0));
-    PgBatch batch = pg_batch(restore->arena);
-    pg_batch_add(&batch, arena_strdup(restore->arena, pg_text(&reply->results[4], 0, 0)));
-    pg_send(conn, &batch, 0, on_counted, restore);
-}
-
-static const char *version_table(Restore *restore, PgConn *conn)
-{
-    const char *schema = pg_identifier(conn, restore->arena, restore->args.version_schema);
-    return arena_printf(restore->arena, "%s.alembic_version", schema == NULL ? "\"\"" : schema);
-}
-
-static void on_analyzed(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    if (reply->error != NULL) {
-        restore_fail_with(restore, class_of(reply), reply->error, "ANALYZE");
-        return;
-    }
-    PgBatch batch = pg_batch(restore->arena);
-    pg_batch_add(&batch, "SET search_path = pg_catalog, pg_temp");
-    pg_batch_add(&batch,
-                 arena_printf(restore->arena, "SELECT ARRAY(SELECT version_num::text FROM ONLY %s)",
-                              version_table(restore, conn)));
-    pg_batch_add(&batch, "SELECT uuid FROM pgtide.shard WHERE schema_name = ''");
-    pg_batch_add(&batch, "SELECT coalesce(max(seq), 0) FROM pgtide.history");
-    const char *params[] = {"0", restore->args.version_schema};
-    pg_batch_add_params(&batch, restore_sql_count, 2, params);
-    pg_send(conn, &batch, 0, on_looked, restore);
-}
-
-static void on_fresh_connected(PgConn *conn, const Error *err, void *data)
-{
-    Restore *restore = data;
-    if (err != NULL)
-        restore_fail_with(restore, JOB_FAILURE_RETRY, err, "what was restored");
-    else
-        pg_send_simple(conn, "ANALYZE", 0, on_analyzed, restore);
-}
-
-/* --- 3: pg_restore ---------------------------------------------------------------------------- */
-
-static void on_restored(const ChildResult *result, void *data)
-{
-    Restore *restore = data;
-    restore->child = NULL;
-    if (tool_result("pg_restore", result, &restore->error) != ERR_OK) {
-        restore->failed = JOB_FAILURE_FINAL;
-        restore_done(restore);
-        return;
-    }
-    restore->conn = restore_connect(restore, restore->fresh_name, on_fresh_connected);
-}
-
-/* Each statement commits by itself, and none waits for the disk: the swap's COMMIT does, and what
- * is cut off before it is thrown away. */
-static void run_pg_restore(Restore *restore)
-{
-    Arena *arena = restore->arena;
-    const ClusterSettings *cluster = restore->args.cluster;
-    ToolArgs args = tool_args(arena, "pg_restore");
-    tool_arg(&args, "--exit-on-error");
-    tool_arg(&args, "--no-password");
-    tool_arg(&args, "--dbname=%s", restore->fresh_name);
-    if (restore->is_directory)
-        tool_arg(&args, "--jobs=%d", RESTORE_JOBS);
-    tool_arg(&args, "%s", restore->path);
-    const char **env = tool_environment(arena, cluster, restore->fresh_name, 1);
-    tool_environment_add(arena, env, "PGOPTIONS", "-c synchronous_commit=off");
-    ChildArgs child = {
-        .program = tool_program(arena, cluster, "pg_restore"), .argv = args.items, .env = env};
-    ErrCode code =
-        child_start(restore->loop, &child, on_restored, restore, &restore->child, &restore->error);
-    tool_environment_wipe(env);
-    if (code != ERR_OK) {
-        restore->child = NULL;
-        restore->failed = JOB_FAILURE_FINAL;
-        restore_done(restore);
-    }
-}
-
-/* --- 2: a database of ours -------------------------------------------------------------------- */
-
-static void on_created(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    if (reply->error != NULL) {
-        restore_fail_with(restore, class_of(reply), reply->error, "CREATE DATABASE");
-        return;
-    }
-    pg_close(conn);
-    restore->conn = NULL;
-    run_pg_restore(restore);
-}
-
-static void on_leftover_dropped(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    if (reply->error != NULL) {
-        restore_fail_with(restore, class_of(reply), reply->error, "DROP DATABASE");
-        return;
-    }
-    restore->created = true; /* from now on perhaps */
-    pg_send_simple(conn, restore->create_sql, RESTORE_CREATE_MS, on_created, restore);
-}
-
-/* Only where the agent may know and look: on the server's own host, as a role that is told where
- * the data are. */
-static ErrCode check_space(const char *data_directory, uint64_t bytes, Error *err)
-{
-    struct statvfs space;
-    if (data_directory[0] == '\0' || statvfs(data_directory, &space) != 0)
-        return ERR_OK;
-    uint64_t free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
-    if (free_bytes >= bytes + RESTORE_SPARE_BYTES)
-        return ERR_OK;
-    char has[SIZE_TEXT_SIZE], needs[SIZE_TEXT_SIZE];
-    size_format(free_bytes >> 20 << 20, has);
-    size_format((bytes + RESTORE_SPARE_BYTES) >> 20 << 20, needs);
-    return err_set(err, ERR_BACKUP, "%s are free for the server's data, the restore needs up to %s",
-                   has, needs);
-}
-
-/* Columns that came or went between versions are taken from the row as JSON. */
-static const char facts_sql[] =
-    "SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L"
-    " LC_CTYPE %L', $3::text, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding),"
-    " j->>'datcollate', j->>'datctype')"
-    " || CASE j->>'datlocprovider'"
-    "  WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L',"
-    "   coalesce(j->>'datlocale', j->>'daticulocale'))"
-    "   || coalesce(format(' ICU_RULES %L', j->>'daticurules'), '')"
-    "  WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', j->>'datlocale')"
-    "  ELSE '' END"
-    " || CASE WHEN t.spcname = 'pg_default' THEN '' ELSE format(' TABLESPACE %I', t.spcname) END,"
-    " pg_database_size(d.oid),"
-    " coalesce((SELECT setting FROM pg_settings WHERE name = 'data_directory'), ''),"
-    " (SELECT count(*) FROM pg_replication_slots s WHERE s.database = d.datname),"
-    " (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user),"
-    " pg_has_role(d.datdba, 'USAGE'), pg_get_userbyid(d.datdba), current_user,"
-    " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
-    "  OR pg_has_role('pg_signal_backend', 'USAGE')"
-    " FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace, to_jsonb(d) j"
-    " WHERE d.oid = $1::oid AND d.datname = $2::text::name";
-
-static ErrCode check_facts(const Restore *restore, const PgResult *facts, Error *err)
-{
-    if (pg_rows(facts) != 1)
-        return err_set(err, ERR_CLONE, "database \"%s\" is not the one that was meant",
-                       restore->args.database);
-    if (pg_u64(facts, 0, 3) != 0) {
-        err_set(err, ERR_REFUSED, "the database has logical replication slots");
-        err_hint(err, "They would stay with the old database: drop them first.");
-        return ERR_REFUSED;
-    }
-    if (!pg_bool(facts, 0, 4) || !pg_bool(facts, 0, 5) || !pg_bool(facts, 0, 8)) {
-        err_set(err, ERR_REFUSED, "role %s may not restore: it %s", pg_text(facts, 0, 7),
-                !pg_bool(facts, 0, 4)   ? "may not create databases"
-                : !pg_bool(facts, 0, 5) ? "is no member of the database's owner"
-                                        : "may not end the sessions of others");
-        err_hint(err, "ALTER ROLE %s CREATEDB; GRANT %s, pg_signal_backend TO %s;",
-                 pg_text(facts, 0, 7), pg_text(facts, 0, 6), pg_text(facts, 0, 7));
-        return ERR_REFUSED;
-    }
-    return check_space(pg_text(facts, 0, 2), pg_u64(facts, 0, 1), err);
-}
-
-static void on_facts(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    if (reply->error != NULL) {
-        restore_fail_with(restore, class_of(reply), reply->error, "looking at the database");
-        return;
-    }
-    const PgResult *facts = &reply->results[1];
-    if (check_facts(restore, facts, &restore->error) != ERR_OK) {
-        restore->failed = JOB_FAILURE_FINAL;
-        restore_done(restore);
-        return;
-    }
-    restore->create_sql = arena_strdup(restore->arena, pg_text(facts, 0, 0));
-    const char *sql = arena_printf(restore->arena, "DROP DATABASE IF EXISTS %s WITH (FORCE)",
-                                   restore->fresh_name);
-    pg_send_simple(conn, sql, RESTORE_CREATE_MS, on_leftover_dropped, restore);
-}
-
-static void on_server_connected(PgConn *conn, const Error *err, void *data)
-{
-    Restore *restore = data;
-    if (err != NULL) {
-        restore_fail_with(restore, JOB_FAILURE_RETRY, err, "the maintenance database");
-        return;
-    }
-    PgBatch batch = pg_batch(restore->arena);
-    pg_batch_add(&batch, "SET search_path = pg_catalog, pg_temp");
-    const char *params[] = {arena_printf(restore->arena, "%u", restore->args.database_oid),
-                            restore->args.database, restore->fresh_name};
-    pg_batch_add_params(&batch, facts_sql, 3, params);
-    pg_send(conn, &batch, RESTORE_QUERY_MS, on_facts, restore);
-}
-
 /* --- 1: the backup (in the thread pool) ------------------------------------------------------- */
 
 /* The manifest beside it, which must be of the very backup that the plan names. */
-static ErrCode read_manifest(Arena *arena, const Restore *restore, Manifest *manifest, Error *err)
+static ErrCode read_manifest(Restore *restore, Error *err)
 {
-    const RestoreFrom *from = &restore->args.from;
+    const RestoreArgs *args = &restore->args;
+    const RestoreFrom *from = &args->from;
+    Manifest *manifest = &restore->manifest;
+    Arena *arena = restore->arena;
     const char *name =
         arena_printf(arena, "%.*s.manifest", (int)strcspn(from->path, "."), from->path);
-    const char *path = path_join(arena, restore->args.directory, name);
-    ErrCode code = manifest_read(arena, path, manifest, err);
+    ErrCode code = manifest_read(arena, path_join(arena, args->directory, name), manifest, err);
     if (code != ERR_OK)
         return code;
     if (manifest->size_bytes != from->size_bytes || !digest_equal(&manifest->sha256, &from->sha256))
         return err_set(err, ERR_DIGEST_MISMATCH, "it is not the one that the plan names");
-    if (manifest->encrypted || manifest->method == BACKUP_METHOD_COMMAND) {
-        err_set(err, ERR_REFUSED, "%s",
-                manifest->encrypted ? "it is encrypted" : "a command has made it");
-        err_hint(err, "Restore it by hand: docs/operations.md says how.");
+    if (!uuid_equal(&manifest->shard, &args->shard) || strcmp(manifest->schema, args->schema) != 0)
+        return err_set(err, ERR_REFUSED, "it is of another shard, %s %s", manifest->database,
+                       manifest->schema);
+    return ERR_OK;
+}
+
+static ErrCode check_identity(const Restore *restore, Error *err)
+{
+    const char *identity = restore->args.settings->backup.age_identity;
+    if (identity != NULL)
+        return identity_check(identity, err);
+    err_set(err, ERR_REFUSED, "it is encrypted, and this agent has no identity that reads it");
+    err_hint(err, "Name the file of one as 'backup.age-identity' in agent.yaml, mode 0600, for as "
+                  "long as you restore.");
+    return ERR_REFUSED;
+}
+
+/* What keeps a command's backup is the command: only its name can be compared. */
+static ErrCode check_command(Restore *restore, Error *err)
+{
+    const Manifest *manifest = &restore->manifest;
+    const BackupCommand *command =
+        agent_settings_find_backup_command(restore->args.settings, manifest->command);
+    Digest digest = sha256_bytes(manifest->id, strlen(manifest->id));
+    if (!digest_equal(&digest, &manifest->sha256))
+        return err_set(err, ERR_DIGEST_MISMATCH, "its name is not the one of then");
+    if (restore_is_of_schema(restore))
+        return err_set(err, ERR_REFUSED,
+                       "a command has made it: those are restored into a database, not a schema");
+    if (command == NULL || command->restore.count == 0) {
+        err_set(err, ERR_REFUSED, "backup command '%s' has made it, and can't restore",
+                manifest->command);
+        err_hint(err, "Give it a 'restore' in agent.yaml.");
         return ERR_REFUSED;
     }
+    restore->command = command;
     return ERR_OK;
+}
+
+static ErrCode check_dump(const Restore *restore, Error *err)
+{
+    ErrCode code = restore->manifest.encrypted ? check_identity(restore, err) : ERR_OK;
+    if (code == ERR_OK &&
+        backup_compare(restore->args.directory, &restore->manifest, err) != ERR_OK)
+        code = err->code = ERR_DIGEST_MISMATCH;
+    return code;
 }
 
 static void check_backup(uv_work_t *work)
 {
     Restore *restore = work->data;
-    AUTO_ARENA Arena *arena = arena_new();
     Error *err = &restore->error;
-    Manifest manifest;
-    ErrCode code = read_manifest(arena, restore, &manifest, err);
-    if (code == ERR_OK && backup_compare(restore->args.directory, &manifest, err) != ERR_OK)
-        code = err->code = ERR_DIGEST_MISMATCH;
-    if (code != ERR_OK) {
+    ErrCode code = read_manifest(restore, err);
+    if (code == ERR_OK)
+        code = restore->manifest.method == BACKUP_METHOD_COMMAND ? check_command(restore, err)
+                                                                 : check_dump(restore, err);
+    if (code != ERR_OK)
         err_wrap(err, "backup %s", restore->args.from.path);
-        return;
-    }
-    restore->horizon = manifest.facts.transaction_horizon;
-    restore->is_directory = manifest.method == BACKUP_METHOD_DIRECTORY;
 }
 
 static void on_backup_checked(uv_work_t *work, int status)
@@ -421,11 +282,11 @@ static void on_backup_checked(uv_work_t *work, int status)
     if (restore->cb == NULL) {
         destroy(restore);
     } else if (restore->error.code != ERR_OK) {
-        restore->failed = JOB_FAILURE_FINAL;
-        restore_done(restore);
+        restore_refuse(restore);
+    } else if (restore_is_of_schema(restore)) {
+        restore_schema_start(restore);
     } else {
-        restore->conn = restore_connect(restore, restore->args.cluster->maintenance_database,
-                                        on_server_connected);
+        restore_database_start(restore);
     }
 }
 
@@ -439,9 +300,9 @@ static const char *application_name(Arena *arena, const OperationId *operation)
 }
 
 /* As much of the name as fits, whole characters. */
-static const char *old_name(Arena *arena, const char *hex, const char *database)
+static const char *old_name(Arena *arena, const char *hex, const char *former)
 {
-    const char *name = arena_printf(arena, NAME_OLD "%.8s_%s", hex, database);
+    const char *name = arena_printf(arena, RESTORE_OLD "%.8s_%s", hex, former);
     size_t length = strlen(name);
     if (length >= RESTORE_NAME_BYTES) {
         length = RESTORE_NAME_BYTES - 1;
@@ -459,6 +320,7 @@ static void copy_args(Restore *restore, const RestoreArgs *from)
     args->directory = arena_strdup(arena, from->directory);
     args->from.path = arena_strdup(arena, from->from.path);
     args->database = arena_strdup(arena, from->database);
+    args->schema = arena_strdup(arena, from->schema);
     args->rollout = arena_strdup(arena, from->rollout);
     args->who = arena_strdup(arena, from->who);
     args->rows_before = strlist_copy(arena, &from->rows_before);
@@ -477,8 +339,9 @@ Restore *restore_start(uv_loop_t *loop, const RestoreArgs *args, RestoreCb *cb, 
     copy_args(restore, args);
     operation_format(&args->operation, hex);
     restore->path = path_join(restore->arena, args->directory, args->from.path);
-    restore->fresh_name = arena_printf(restore->arena, NAME_NEW "%s", hex);
-    restore->old_name = old_name(restore->arena, hex, args->database);
+    restore->fresh_name = arena_printf(restore->arena, RESTORE_NEW "%s", hex);
+    restore->old_name =
+        old_name(restore->arena, hex, args->schema[0] == '\0' ? args->database : args->schema);
     restore->application = application_name(restore->arena, &args->operation);
     uv_timer_init(loop, &restore->timer);
     restore->timer.data = restore;

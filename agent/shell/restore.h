@@ -1,14 +1,16 @@
 /*
- * A backup in the place of a shard that is a whole database.
+ * A backup in the place of a shard.
  *
- *   restore_start  reads the backup back into a database of ours, pgtide_new_<operation>, and
- *                  checks it; the shard stays as it is, and in use
- *   restore_swap   with writers held off: compares the shard with what the plan says, gives the new
- *                  database the shard's ledger, ends the sessions, and renames both in one
- *                  transaction; the old one stays, closed, as pgtide_old_<operation>_<name>
+ *   restore_start  reads the backup back into a database of ours, pgtide_new_<operation> (a shard
+ *                  that is a schema: into such a schema of its database), and checks it; the shard
+ *                  stays as it is, and in use
+ *   restore_swap   with writers held off: compares the shard with what the plan says, gives what is
+ *                  new the shard's ledger, ends the database's sessions, and renames both in one
+ *                  transaction; the old one stays as pgtide_old_<operation>_<name>, a database
+ *                  closed
  *
  * Whatever is cut off, and when: until that transaction has committed the shard is the old
- * database, open and as it was; from then on it is the new one.
+ * database or schema, open and as it was; from then on it is the new one.
  */
 #pragma once
 
@@ -17,12 +19,14 @@
 
 typedef struct Restore Restore;
 
-/* Copied, but for `cluster`. */
+/* Copied, but for `cluster` and `settings`. */
 typedef struct RestoreArgs {
     const ClusterSettings *cluster;
+    const AgentSettings *settings;
     const char *directory; /* backups/ */
     RestoreFrom from;
     const char *database;
+    const char *schema; /* '' = the whole database */
     uint32_t database_oid;
     Uuid shard;
     OperationId operation;
@@ -59,5 +63,6 @@ RestoreClear *restore_clear_start(uv_loop_t *loop, const ClusterSettings *cluste
                                   const OperationId *operation, RestoreClearCb *cb, void *data);
 void restore_clear_cancel(RestoreClear *clear); /* NULL-safe */
 
-/* "pgtide_new_..." and "pgtide_old_...": databases that are no shards, whatever discovers them. */
-bool restore_is_ours(const char *database);
+/* "pgtide_new_..." and "pgtide_old_...": databases and schemas that are no shards, whatever
+ * discovers them. */
+bool restore_is_ours(const char *name);

@@ -1,5 +1,5 @@
 /*
- * The second half of a restore. Three connections:
+ * The second half of a restore of a database. Three connections:
  *
  *   old     on the shard: SHARE locks on all of its tables hold writers off, readers go on; what is
  *           there is compared with the plan and with the backup
@@ -34,42 +34,10 @@ void restore_swap_close(Restore *restore)
     swap->arena = NULL;
 }
 
-static void on_pause_over(uv_timer_t *timer)
-{
-    Restore *restore = timer->data;
-    restore->swap.after(restore);
-}
-
-static void pause_then(Restore *restore, uint32_t pause_ms, void (*after)(Restore *restore))
-{
-    restore->swap.after = after;
-    uv_timer_start(&restore->timer, on_pause_over, pause_ms, 0);
-}
-
-/* A lost connection before COMMIT has changed nothing. */
-static bool fails(Restore *restore, const PgReply *reply, const char *doing)
-{
-    if (reply->error == NULL)
-        return false;
-    restore_fail_with(restore, reply->lost ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL, reply->error,
-                      doing);
-    return true;
-}
-
-static bool fails_to_connect(Restore *restore, const Error *err, const char *where)
-{
-    if (err == NULL)
-        return false;
-    restore_fail_with(restore, JOB_FAILURE_RETRY, err, where);
-    return true;
-}
-
 /* --- 4: the names ----------------------------------------------------------------------------- */
 
-static void on_committed(PgConn *conn, const PgReply *reply, void *data)
+void restore_committed(Restore *restore, const PgReply *reply)
 {
-    (void)conn;
-    Restore *restore = data;
     if (reply->error != NULL) {
         bool unknown = reply->lost || reply->timed_out;
         restore->in_place = unknown; /* perhaps: then it must not be dropped */
@@ -82,15 +50,22 @@ static void on_committed(PgConn *conn, const PgReply *reply, void *data)
         return;
     }
     restore->in_place = true;
-    log_event(LOG_INFO, "restore.swapped", "database", restore->args.database, "kept",
+    log_event(LOG_INFO, "restore.swapped", "database", restore->args.database, "schema",
+              restore_is_of_schema(restore) ? restore->args.schema : NULL, "kept",
               restore->old_name, NULL);
     restore_done(restore);
+}
+
+static void on_committed(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    restore_committed(data, reply);
 }
 
 static void on_named(PgConn *conn, const PgReply *reply, void *data)
 {
     Restore *restore = data;
-    if (fails(restore, reply, "keeping what belongs to the database's name"))
+    if (restore_fails(restore, reply, "keeping what belongs to the database's name"))
         return;
     PgBatch batch = pg_batch(restore->swap.arena);
     batch.never_cancel = true;
@@ -128,7 +103,7 @@ static const char belongings_sql[] =
 static void on_renamed(PgConn *conn, const PgReply *reply, void *data)
 {
     Restore *restore = data;
-    if (fails(restore, reply, "renaming what was restored"))
+    if (restore_fails(restore, reply, "renaming what was restored"))
         return;
     const char *sql = arena_strdup(restore->swap.arena, pg_text(&reply->results[1], 0, 0));
     pg_send_simple(conn, sql, RESTORE_QUERY_MS, on_named, restore);
@@ -139,11 +114,11 @@ static void on_renamed(PgConn *conn, const PgReply *reply, void *data)
 static void try_again(Restore *restore, const PgReply *reply, const char *doing)
 {
     if (++restore->swap.tries >= RESTORE_SWAP_ATTEMPTS) {
-        fails(restore, reply, doing);
+        restore_fails(restore, reply, doing);
         return;
     }
     restore_swap_close(restore);
-    pause_then(restore, RESTORE_POLL_MS, begin_attempt);
+    restore_pause_then(restore, RESTORE_POLL_MS, begin_attempt);
 }
 
 static void on_away(PgConn *conn, const PgReply *reply, void *data)
@@ -155,7 +130,7 @@ static void on_away(PgConn *conn, const PgReply *reply, void *data)
         try_again(restore, reply, "sessions that can't be ended");
         return;
     }
-    if (fails(restore, reply, "renaming the database"))
+    if (restore_fails(restore, reply, "renaming the database"))
         return;
     if (swap->old != NULL) { /* it would still be there */
         restore_fail(restore, JOB_FAILURE_FINAL, ERR_INTERNAL, "a rename that waited for nobody");
@@ -176,7 +151,7 @@ static void on_last_look(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     Restore *restore = data;
-    if (fails(restore, reply, "looking at the shard"))
+    if (restore_fails(restore, reply, "looking at the shard"))
         return;
     if (!pg_is_null(&reply->results[0], 0, 0)) {
         restore_fail(restore, JOB_FAILURE_FINAL, ERR_REFUSED,
@@ -197,8 +172,10 @@ static void look_once_more(Restore *restore)
         return;
     }
     PgBatch batch = pg_batch(swap->arena);
-    const char *horizon = arena_printf(swap->arena, "%llu", (unsigned long long)restore->horizon);
-    pg_batch_add_params(&batch, restore_sql_catalog, 1, &horizon);
+    const char *horizon = arena_printf(
+        swap->arena, "%llu", (unsigned long long)restore->manifest.facts.transaction_horizon);
+    const char *params[] = {horizon, ""};
+    pg_batch_add_params(&batch, restore_sql_catalog, 2, params);
     pg_send(swap->old, &batch, RESTORE_QUERY_MS, on_last_look, restore);
 }
 
@@ -211,12 +188,12 @@ static void on_sessions(PgConn *conn, const PgReply *reply, void *data)
                           "a session of the database can't be ended");
         return;
     }
-    if (fails(restore, reply, "ending sessions"))
+    if (restore_fails(restore, reply, "ending sessions"))
         return;
     if (pg_bool(&reply->results[1], 0, 0) && pg_rows(&reply->results[2]) == 0)
         look_once_more(restore);
     else
-        pause_then(restore, RESTORE_POLL_MS, poll_sessions);
+        restore_pause_then(restore, RESTORE_POLL_MS, poll_sessions);
 }
 
 /* Sessions are ended only once nobody new gets in. Autovacuum, which is nobody, gives way by
@@ -245,7 +222,7 @@ static void on_server_connected(PgConn *conn, const Error *err, void *data)
 {
     Restore *restore = data;
     RestoreSwap *swap = &restore->swap;
-    if (fails_to_connect(restore, err, "the maintenance database"))
+    if (restore_fails_to_connect(restore, err, "the maintenance database"))
         return;
     const char *name = pg_identifier(conn, swap->arena, restore->args.database);
     const char *old = pg_identifier(conn, swap->arena, restore->old_name);
@@ -268,7 +245,7 @@ static void on_ledger_written(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     Restore *restore = data;
-    if (fails(restore, reply, "the ledger of what was restored"))
+    if (restore_fails(restore, reply, "the ledger of what was restored"))
         return;
     pg_close(restore->swap.fresh);
     restore->swap.fresh = NULL;
@@ -276,7 +253,7 @@ static void on_ledger_written(PgConn *conn, const PgReply *reply, void *data)
         restore_connect(restore, restore->args.cluster->maintenance_database, on_server_connected);
 }
 
-static void add_restore_row(Restore *restore, PgBatch *batch)
+void restore_add_history(Restore *restore, PgBatch *batch)
 {
     Arena *arena = restore->swap.arena;
     const RestoreArgs *args = &restore->args;
@@ -290,15 +267,16 @@ static void add_restore_row(Restore *restore, PgBatch *batch)
         pg_array_format(arena, &args->rows_before),
         pg_array_format(arena, &args->rows_after),
         args->who,
-        arena_printf(arena, "from backup %s; the former database is %s", args->from.path,
-                     restore->old_name),
+        arena_printf(arena, "from backup %s; the former %s is %s", args->from.path,
+                     restore_is_of_schema(restore) ? "schema" : "database", restore->old_name),
+        args->schema,
     };
     pg_batch_add_params(batch,
                         "INSERT INTO pgtide.history (schema_name, operation, rollout, generation,"
                         " attempt, direction, rows_before, rows_after, who, outcome, message)"
-                        " VALUES ('', decode($1, 'hex'), $2::uuid, $3::int, $4::int, 'restore',"
+                        " VALUES ($9, decode($1, 'hex'), $2::uuid, $3::int, $4::int, 'restore',"
                         " $5::text[], $6::text[], $7, 'succeeded', $8)",
-                        8, row);
+                        9, row);
 }
 
 /* What happened since the backup stays on record: the history goes on where the shard's ends. */
@@ -307,7 +285,7 @@ static void on_fresh_connected(PgConn *conn, const Error *err, void *data)
     Restore *restore = data;
     RestoreSwap *swap = &restore->swap;
     const RestoreArgs *args = &restore->args;
-    if (fails_to_connect(restore, err, "what was restored"))
+    if (restore_fails_to_connect(restore, err, "what was restored"))
         return;
     char operation[OPERATION_TEXT_SIZE], fleet[UUID_TEXT_SIZE];
     operation_format(&args->operation, operation);
@@ -336,7 +314,7 @@ static void on_fresh_connected(PgConn *conn, const Error *err, void *data)
                         " WHERE schema_name = ''",
                         4, shard);
     pg_batch_add(&batch, "DELETE FROM pgtide.progress WHERE schema_name = ''");
-    add_restore_row(restore, &batch);
+    restore_add_history(restore, &batch);
     pg_batch_add(&batch, "COMMIT");
     pg_send(conn, &batch, 0, on_ledger_written, restore);
 }
@@ -348,223 +326,50 @@ static void write_ledger(Restore *restore)
 
 /* --- 1: writers are held off ------------------------------------------------------------------ */
 
-static void refuse_loss(Restore *restore, const char *what)
-{
-    err_set(&restore->error, ERR_REFUSED, "%s", "the shard was written since its backup");
-    err_detail(&restore->error, "%s", what);
-    err_hint(&restore->error, "Restoring it loses that: a plan made with --accept-data-loss may.");
-    restore->failed = JOB_FAILURE_FINAL;
-    restore_done(restore);
-}
-
-static const char *next_line(const char **text, size_t *length)
-{
-    const char *line = *text;
-    if (*line == '\0')
-        return NULL;
-    *length = strcspn(line, "\n");
-    *text = line + *length + (line[*length] == '\n');
-    return line;
-}
-
-static bool has_line(const char *text, const char *wanted, size_t wanted_length)
-{
-    size_t length;
-    for (const char *line = next_line(&text, &length); line != NULL;
-         line = next_line(&text, &length))
-        if (length == wanted_length && memcmp(line, wanted, length) == 0)
-            return true;
-    return false;
-}
-
-/* Everything in the backup is there in the same number, and sequences stand where they stood. A
- * table that is gone can't tell what was written to it before it went. */
-static void compare_counts(Restore *restore, const char *now)
-{
-    const char *text = restore->counts;
-    size_t length;
-    for (const char *line = next_line(&text, &length); line != NULL;
-         line = next_line(&text, &length)) {
-        if (has_line(now, line, length))
-            continue;
-        size_t name = length;
-        while (name > 0 && line[name] != ' ')
-            name--;
-        refuse_loss(restore,
-                    arena_printf(restore->swap.arena,
-                                 "%.*s has not the rows, or the value, that it has in the backup",
-                                 name > 400 ? 400 : (int)name, line));
-        return;
-    }
-    write_ledger(restore);
-}
-
-static void on_counted(PgConn *conn, const PgReply *reply, void *data)
+static void on_looked(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     Restore *restore = data;
-    if (fails(restore, reply, "looking for rows written since the backup"))
-        return;
-    const PgResult *result = &reply->results[0];
-    if (!pg_is_null(result, 0, 1))
-        refuse_loss(restore, arena_printf(restore->swap.arena, "rows were written to %.400s",
-                                          pg_text(result, 0, 1)));
-    else
-        compare_counts(restore, pg_text(result, 0, 0));
-}
-
-static bool is_claimed_still(const Restore *restore, const PgResult *shard)
-{
-    return pg_rows(shard) == 1 && pg_u64(shard, 0, 0) == restore->args.fence &&
-           pg_u64(shard, 0, 1) == restore->args.epoch;
-}
-
-static void look_for_loss(Restore *restore, PgConn *conn, const PgReply *reply)
-{
-    if (restore->args.accept_data_loss) {
-        write_ledger(restore);
-    } else if (restore->horizon == 0) {
-        refuse_loss(restore, "the backup does not say what it may not hold");
-    } else if (pg_bool(&reply->results[4], 0, 0)) {
-        refuse_loss(restore, "it has large objects, which do not tell when they were written");
-    } else if (!pg_is_null(&reply->results[6], 0, 0)) {
-        refuse_loss(restore, arena_printf(restore->swap.arena,
-                                          "changed by nobody that its history knows: %.400s",
-                                          pg_text(&reply->results[6], 0, 0)));
-    } else {
-        PgBatch batch = pg_batch(restore->swap.arena);
-        pg_batch_add(&batch, arena_strdup(restore->swap.arena, pg_text(&reply->results[5], 0, 0)));
-        pg_send(conn, &batch, 0, on_counted, restore);
-    }
-}
-
-static void on_looked(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
     RestoreSwap *swap = &restore->swap;
-    if (fails(restore, reply, "looking at the shard"))
+    if (restore_fails(restore, reply, "looking at the shard") ||
+        restore_is_moved(restore, &reply->results[0], &reply->results[1]))
         return;
-    StrList rows = {0};
-    if (!is_claimed_still(restore, &reply->results[0])) {
-        restore_fail(restore, JOB_FAILURE_FINAL, ERR_FENCED,
-                     "somebody else has claimed the shard meanwhile");
-        return;
-    }
-    bool read = pg_array_parse(swap->arena, pg_text(&reply->results[1], 0, 0), &rows);
-    strlist_sort(&rows);
-    if (!read || !strlist_equal(&rows, &restore->args.rows_before)) {
-        restore_fail(
-            restore, JOB_FAILURE_FINAL, ERR_OVERTAKEN,
-            "something else moved the shard since the plan was made: its rows are {%.300s}",
-            strlist_join(swap->arena, &rows, ", "));
-        return;
-    }
     if (pg_u64(&reply->results[2], 0, 0) != 0) {
         restore_fail(restore, JOB_FAILURE_FINAL, ERR_REFUSED,
                      "the database holds other shards, which would be moved too");
         return;
     }
     swap->history = arena_strdup(swap->arena, pg_text(&reply->results[3], 0, 0));
-    look_for_loss(restore, conn, reply);
+    restore_look_for_loss(restore, write_ledger);
 }
 
-static void look(Restore *restore, PgConn *conn)
+static void look(Restore *restore)
 {
     RestoreSwap *swap = &restore->swap;
-    Arena *arena = swap->arena;
-    const char *schema = pg_identifier(conn, arena, restore->args.version_schema);
-    PgBatch batch = pg_batch(arena);
+    PgBatch batch = pg_batch(swap->arena);
     pg_batch_add(&batch, "SELECT fence, epoch FROM pgtide.shard WHERE schema_name = ''");
-    pg_batch_add(&batch,
-                 arena_printf(arena,
-                              "SELECT ARRAY(SELECT version_num::text FROM ONLY %s.alembic_version)",
-                              schema == NULL ? "\"\"" : schema));
+    pg_batch_add(
+        &batch,
+        arena_printf(swap->arena, "SELECT ARRAY(SELECT version_num::text FROM ONLY %s)",
+                     restore_version_table(swap->old, swap->arena, restore->args.version_schema)));
     pg_batch_add(&batch, "SELECT count(*) FROM pgtide.shard WHERE schema_name <> ''");
     pg_batch_add_params(&batch,
                         "SELECT coalesce(jsonb_agg(to_jsonb(h) ORDER BY seq), '[]')"
                         " FROM pgtide.history h WHERE seq > $1::bigint",
                         1, &restore->history_end);
-    if (!restore->args.accept_data_loss && restore->horizon != 0) {
-        const char *horizon = arena_printf(arena, "%llu", (unsigned long long)restore->horizon);
-        const char *count[] = {horizon, restore->args.version_schema};
-        pg_batch_add(&batch, "SELECT EXISTS (SELECT FROM pg_largeobject_metadata)");
-        pg_batch_add_params(&batch, restore_sql_count, 2, count);
-        pg_batch_add_params(&batch, restore_sql_catalog, 1, &horizon);
-    }
-    pg_send(conn, &batch, 0, on_looked, restore);
-}
-
-static void lock_tables(Restore *restore);
-
-static void on_locked(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    RestoreSwap *swap = &restore->swap;
-    bool busy = reply->error != NULL &&
-                (reply->error->code == ERR_LOCK_TIMEOUT || reply->error->code == ERR_BUSY) &&
-                !reply->lost;
-    if (busy && ++swap->lock_tries < restore->args.lock_attempts) {
-        pause_then(restore, RESTORE_POLL_MS * 10, lock_tables);
-        return;
-    }
-    if (!fails(restore, reply, "holding writers off"))
-        look(restore, conn);
-}
-
-static void on_listed(PgConn *conn, const PgReply *reply, void *data)
-{
-    Restore *restore = data;
-    if (fails(restore, reply, "listing the shard's tables"))
-        return;
-    const char *tables = pg_text(&reply->results[reply->count - 1], 0, 0);
-    PgBatch batch = pg_batch(restore->swap.arena);
-    pg_batch_add(&batch, arena_printf(restore->swap.arena, "LOCK TABLE %s IN SHARE MODE", tables));
-    pg_send(conn, &batch, 0, on_locked, restore);
-}
-
-/* All of them, the ledger's too: a claim waits as well. */
-static void lock_tables(Restore *restore)
-{
-    RestoreSwap *swap = &restore->swap;
-    const char *lock =
-        arena_printf(swap->arena, "%ums",
-                     restore->args.lock_timeout_ms == 0 ? 500 : restore->args.lock_timeout_ms);
-    PgBatch batch = pg_batch(swap->arena);
-    if (pg_in_transaction(swap->old))
-        pg_batch_add(&batch, "ROLLBACK");
-    pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
-    pg_batch_add_params(&batch,
-                        "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-                        " pg_catalog.set_config('row_security', 'off', true),"
-                        " pg_catalog.set_config('lock_timeout', $1, true),"
-                        " pg_catalog.set_config('statement_timeout', '0', true),"
-                        " pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true)",
-                        1, &lock);
-    pg_batch_add(&batch, "SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ')"
-                         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                         " WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'"
-                         " AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'");
-    pg_send(swap->old, &batch, RESTORE_QUERY_MS, on_listed, restore);
-}
-
-static void on_old_connected(PgConn *conn, const Error *err, void *data)
-{
-    (void)conn;
-    Restore *restore = data;
-    if (!fails_to_connect(restore, err, "the shard"))
-        lock_tables(restore);
+    pg_send(swap->old, &batch, RESTORE_QUERY_MS, on_looked, restore);
 }
 
 static void begin_attempt(Restore *restore)
 {
-    RestoreSwap *swap = &restore->swap;
-    swap->arena = arena_new();
-    swap->lock_tries = 0;
-    swap->old = restore_connect(restore, restore->args.database, on_old_connected);
+    restore_hold(restore, look);
 }
 
 void restore_swap(Restore *restore)
 {
     restore->swap = (RestoreSwap){0};
-    begin_attempt(restore);
+    if (restore_is_of_schema(restore))
+        restore_schema_swap(restore);
+    else
+        begin_attempt(restore);
 }

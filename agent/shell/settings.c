@@ -193,7 +193,7 @@ static const ConfigField command_fields[] = {
         "program and arguments, without a shell; its last line is {\"id\": ..., \"size_bytes\": N}",
         true),
     ARGV("verify", verify, "reads the backup PGTIDE_BACKUP_ID in full", false),
-    ARGV("restore", restore, "restores it", false),
+    ARGV("restore", restore, "restores it into the empty database PGDATABASE", false),
     ARGV("prune", prune, "removes it; default: the command's own rules do", false),
 };
 static const ConfigTable command_table = CONFIG_TABLE_OF(BackupCommand, command_fields);
@@ -202,7 +202,12 @@ static const ConfigField backup_fields[] = {
     {.key = "age-recipients",
      .kind = CONFIG_PATH,
      .offset = offsetof(BackupSettings, age_recipients),
-     .help = "file of age recipients, whose identities are elsewhere; default none"},
+     .help = "file of age recipients to encrypt to; default none"},
+    {.key = "age-identity",
+     .kind = CONFIG_PATH,
+     .offset = offsetof(BackupSettings, age_identity),
+     .help = "file of an age identity, mode 0600, by which encrypted backups are restored; "
+             "default none"},
     {.key = "require-encryption",
      .kind = CONFIG_BOOL,
      .offset = offsetof(BackupSettings, require_encryption),

@@ -54,12 +54,13 @@ typedef struct BackupCommand {
     const char *name;
     StrList command;
     StrList verify;  /* none: it can't be verified */
-    StrList restore; /* none: restored by hand */
+    StrList restore; /* none: what it made can't be restored */
     StrList prune;   /* none: the command's own rules let backups go */
 } BackupCommand;
 
 typedef struct BackupSettings {
     const char *age_recipients; /* file; NULL = nothing can be encrypted */
+    const char *age_identity;   /* file; NULL = nothing that is encrypted can be restored */
     bool require_encryption;    /* of every dump, whatever a plan says */
     uint64_t reserve_bytes;     /* left free below the state directory */
     int64_t keep;               /* `backup prune` keeps the newest so many of a shard */

@@ -48,7 +48,7 @@ ErrCode shard_names_add_rows(ShardNameList *list, const PgResult *result, int co
         LabelList labels = {0};
         const char *schema = column_count > 1 ? pg_text(result, row, 1) : "";
         const char *text = column_count > 2 ? pg_text(result, row, 2) : "";
-        if (restore_is_ours(pg_text(result, row, 0)))
+        if (restore_is_ours(pg_text(result, row, 0)) || restore_is_ours(schema))
             continue;
         ErrCode code = shard_labels_parse(list->arena, text, &labels, err);
         if (code == ERR_OK)
@@ -97,6 +97,8 @@ static ErrCode add_element(ShardNameList *list, json_t *element, Error *err)
     }
     if (database == NULL)
         return err_set(err, ERR_CONFIG, "'database' is missing");
+    if (restore_is_ours(database) || restore_is_ours(schema))
+        return ERR_OK;
     return shard_names_add(list, database, schema, labels, err);
 }
 

@@ -32,6 +32,13 @@ static ErrCode check_standing(Planning *planning, const RolloutEntry *of, const 
     return ERR_OVERTAKEN;
 }
 
+static ErrCode refuse_elsewhere(const FleetShard *now, const char *agent, Error *err)
+{
+    refuse_shard(now, ERR_REFUSED, "is another agent's now than the one that has its backup", err);
+    err_detail(err, "the backup is with agent %s", agent);
+    return ERR_REFUSED;
+}
+
 static ErrCode check_backup(const RolloutEntry *of, const PlanShard *planned, const FleetShard *now,
                             const BackupInfo *backup, Error *err)
 {
@@ -40,18 +47,8 @@ static ErrCode check_backup(const RolloutEntry *of, const PlanShard *planned, co
         err_detail(err, "rollout %s made none of it", of->header.name);
         return ERR_NOT_FOUND;
     }
-    if (strcmp(now->agent, planned->agent) != 0) {
-        refuse_shard(now, ERR_REFUSED, "is another agent's now than the one that has its backup",
-                     err);
-        err_detail(err, "the backup is with agent %s", planned->agent);
-        return ERR_REFUSED;
-    }
-    if (now->schema[0] != '\0') {
-        refuse_shard(now, ERR_REFUSED, "is a schema, which is restored by hand in this version",
-                     err);
-        err_hint(err, "docs/operations.md says how.");
-        return ERR_REFUSED;
-    }
+    if (strcmp(now->agent, planned->agent) != 0)
+        return refuse_elsewhere(now, planned->agent, err);
     return ERR_OK;
 }
 
@@ -94,7 +91,7 @@ static ErrCode restore_shard(Planning *planning, const RolloutEntry *of, uint32_
     return ERR_OK;
 }
 
-/* What was there before is kept, so no backup of it is made. */
+/* What was there before is kept, so no backup of it is made. `of`: whose policy it goes by. */
 static void fill_header(Planning *planning, const RolloutEntry *of, const char *author)
 {
     PlanHeader *header = &planning->header;
@@ -112,7 +109,7 @@ static void fill_header(Planning *planning, const RolloutEntry *of, const char *
     header->policy = of->header.policy;
     header->policy.on_shard_failure = ON_SHARD_FAILURE_STAY;
     header->policy.on_failure = ON_FAILURE_PAUSE;
-    header->policy.backup.method = BACKUP_METHOD_NONE;
+    header->policy.backup = (BackupPolicy){.method = BACKUP_METHOD_NONE, .command = ""};
     planning->result.budget_fleet = of->header.policy.budget_fleet;
 }
 
@@ -176,6 +173,87 @@ static bool has_backup(const RolloutEntry *entry, const Uuid *shard, const char 
     return false;
 }
 
+/* The newest whole one of that name ('' = of any) that its agent has listed. */
+static const FleetBackup *find_listed(const Coordinator *coordinator, const FleetShard *shard,
+                                      const char *operation)
+{
+    Backups *backups = coordinator->backups;
+    for (size_t i = backups_count(backups); i-- > 0;) {
+        const FleetBackup *backup = backups_at(backups, i);
+        if (uuid_equal(&backup->entry.shard, &shard->uuid) && backup->entry.damage[0] == '\0' &&
+            is_operation(&backup->entry.info, operation))
+            return backup;
+    }
+    return NULL;
+}
+
+/* Whose policy and bundle a plan can have that no rollout of the journal made the backup for: the
+ * rollout that made it, or else the newest that had the shard. */
+static const RolloutEntry *find_carrier(const Coordinator *coordinator, const FleetBackup *backup)
+{
+    const RolloutEntry *maker = rollouts_find_id(coordinator->rollouts, &backup->entry.rollout_id);
+    if (maker != NULL && maker->started)
+        return maker;
+    for (size_t i = rollouts_count(coordinator->rollouts); i-- > 0;) {
+        const RolloutEntry *entry = rollouts_at(coordinator->rollouts, i);
+        for (uint32_t k = 0; entry->started && k < entry->header.shard_count; k++)
+            if (uuid_equal(&entry->shards[k].uuid, &backup->entry.shard))
+                return entry;
+    }
+    return NULL;
+}
+
+/* A plan of one shard. Whether the shard was written since, its agent finds out. */
+static ErrCode take_listed(Planning *planning, const FleetBackup *backup, Error *err)
+{
+    const FleetShard *shard = planning->restore->only;
+    const BackupEntry *entry = &backup->entry;
+    PlannerResult *result = &planning->result;
+    ShardBarrier barrier = standing_barrier(planning->coordinator, shard);
+    if (barrier != SHARD_BARRIER_NONE)
+        return err_set(err, ERR_REFUSED, "shard %s can't be restored now: %s", shard->name,
+                       standing_reason(planning->coordinator, planning->arena, shard, barrier));
+    if (strcmp(shard->agent, backup->agent) != 0)
+        return refuse_elsewhere(shard, backup->agent, err);
+    result->shards = ARENA_NEW(planning->arena, PlanShard);
+    result->shards[0] = planning_shard_of(shard);
+    result->shards[0].rows_after = strlist_copy(planning->arena, &entry->rows);
+    result->shards[0].restore =
+        (RestoreFrom){.path = arena_strdup(planning->arena, entry->info.path),
+                      .sha256 = entry->info.sha256,
+                      .size_bytes = entry->info.size_bytes};
+    result->shard_count = 1;
+    result->waves = ARENA_NEW(planning->arena, WavePlan);
+    result->waves[0] = (WavePlan){.name = "the shard", .shard_count = 1};
+    result->wave_count = 1;
+    return ERR_OK;
+}
+
+static ErrCode make_from_listed(Coordinator *coordinator, const FleetBackup *backup,
+                                const RestoreChoice *choice, const char *author, Arena *arena,
+                                PlanSummary *ret_summary, Error *err)
+{
+    Planning planning = {.coordinator = coordinator, .arena = arena, .restore = choice};
+    const RolloutEntry *carrier = find_carrier(coordinator, backup);
+    char operation[OPERATION_TEXT_SIZE];
+    if (carrier == NULL) {
+        err_set(err, ERR_NOT_FOUND, "no rollout of this coordinator has had shard %.200s",
+                choice->only->name);
+        err_hint(err,
+                 "A restore goes by a rollout's policy and bundle: run one that has the shard, "
+                 "or restore it by hand (docs/operations.md).");
+        return ERR_NOT_FOUND;
+    }
+    fill_header(&planning, carrier, author);
+    operation_format(&backup->entry.operation, operation);
+    planning.header.target = arena_printf(arena, "backup %s", operation);
+    planning.header.rollback_of = backup->entry.rollout_id;
+    ErrCode code = planning_open_bundle(&planning, &carrier->bundle_blob, err);
+    if (code == ERR_OK)
+        code = take_listed(&planning, backup, err);
+    return code == ERR_OK ? planning_finish(&planning, ret_summary, err) : code;
+}
+
 ErrCode planning_make_restore_one(Coordinator *coordinator, const char *shard,
                                   const char *operation, bool accept_data_loss, const char *author,
                                   Arena *arena, PlanSummary *ret_summary, Error *err)
@@ -190,7 +268,11 @@ ErrCode planning_make_restore_one(Coordinator *coordinator, const char *shard,
             return planning_make_restore(coordinator, entry, &choice, author, arena, ret_summary,
                                          err);
     }
-    err_set(err, ERR_NOT_FOUND, "no rollout has made %s of shard %.200s",
+    const FleetBackup *listed = find_listed(coordinator, choice.only, operation);
+    if (listed != NULL)
+        return make_from_listed(coordinator, listed, &choice, author, arena, ret_summary, err);
+    err_set(err, ERR_NOT_FOUND, "no rollout and no agent knows of %s of shard %.200s",
             operation[0] == '\0' ? "a backup" : "that backup", choice.only->name);
+    err_hint(err, "`pgtide backup list` shows those that the agents have.");
     return ERR_NOT_FOUND;
 }
