@@ -90,6 +90,14 @@ static void on_loss_looked(PgConn *conn, const PgReply *reply, void *data)
     }
 }
 
+void restore_add_catalog(Restore *restore, PgBatch *batch, const char *schema)
+{
+    uint64_t horizon = restore->manifest.facts.transaction_horizon;
+    const char *params[] = {arena_printf(restore->swap.arena, "%llu", (unsigned long long)horizon),
+                            schema};
+    pg_batch_add_params(batch, restore_sql_catalog, 2, params);
+}
+
 void restore_look_for_loss(Restore *restore, RestoreThen *kept)
 {
     RestoreSwap *swap = &restore->swap;
@@ -106,11 +114,10 @@ void restore_look_for_loss(Restore *restore, RestoreThen *kept)
     }
     const char *text = arena_printf(swap->arena, "%llu", (unsigned long long)horizon);
     const char *count[] = {text, args->version_schema, args->schema};
-    const char *catalog[] = {text, args->schema};
     PgBatch batch = pg_batch(swap->arena);
     pg_batch_add(&batch, "SELECT EXISTS (SELECT FROM pg_largeobject_metadata)");
     pg_batch_add_params(&batch, restore_sql_count, 3, count);
-    pg_batch_add_params(&batch, restore_sql_catalog, 2, catalog);
+    restore_add_catalog(restore, &batch, args->schema);
     pg_send(swap->old, &batch, RESTORE_QUERY_MS, on_loss_looked, restore);
 }
 

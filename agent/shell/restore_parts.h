@@ -138,6 +138,9 @@ void restore_hold(Restore *restore, RestoreThen *held);
 bool restore_is_moved(Restore *restore, const PgResult *claim, const PgResult *rows);
 /* Then `kept`, unless the shard was written since the backup and that may not be lost. */
 void restore_look_for_loss(Restore *restore, RestoreThen *kept);
+/* What of the catalog was changed since the backup by nobody that the history knows, in one schema
+ * or '' = in all: a text, NULL when nothing was. */
+void restore_add_catalog(Restore *restore, PgBatch *batch, const char *schema);
 /* Into pgtide.history, where the connection is. */
 void restore_add_history(Restore *restore, PgBatch *batch);
 void restore_schema_swap(Restore *restore);

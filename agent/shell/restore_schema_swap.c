@@ -76,13 +76,20 @@ static void on_renamed(PgConn *conn, const PgReply *reply, void *data)
     Arena *arena = restore->swap.arena;
     if (restore_fails(restore, reply, "renaming the schemas"))
         return;
+    if (reply->count > 5 && !pg_is_null(&reply->results[5], 0, 0)) {
+        restore_fail(restore, JOB_FAILURE_FINAL, ERR_REFUSED,
+                     "the shard was changed since its backup: %.200s",
+                     pg_text(&reply->results[5], 0, 0));
+        return;
+    }
     const char *sql =
         arena_printf(arena, "%s%s%s", pg_text(&reply->results[2], 0, 0),
                      joined(arena, &reply->results[3], 0), joined(arena, &reply->results[4], 1));
     pg_send_simple(conn, sql, RESTORE_QUERY_MS, on_named, restore);
 }
 
-/* What belongs to the name is read behind the renames: nobody can change it unseen then. */
+/* What belongs to the name is read behind the renames: nobody can change it unseen then. Locks on
+ * tables do not keep new tables from coming: they are looked for at the last moment. */
 static void rename_both(Restore *restore)
 {
     RestoreSwap *swap = &restore->swap;
@@ -104,6 +111,8 @@ static void rename_both(Restore *restore)
     pg_batch_add_params(&batch, restore_sql_belongings, 2, from_old);
     pg_batch_add_params(&batch, restore_sql_defaults, 2, from_fresh);
     pg_batch_add_params(&batch, restore_sql_defaults, 2, from_old);
+    if (!restore->args.accept_data_loss)
+        restore_add_catalog(restore, &batch, old);
     pg_send(swap->old, &batch, RESTORE_QUERY_MS, on_renamed, restore);
 }
 

@@ -93,9 +93,8 @@ const char restore_sql_dependents[] =
     "WITH home AS (SELECT oid FROM pg_namespace WHERE nspname = $1::text::name), " INSIDE
     " SELECT string_agg(DISTINCT what, ', ') FROM ("
     "SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS what FROM pg_depend d"
-    " WHERE d.deptype <> 'i' AND ((d.refclassid = 'pg_namespace'::regclass"
-    "   AND d.refobjid = (TABLE home))"
-    "  OR EXISTS (SELECT FROM inside r WHERE r.classid = d.refclassid AND r.objid = d.refobjid))"
+    " JOIN (TABLE inside UNION ALL SELECT 'pg_namespace'::regclass, oid FROM home) r"
+    "  ON r.classid = d.refclassid AND r.objid = d.refobjid WHERE d.deptype <> 'i'"
     " AND NOT EXISTS (SELECT FROM inside i WHERE i.classid = d.classid AND i.objid = d.objid)"
     " UNION ALL SELECT pg_describe_object(d.refclassid, d.refobjid, 0) FROM pg_depend d"
     "  JOIN inside i ON i.classid = d.classid AND i.objid = d.objid WHERE d.deptype = 'e'"

@@ -172,10 +172,7 @@ static void look_once_more(Restore *restore)
         return;
     }
     PgBatch batch = pg_batch(swap->arena);
-    const char *horizon = arena_printf(
-        swap->arena, "%llu", (unsigned long long)restore->manifest.facts.transaction_horizon);
-    const char *params[] = {horizon, ""};
-    pg_batch_add_params(&batch, restore_sql_catalog, 2, params);
+    restore_add_catalog(restore, &batch, "");
     pg_send(swap->old, &batch, RESTORE_QUERY_MS, on_last_look, restore);
 }
 

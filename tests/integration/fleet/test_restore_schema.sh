@@ -74,7 +74,7 @@ others() { # all of the database but the ledger and one schema, and what was kep
 }
 dump_of acme >"$T/acme.before"
 dump_of '"quo""te d"' >"$T/quote.before"
-rollout_yaml "$T/second.yaml" second "$T/second.bundle" 'backup: {method: dump, compress: 1, verify: true, keep: 9}' 'budget: {wave: 9, fleet: 9}'
+rollout_yaml "$T/second.yaml" second "$T/second.bundle" 'backup: {method: dump, compress: 1, verify: true, keep: 9}' 'budget: {wave: 9, fleet: 9}' 'locks: {timeout: 60s, attempts: 3}'
 started second
 wait_for 90 'the second rollout' is_state second succeeded
 others >"$T/others.before"
@@ -122,21 +122,30 @@ check 'and as it was' same "$(version acme) $(sql one apps 'SELECT body FROM acm
 wait_for 30 'what was read back to be dropped' nothing_new
 
 # --- the agent is killed while the swap waits for a writer, who does not see any of it
-mkfifo "$T/writer"
-PGHOST="$T/one/socket" "$PG_BIN/psql" -X -q -U postgres -d apps <"$T/writer" >/dev/null &
-writer=$!
-PIDS+=("$writer")
-exec 8>"$T/writer"
-echo 'BEGIN; LOCK TABLE acme.notes IN ROW EXCLUSIVE MODE;' >&8
+write_to() { # SCHEMA: a writer that has begun
+    rm -f "$T/writer"
+    mkfifo "$T/writer"
+    PGHOST="$T/one/socket" "$PG_BIN/psql" -X -q -U postgres -d apps <"$T/writer" >/dev/null &
+    writer=$!
+    PIDS+=("$writer")
+    exec 8>"$T/writer"
+    echo "BEGIN; LOCK TABLE $1.notes IN ROW EXCLUSIVE MODE;" >&8
+}
+stop_writing() {
+    echo 'ROLLBACK;' >&8
+    exec 8>&-
+    wait "$writer" || true
+}
+waits() { # MODE SCHEMA
+    [ "$(sql one apps "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = '$1' AND relation = '$2.notes'::regclass")" = 1 ]
+}
+write_to acme
 begin one/apps/acme --accept-data-loss
-swap_waits() { [ "$(sql one apps "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareLock' AND relation = 'acme.notes'::regclass")" = 1 ]; }
-wait_for 60 'the swap to wait for the writer' swap_waits
+wait_for 60 'the swap to wait for the writer' waits ShareLock acme
 fleet_agent_stop one KILL
 check 'the shard is as it was' same "$(version acme)" 002_forget
 check 'readers go on' same "$(sql one apps 'SELECT count(*) FROM acme.notes')" 200
-echo 'ROLLBACK;' >&8
-exec 8>&-
-wait "$writer" || true
+stop_writing
 fleet_agent_start one
 over acme
 check 'the agent that came back has finished it' same "$(state second-restore)" succeeded
@@ -174,9 +183,24 @@ check 'with all that was there' same_dump "$T/quote.before" "$T/quote.after"
 check 'once' same "$(sql one apps "SELECT count(*) FROM pgtide.history WHERE direction = 'restore'")" 2
 check 'the other tenant has moved on' same "$(version beta)" 002_forget
 
+# --- who waits for a table meanwhile is not refused, and writes to what was restored
+write_to beta
+begin one/apps/beta
+wait_for 60 'the swap to wait for the writer' waits ShareLock beta
+sql one apps "INSERT INTO beta.notes (body, secret, country) VALUES ('waited', 'new', 'fr')" &
+patient=$!
+PIDS+=("$patient")
+wait_for 30 'the other writer to wait behind it' waits RowExclusiveLock beta
+stop_writing
+over beta
+check 'restored' same "$(state second-restore) $(version beta)" 'succeeded 001_notes'
+wait "$patient"
+check 'what was written then is in the new one' same "$(sql one apps "SELECT count(*), max(secret) FILTER (WHERE body = 'waited') FROM beta.notes")" '201|new'
+check 'and not in the former' same "$(sql one apps "SELECT count(*) FROM \"$(kept beta)\".notes")" 200
+
 # --- shards like any other: nothing is quarantined, and they go forward again
 wait_for 60 'all shards to be listed' fleet_has_shards 3
-rollout_yaml "$T/third.yaml" third "$T/second.bundle" 'select: schema != beta'
+rollout_yaml "$T/third.yaml" third "$T/second.bundle"
 started third
 wait_for 90 'the third rollout' is_state third succeeded
-check 'forward again' same "$(version acme) $(version 'quo"te d')" '002_forget 002_forget'
+check 'forward again' same "$(version acme) $(version beta) $(version 'quo"te d')" '002_forget 002_forget 002_forget'

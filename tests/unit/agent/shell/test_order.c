@@ -466,6 +466,19 @@ static void restores_only_what_the_plan_names(void **state)
     refuses_shard(f, ERR_REFUSED);
 }
 
+static void backups_of_every_method_are_named_alike(void **state)
+{
+    Fleet *f = *state;
+    OrderShard shard;
+    const char *const endings[] = {".dump", ".dump.age", ".dir", ".manifest"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        set_restore(f, backup_path(f, endings[i]));
+        assert_ok(open_shard(f, &shard));
+    }
+    set_restore(f, backup_path(f, ".partial"));
+    refuses_shard(f, ERR_REFUSED);
+}
+
 static void a_backup_is_of_the_shard_and_nowhere_else(void **state)
 {
     Fleet *f = *state;
@@ -486,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(looks_only_at_the_plans_own_shards),
         T(restores_only_what_the_plan_names),
+        T(backups_of_every_method_are_named_alike),
         T(a_backup_is_of_the_shard_and_nowhere_else),
         T(believes_what_is_signed_and_approved),
         T(no_byte_of_the_header_can_be_changed),
