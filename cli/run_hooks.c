@@ -1,6 +1,7 @@
 #include "run_hooks.h"
 
 #include "child.h"
+#include "clock.h"
 #include "run_frame.h"
 
 #include <signal.h>
@@ -14,6 +15,12 @@ struct HookSeries {
     RunNext *next;
     RunNext *failed; /* the run's own */
     Child *child;    /* NULL = none at work */
+    bool late;       /* the program did not end in time */
+};
+
+enum {
+    HOOK_GRACE_MS = 5000,        /* from SIGTERM to SIGKILL */
+    HOOK_SERVER_SPARE_MS = 1000, /* the server's own timeout is for when we are gone */
 };
 
 static void run_one(Run *run);
@@ -44,6 +51,18 @@ static void fail(Run *run, const Error *cause)
     run_fail(run, &err);
 }
 
+static uint32_t timeout_of(const Run *run)
+{
+    return run_project(run)->hooks.timeout_ms;
+}
+
+static void set_late(const Run *run, const char *what, Error *err)
+{
+    char limit[DURATION_TEXT_SIZE];
+    duration_format(timeout_of(run), limit);
+    err_set(err, ERR_HOOK, "%.120s was not done in %s", what, limit);
+}
+
 static void one_done(Run *run)
 {
     run->hooks->at++;
@@ -56,6 +75,10 @@ static void on_sql_failed(Run *run)
 {
     Error cause = run->error;
     err_clear(&run->error);
+    if (cause.code == ERR_TIMEOUT) {
+        set_late(run, "its SQL", &cause);
+        err_detail(&cause, "Its transaction was rolled back.");
+    }
     fail(run, &cause);
 }
 
@@ -71,6 +94,8 @@ static void start_sql(Run *run, const Hook *hook)
         .statements = &hook->statements,
         .file = hook->file,
         .lock_timeout_ms = run_settings(run)->lock_timeout_ms,
+        .statement_timeout_ms = timeout_of(run) + HOOK_SERVER_SPARE_MS,
+        .deadline_ms = timeout_of(run),
     };
     run->failed = on_sql_failed;
     run_sql(run, &args, one_done);
@@ -83,18 +108,32 @@ static void on_program_ended(const ChildResult *result, void *data)
     Run *run = data;
     const char *program = hook_now(run)->command.items[0];
     Error err;
+    uv_timer_stop(&run->timer);
     run->phase = RUN_IDLE;
     run->hooks->child = NULL;
-    if (result->term_signal == 0 && result->exit_status == 0) {
+    if (!run->hooks->late && result->term_signal == 0 && result->exit_status == 0) {
         one_done(run);
         return;
     }
     ErrCode code = run->frame->signals > 0 ? ERR_INTERRUPTED : ERR_HOOK;
-    if (result->term_signal != 0)
+    if (run->hooks->late) {
+        set_late(run, program, &err);
+        err_detail(&err, "It was ended, with all that it had started.");
+    } else if (result->term_signal != 0) {
         err_set(&err, code, "%.120s was ended by signal %d", program, result->term_signal);
-    else
+    } else {
         err_set(&err, code, "%.120s ended with exit status %d", program, (int)result->exit_status);
+    }
     fail(run, &err);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    Run *run = timer->data;
+    HookSeries *series = run->hooks;
+    child_signal(series->child, series->late ? SIGKILL : SIGTERM);
+    series->late = true;
+    uv_timer_start(timer, on_late, HOOK_GRACE_MS, 0);
 }
 
 /* Our own environment, but for the url, which may hold a password; and the facts. */
@@ -127,13 +166,16 @@ static void start_program(Run *run, const Hook *hook)
         .argv = argv,
         .env = environment(run),
         .directory = run_project(run)->directory,
-        .foreground = true, /* stdout is the command's own */
+        .aloud = true, /* stdout is the command's own */
     };
     Error err;
     run->phase = RUN_COMMANDING;
+    run->hooks->late = false;
     if (child_start(&run->frame->loop, &args, on_program_ended, run, &run->hooks->child, &err) ==
-        ERR_OK)
+        ERR_OK) {
+        uv_timer_start(&run->timer, on_late, timeout_of(run), 0);
         return;
+    }
     run->phase = RUN_IDLE;
     fail(run, &err);
 }

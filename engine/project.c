@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HOOK_TIMEOUT_DEFAULT_MS = 60 * 60 * 1000 }; /* one may make a backup */
+
 typedef struct ProjectFile {
     const ConfigNode *versions;
     const char *safe;
     const char *version_table;
     int naming;
     const ConfigNode *hooks;
+    uint32_t hook_timeout_ms;
 } ProjectFile;
 
 static const ConfigWord naming_words[] = {{"sequential", 0}, {"hash", 1}, {NULL, 0}};
@@ -42,6 +45,12 @@ static const ConfigField fields[] = {
      .kind = CONFIG_NODE,
      .offset = offsetof(ProjectFile, hooks),
      .help = "what else runs when a database is migrated"},
+    {.key = "hook-timeout",
+     .kind = CONFIG_DURATION,
+     .offset = offsetof(ProjectFile, hook_timeout_ms),
+     .min = 100,
+     .max = LIMIT_HOOK_MS,
+     .help = "after which a hook is ended and has failed; default 1h"},
 };
 static const ConfigTable table = CONFIG_TABLE_OF(ProjectFile, fields);
 
@@ -73,7 +82,8 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
                  "Make a project with `pgtide init DIRECTORY`, or name its file with --config.");
     if (code != ERR_OK)
         return code;
-    ProjectFile file = {.version_table = "alembic_version"};
+    ProjectFile file = {.version_table = "alembic_version",
+                        .hook_timeout_ms = HOOK_TIMEOUT_DEFAULT_MS};
     Project project = {.config_file = arena_strdup(arena, path),
                        .directory = path_dirname(arena, path)};
     if (config_read(config, config_root(config), &table, &file)) {
@@ -90,6 +100,7 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
     code = config_finish(config, err);
     if (code != ERR_OK)
         return code;
+    project.hooks.timeout_ms = file.hook_timeout_ms;
     project.safe = file.safe;
     project.version_table = file.version_table;
     project.hash_names = file.naming == 1;

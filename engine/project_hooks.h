@@ -35,6 +35,7 @@ typedef struct HookList {
 
 typedef struct ProjectHooks {
     HookList at[HOOK_MOMENT_COUNT];
+    uint32_t timeout_ms; /* `hook-timeout`, of each hook */
 } ProjectHooks;
 
 const char *hook_moment_name(HookMoment moment); /* "before-run" */

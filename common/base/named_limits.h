@@ -27,6 +27,7 @@ enum {
     LIMIT_HOOKS = 100, /* of one moment */
     LIMIT_HOOK_SQL_BYTES = 64 * 1024,
     LIMIT_HOOK_ARGUMENTS = 256,
+    LIMIT_HOOK_MS = 24 * 60 * 60 * 1000,
     LIMIT_NAME_BYTES = 63,
     LIMIT_LABELS = 64,
     LIMIT_LABEL_BYTES = 255,

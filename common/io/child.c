@@ -22,7 +22,8 @@ struct Child {
     ChildOutput *take_output;
     ChildCb *cb; /* NULL: killed */
     void *data;
-    bool foreground;
+    bool aloud;
+    bool told_to_end;
     bool exited;
     int64_t exit_status;
     int term_signal;
@@ -66,6 +67,8 @@ static void on_exit_seen(uv_process_t *process, int64_t exit_status, int term_si
     child->exited = true;
     child->exit_status = exit_status;
     child->term_signal = term_signal;
+    if (child->told_to_end)
+        kill(-process->pid, SIGKILL);
     finish_when_all_is_read(child);
 }
 
@@ -121,7 +124,7 @@ static uv_stdio_container_t open_pipe(uv_loop_t *loop, Child *child, uv_pipe_t *
 {
     if (fd != 0)
         return (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fd};
-    if (child->foreground)
+    if (child->aloud)
         return (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO};
     uv_pipe_init(loop, pipe, 0);
     pipe->data = child;
@@ -168,7 +171,7 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     child->cb = cb;
     child->data = data;
     child->take_output = args->output;
-    child->foreground = args->foreground;
+    child->aloud = args->aloud;
     uv_stdio_container_t stdio[3] = {
         open_input(loop, child, args),
         open_pipe(loop, child, &child->out, args->output_fd),
@@ -176,7 +179,7 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
     };
     if (args->input_fd != 0)
         stdio[0] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = args->input_fd};
-    bool reads_output = !child->foreground && args->output_fd == 0;
+    bool reads_output = !child->aloud && args->output_fd == 0;
     child->process.data = child;
     child->open_handles++;
     uv_process_options_t options = {
@@ -186,7 +189,7 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
         .env = (char **)args->env,
         .cwd = args->directory,
         /* A group of its own, so that all of it can be ended. */
-        .flags = child->foreground ? 0 : UV_PROCESS_DETACHED,
+        .flags = UV_PROCESS_DETACHED,
         .stdio = stdio,
         .stdio_count = 3,
     };
@@ -197,7 +200,7 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
             uv_close((uv_handle_t *)&child->in, on_handle_closed);
         if (reads_output)
             uv_close((uv_handle_t *)&child->out, on_handle_closed);
-        if (!child->foreground)
+        if (!child->aloud)
             uv_close((uv_handle_t *)&child->err, on_handle_closed);
         return err_set(err, ERR_IO, "can't start %s: %s", args->program, uv_strerror(result));
     }
@@ -205,7 +208,7 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
         write_input(child, args->input_length);
     if (reads_output)
         uv_read_start((uv_stream_t *)&child->out, on_alloc, on_read);
-    if (!child->foreground)
+    if (!child->aloud)
         uv_read_start((uv_stream_t *)&child->err, on_alloc, on_read);
     *ret_child = child;
     return ERR_OK;
@@ -213,8 +216,9 @@ ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *d
 
 void child_signal(Child *child, int signal)
 {
+    child->told_to_end = child->told_to_end || signal == SIGTERM || signal == SIGKILL;
     if (!child->exited)
-        kill(child->foreground ? child->process.pid : -child->process.pid, signal);
+        kill(-child->process.pid, signal);
 }
 
 void child_kill(Child *child)

@@ -39,9 +39,7 @@ typedef struct ChildArgs {
     ChildOutput *output; /* given all of its output, of which then nothing is kept; may be NULL */
     int input_fd;        /* becomes its standard input, borrowed; 0 = nothing to read */
     int output_fd;       /* becomes its standard output, borrowed; 0 = as above */
-    /* It belongs to what runs in the foreground: it says all on our stderr, of which nothing is
-     * kept, and Ctrl-C at the terminal is meant for it too. */
-    bool foreground;
+    bool aloud;          /* it says all on our stderr, of which nothing is kept */
 } ChildArgs;
 
 /* Our environment with `added` ("NAME=value"; "NAME" alone takes one away), both ended by NULL. */
@@ -51,7 +49,8 @@ const char *const *child_environment(Arena *arena, const char *const *added);
  * it is killed first. Returns a handle that is valid until the callback. */
 ErrCode child_start(uv_loop_t *loop, const ChildArgs *args, ChildCb *cb, void *data,
                     Child **ret_child, Error *err) MUST_CHECK;
-/* Sends it a signal, and to all it started unless it is in the foreground. */
+/* Sends it, and all it started, a signal. What is left of them when it has ended by SIGTERM or
+ * SIGKILL is killed. */
 void child_signal(Child *child, int signal);
 /* Ends the process and all it started; no callback runs. */
 void child_kill(Child *child);

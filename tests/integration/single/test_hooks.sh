@@ -145,3 +145,32 @@ check 'ended by the signal' same "$status" 130
 check 'the program is gone' sh -c "! kill -0 $(cat "$LOG.pid") 2>/dev/null"
 check 'nothing was begun' same "$(rows)" ''
 check 'after-run knows' same "$(cat "$LOG")" interrupted
+
+# --- a hook that does not end is ended, with all that it started, and is a failure like any other
+is_gone() { ! kill -0 "$(cat "$1")" 2>/dev/null; }
+rm -f "$LOG" "$LOG".*
+database one late
+late() { printf 'hook-timeout: 300ms\nhooks:\n  %s:\n    - %s\n' "$1" "$2" >"$PGTIDE_CONFIG"; }
+# shellcheck disable=SC2016 # the hook's own shell
+late before-run 'command: [sh, -c, "sleep 1000 & echo $! >$LOG.one; (trap \"\" TERM; echo >$LOG.two; exec sleep 1000) & echo $! >$LOG.two; wait"]'
+expect_exit 1 pgtide upgrade
+check 'says which and when' contains "$(cat "$T/err")" 'the before-run hook: sh was not done in 300ms'
+check 'and its place' contains "$(cat "$T/err")" "$PGTIDE_CONFIG:4"
+wait_for 10 'what it started to be gone' is_gone "$LOG.one"
+wait_for 10 'what did not listen too' is_gone "$LOG.two"
+check 'nothing was begun' same "$(rows)" ''
+# shellcheck disable=SC2016 # the hook's own shell
+late after-revision 'command: [sh, -c, "trap \"\" TERM; echo $$ >$LOG.pid; while :; do sleep 0.1; done"]'
+expect_exit 1 pgtide upgrade
+check 'one that does not listen' contains "$(cat "$T/err")" 'the after-revision hook: sh was not done in 300ms'
+check 'is gone' is_gone "$LOG.pid"
+check 'its step stays, and that is said' contains "$(cat "$T/err")" '1 of 3 steps done; the shard stands at 001_first'
+check 'it does' same "$(rows)" 001_first
+late before-revision 'sql: CREATE TABLE made (); SELECT pg_sleep(1000)'
+expect_exit 1 pgtide upgrade
+check 'statements' contains "$(cat "$T/err")" 'the before-revision hook: its SQL was not done in 300ms'
+check 'nothing of them stays' same "$(rows)|$(sql "SELECT to_regclass('made')")" '001_first|'
+late after-run 'sql: SELECT pg_sleep(1000)'
+expect_exit 1 pgtide upgrade
+check 'after the run: a note' contains "$(cat "$T/err")" 'note: the after-run hook: its SQL was not done in 300ms'
+check 'the result stays' same "$(rows)" 003_last

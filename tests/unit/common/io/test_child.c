@@ -91,8 +91,8 @@ static void test_signal(void **state)
 {
     (void)state;
     assert_int_equal(run("sleep 1000", (ChildArgs){0}, SIGTERM).term_signal, SIGTERM);
-    ChildArgs args = {.foreground = true};
-    assert_int_equal(run("exec sleep 1000", args, SIGKILL).term_signal, SIGKILL);
+    ChildArgs args = {.aloud = true};
+    assert_int_equal(run("sleep 1000", args, SIGKILL).term_signal, SIGKILL);
 }
 
 static void test_input(void **state)
@@ -118,9 +118,9 @@ static void test_what_cannot_start(void **state)
     Error err;
     const char *const argv[] = {"x", NULL};
     uv_loop_init(&loop);
-    for (int foreground = 0; foreground < 2; foreground++) {
+    for (int aloud = 0; aloud < 2; aloud++) {
         ChildArgs args = {
-            .program = "/no/such/program", .argv = argv, .env = argv + 1, .foreground = foreground};
+            .program = "/no/such/program", .argv = argv, .env = argv + 1, .aloud = aloud};
         assert_int_equal(child_start(&loop, &args, on_end, NULL, &child, &err), ERR_IO);
         assert_string_equal(err.message, "can't start /no/such/program: no such file or directory");
     }
