@@ -41,13 +41,39 @@ static void close_quietly(int fd)
 
 enum { READ_CHUNK_BYTES = 64 * 1024 };
 
-static ErrCode read_descriptor(int fd, const char *path, size_t limit, Str *out, Error *err)
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : "a device";
+}
+
+static ErrCode check_regular(int fd, const char *path, Error *err)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
         return fail(err, errno, "read", path);
-    if (S_ISDIR(info.st_mode))
-        return fail(err, EISDIR, "read", path);
+    if (S_ISREG(info.st_mode))
+        return ERR_OK;
+    err_set(err, ERR_IO, "cannot read '%s': it is %s, not a file", path, kind_of(info.st_mode));
+    err_hint(err, "Give the path of a file.");
+    return ERR_IO;
+}
+
+ErrCode file_open(const char *path, int *ret_fd, Error *err)
+{
+    /* A pipe that nobody writes to must not keep us waiting. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return fail(err, errno, "open", path);
+    ErrCode code = check_regular(fd, path, err);
+    if (code == ERR_OK)
+        *ret_fd = fd;
+    else
+        close_quietly(fd);
+    return code;
+}
+
+static ErrCode read_descriptor(int fd, const char *path, size_t limit, Str *out, Error *err)
+{
     char chunk[READ_CHUNK_BYTES];
     for (;;) {
         ssize_t got = read(fd, chunk, sizeof chunk);
@@ -68,10 +94,11 @@ static ErrCode read_descriptor(int fd, const char *path, size_t limit, Str *out,
 
 static ErrCode read_file(const char *path, size_t limit, Str *out, Error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail(err, errno, "open", path);
-    ErrCode code = read_descriptor(fd, path, limit, out, err);
+    int fd;
+    ErrCode code = file_open(path, &fd, err);
+    if (code != ERR_OK)
+        return code;
+    code = read_descriptor(fd, path, limit, out, err);
     close_quietly(fd);
     return code;
 }

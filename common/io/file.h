@@ -3,7 +3,8 @@
  * the new one.
  *
  * Errors name the path and the system's reason. A missing file is ERR_NOT_FOUND, one in the way
- * ERR_EXISTS, a larger one than allowed ERR_LIMIT, everything else ERR_IO.
+ * ERR_EXISTS, a larger one than allowed ERR_LIMIT, everything else ERR_IO: also a directory, a pipe
+ * or a device where a file is to be read.
  */
 #pragma once
 
@@ -18,6 +19,9 @@ ErrCode file_read_all(Arena *arena, const char *path, size_t limit, uint8_t **re
  * byte order mark at the start is dropped. */
 ErrCode file_read_text(Arena *arena, const char *path, size_t limit, char **ret_text,
                        size_t *ret_length, Error *err) MUST_CHECK;
+
+/* For reading; the caller closes it. */
+ErrCode file_open(const char *path, int *ret_fd, Error *err) MUST_CHECK;
 
 /* Replaces `path` as a whole: temporary file beside it, fsync, rename, fsync of the directory.
  * `mode` is narrowed by the umask. */

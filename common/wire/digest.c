@@ -1,9 +1,9 @@
 #include "digest.h"
 
+#include "file.h"
 #include "libcrypto.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,15 +112,14 @@ static ErrCode hash_descriptor(int fd, const char *path, uint64_t limit, Sha256 
 ErrCode sha256_file(const char *path, uint64_t limit, Digest *ret_digest, uint64_t *ret_size,
                     Error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "can't open %s: %s", path,
-                       strerror(errno));
-    }
+    int fd;
+    ErrCode code = file_open(path, &fd, err);
+    if (code != ERR_OK)
+        return code;
     Sha256 hash;
     sha256_init(&hash);
     uint64_t size = 0;
-    ErrCode code = hash_descriptor(fd, path, limit, &hash, &size, err);
+    code = hash_descriptor(fd, path, limit, &hash, &size, err);
     close(fd);
     if (code != ERR_OK) {
         sha256_abandon(&hash);

@@ -114,6 +114,22 @@ static void test_read_errors_name_path_and_reason(void **state)
     assert_int_equal(length, 77);
 }
 
+static void test_only_files_are_read(void **state)
+{
+    (void)state;
+    uint8_t *bytes;
+    size_t length;
+    Error err;
+    const char *pipe = in_scratch("pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0); /* nobody writes to it */
+    assert_int_equal(file_read_all(arena, pipe, 10, &bytes, &length, &err), ERR_IO);
+    assert_non_null(strstr(err.message, "it is a pipe, not a file"));
+    assert_int_equal(file_read_all(arena, "/dev/zero", 10, &bytes, &length, &err), ERR_IO);
+    assert_non_null(strstr(err.message, "it is a device, not a file"));
+    assert_int_equal(file_read_all(arena, scratch, 10, &bytes, &length, &err), ERR_IO);
+    assert_non_null(strstr(err.message, "it is a directory, not a file"));
+}
+
 static void test_read_limit(void **state)
 {
     (void)state;
@@ -205,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_write_and_replace),
         cmocka_unit_test(test_new_never_overwrites),
         cmocka_unit_test(test_read_errors_name_path_and_reason),
+        cmocka_unit_test(test_only_files_are_read),
         cmocka_unit_test(test_read_limit),
         cmocka_unit_test(test_read_text),
         cmocka_unit_test(test_dir_make),
