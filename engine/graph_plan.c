@@ -270,19 +270,28 @@ static ErrCode downgrade_roots(Arena *arena, const RevisionMap *map, const Targe
     return ERR_TARGET;
 }
 
-static ErrCode downgrade_check(const Planner *planner, NodeSet set, Error *err)
+/* Names the irreversible step that would be met first. */
+static ErrCode downgrade_check(const GraphSteps *steps, Error *err)
 {
-    for (size_t i = 0; i < planner->map->count; i++) {
-        const Script *script = planner->map->nodes[i].script;
-        if (!node_set_has(set, i) || script->irreversible == NULL)
+    const Script *first = NULL;
+    size_t count = 0;
+    for (size_t i = steps->count; i-- > 0;) {
+        if (steps->items[i].script->irreversible == NULL)
             continue;
-        err_set(err, ERR_TARGET, "revision %.160s can't be taken back", script->id);
-        err_detail(err, "irreversible: %s", script->irreversible);
-        err_hint(err, "Restore a backup, or write a new revision that goes forward.");
-        err_at(err, script->file, 0);
-        return ERR_TARGET;
+        first = steps->items[i].script;
+        count++;
     }
-    return ERR_OK;
+    if (first == NULL)
+        return ERR_OK;
+    err_set(err, ERR_TARGET, "revision %.160s can't be taken back", first->id);
+    if (count == 1)
+        err_detail(err, "irreversible: %s", first->irreversible);
+    else
+        err_detail(err, "irreversible: %.400s (so %s %zu more on this way)", first->irreversible,
+                   count == 2 ? "is" : "are", count - 1);
+    err_hint(err, "Restore a backup, or write a new revision that goes forward.");
+    err_at(err, first->file, 0);
+    return ERR_TARGET;
 }
 
 ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *rows,
@@ -313,9 +322,9 @@ ErrCode graph_downgrade(Arena *arena, const RevisionMap *map, const StrList *row
         err_hint(err, "`pgtide current` shows where it stands.");
         return ERR_TARGET;
     }
-    code = downgrade_check(&planner, set, err);
+    code = steps_make(&planner, set, DIRECTION_DOWNGRADE);
     if (code == ERR_OK)
-        code = steps_make(&planner, set, DIRECTION_DOWNGRADE);
+        code = downgrade_check(&planner.steps, err);
     planner.steps.warning = to.warning;
     if (code == ERR_OK)
         *ret_steps = planner.steps;

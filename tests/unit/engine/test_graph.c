@@ -533,6 +533,14 @@ static void test_irreversible_is_said_before_anything_runs(void **state)
     assert_int_equal(graph_build(arena, scripts, 3, &map, NULL), ERR_OK);
     DOWN("c", "b", "c > b");
     DOWN("c", "a", "TARGET: revision b can't be taken back");
+    scripts[0]->irreversible = "so is this";
+    DOWN("c", "base", "TARGET: revision b can't be taken back");
+    StrList rows = words(arena, "c");
+    GraphSteps steps;
+    Error err;
+    assert_int_equal(graph_downgrade(arena, map, &rows, "base", &steps, &err), ERR_TARGET);
+    assert_string_equal(err.detail, "irreversible: the data is gone (so is 1 more on this way)");
+    assert_string_equal(err.file, scripts[1]->file);
     UP("", "head", "a b c > c");
 }
 
