@@ -48,6 +48,16 @@ expect_exit 2 pgtide revision -m again --rev-id joined
 expect_exit 2 pgtide revision -m again --rev-id 'a-b'
 expect_exit 2 pgtide revision -m again --depends-on nothing
 expect_exit 5 pgtide revision -m again --autogenerate
+for absent in check lint 'lint versions/001.sql' schema 'schema dump'; do
+    # shellcheck disable=SC2086 # several words
+    expect_exit 5 pgtide $absent
+    check "$absent is refused in words of its own" grep -q "this version can't" "$T/err"
+done
+mkfifo versions/002_pipe.sql
+expect_exit 1 pgtide heads
+check 'a pipe among the revisions is no file' grep -q "002_pipe.sql': it is a pipe, not a file" "$T/err"
+expect_exit 1 pgtide heads --config versions/002_pipe.sql
+rm versions/002_pipe.sql
 check 'no file came of any of these' same "$(ls versions)" "$files"
 
 # --- directories
