@@ -66,7 +66,13 @@ static void write_reports(void)
     uint8_t *bytes;
     size_t length;
     Label labels[] = {{"tier", "free"}};
-    ClusterInfo cluster = {"main", 7, 150000, 150000, true, "", {labels, 1}};
+    ClusterInfo cluster = {.name = "main",
+                           .system_identifier = 7,
+                           .server_version = 150000,
+                           .pg_dump_version = 150000,
+                           .reachable = true,
+                           .message = "",
+                           .labels = {labels, 1}};
     ShardInfo shard = {.uuid = {{1}}, .cluster = "main", .database = "db", .labels = {labels, 1}};
     JobReport job = {.rollout_id = {{1}},
                      .shard = {{2}},
