@@ -84,11 +84,18 @@ YAML
 }
 
 fleet_coordinator_start() {
-    "$BIN/pgtide-coordinator" --config "$T/coordinator/coordinator.yaml" >>"$T/coordinator/coordinator.log" 2>&1 &
-    FLEET_PID[coordinator]=$!
-    PIDS+=($!)
+    fleet_start coordinator "$BIN/pgtide-coordinator" "$T/coordinator/coordinator"
     wait_for 30 "the coordinator answers" alice fleet status --timeout 2s
 }
+
+# A shell loses a signal that it is sent for a child before the child is the program: then nobody would stop.
+fleet_start() { # NAME PROGRAM FILE: the configuration is FILE.yaml, the log FILE.log
+    "$2" --config "$3.yaml" >>"$3.log" 2>&1 &
+    FLEET_PID[$1]=$!
+    PIDS+=($!)
+    wait_for 30 "$2 runs" fleet_runs "$!" "$2"
+}
+fleet_runs() { [ "/proc/$1/exe" -ef "$2" ] || ! kill -0 "$1"; }
 
 # Ends a process of ours and waits until it is gone.
 fleet_stop() {
@@ -125,9 +132,7 @@ YAML
 }
 
 fleet_agent_start() {
-    "$BIN/pgtide-agent" --config "$T/agent-$1/agent.yaml" >>"$T/agent-$1/agent.log" 2>&1 &
-    FLEET_PID[$1]=$!
-    PIDS+=($!)
+    fleet_start "$1" "$BIN/pgtide-agent" "$T/agent-$1/agent"
 }
 fleet_agent_stop() { fleet_stop "$@"; }
 
