@@ -35,7 +35,6 @@ end_upgrade() {
     wait "$STEP_PID" || status=$?
 }
 holder_waits() { [ "$(sql "SELECT count(*) FROM pg_locks WHERE relation = 'alembic_version'::regclass AND NOT granted")" = 1 ]; }
-fencer_waits() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE pgtide.shard%' AND wait_event_type = 'Lock'")" = 1 ]; }
 
 # --- somebody else has the version table behind the second step's COMMIT
 database one busy
@@ -64,9 +63,10 @@ check 'it goes on' same "$(rows)|$(history | grep -c succeeded)" '003_last|3'
 database one fenced
 hold_lock
 begin_upgrade
-cluster_psql one fenced -c "UPDATE pgtide.shard SET fence = fence + 1" & # waits for the step
+cluster_psql one fenced -c 'BEGIN; LOCK TABLE alembic_version IN ROW EXCLUSIVE MODE;
+    UPDATE pgtide.shard SET fence = fence + 1; COMMIT' &
 FENCER_PID=$!
-wait_for 10 "the other to wait" fencer_waits
+wait_for 10 'the other to wait, ahead of the third step' holder_waits
 release_lock
 end_upgrade
 wait "$FENCER_PID"
