@@ -350,34 +350,24 @@ void shard_look_add(ShardSession *session, PgBatch *batch, const char *schema_li
     const char *identity[] = {shard_text_or_null(schema), with_size ? "t" : "f"};
     pg_batch_add_params(batch, shard_sql_identity, 2, identity);
     const char *relations[] = {schema, schema_like};
-    pg_batch_add_params(batch, shard_sql_quick_relations, 2, relations);
+    if (schema_like == NULL)
+        pg_batch_add_params(batch, shard_sql_quick_relations, 1, relations);
+    else
+        pg_batch_add_params(batch, shard_sql_quick_relations_like, 2, relations);
 }
 
-ShardRelation shard_relation_read(ShardSession *session, const PgResult *result, size_t row)
-{
-    return (ShardRelation){
-        .schema = copy_text(session, result, row, 0),
-        .name = copy_text(session, result, row, 1),
-        .schema_oid = (uint32_t)pg_u64(result, row, 2),
-        .readable = pg_bool(result, row, 3),
-        .width = (uint32_t)pg_u64(result, row, 4),
-        .verdict = copy_text(session, result, row, 5),
-    };
-}
+typedef ShardRelation RelationReader(ShardSession *session, const PgResult *result, size_t row);
 
-bool shard_relation_is_suspect(const ShardRelation *relation)
-{
-    return strcmp(relation->verdict, "suspect") == 0;
-}
-
-static void read_relations(ShardSession *session, const PgResult *relations, ShardLook *look)
+static void read_relations(ShardSession *session, const PgResult *relations, RelationReader *reader,
+                           ShardLook *look)
 {
     look->relation_count = pg_rows(relations);
     look->relations = ARENA_ARRAY(session->arena, ShardRelation, look->relation_count + 1);
     const char *own = shard_schema(session);
     for (size_t row = 0; row < look->relation_count; row++) {
         ShardRelation *relation = &look->relations[row];
-        *relation = shard_relation_read(session, relations, row);
+        *relation = reader(session, relations, row);
+        look->suspect = look->suspect || relation->suspect;
         /* Rows of a whole database come in the order of its search path. */
         bool is_version = strcmp(relation->name, "alembic_version") == 0;
         bool is_own = *own == '\0' ? row == 0 : strcmp(relation->schema, own) == 0;
@@ -396,9 +386,9 @@ void shard_look_exactly_add(ShardSession *session, PgBatch *batch, const char *s
 void shard_look_exactly_read(ShardSession *session, const PgResult *results, ShardLook *look)
 {
     look->version = NULL;
-    read_relations(session, &results[0], look);
-    look->ledger_verdict = copy_text(session, &results[1], 0, 0);
     look->suspect = false;
+    read_relations(session, &results[0], shard_relation_read, look);
+    look->ledger_verdict = copy_text(session, &results[1], 0, 0);
 }
 
 /* The first 8 digits of a WAL file's name; 0 on a standby. */
@@ -444,9 +434,9 @@ void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *
     };
     snprintf(session->backend.start, sizeof session->backend.start, "%s", pg_text(identity, 0, 4));
     session->path = arena_strdup(session->own, pg_text(identity, 0, 9));
-    read_relations(session, &results[2], look);
-    for (size_t i = 0; i < look->relation_count; i++)
-        look->suspect = look->suspect || shard_relation_is_suspect(&look->relations[i]);
+    session->role_oid = (uint32_t)pg_u64(identity, 0, 14);
+    session->database_owner_oid = (uint32_t)pg_u64(identity, 0, 16);
+    read_relations(session, &results[2], shard_quick_relation_read, look);
     set_version_schema(session, look->version != NULL ? look->version->schema : look->home);
 }
 

@@ -20,6 +20,7 @@ void step_add_author_settings(StepOp *op, PgBatch *batch)
     ShardSession *session = op->session;
     const StepItem *item = step_item(op);
     const Script *script = item->script.script;
+    session->strangers = session->strangers || op->prepares;
     uint64_t lock_ms = script->lock_timeout_ms >= 0 ? (uint64_t)script->lock_timeout_ms
                                                     : item->args.lock_timeout_ms;
     uint64_t statement_ms = script->statement_timeout_ms >= 0
@@ -52,7 +53,6 @@ static void add_succession(StepOp *op, PgBatch *batch)
     shard_discard_add(op->session, batch);
     shard_reset_add(op->session, batch);
     step_add_enter(op, step_item(op), batch);
-    step_add_client_check(op, batch);
     step_item(op)->at_fence = step_add_fence(op, step_item(op), batch);
     if (op->deferred != NULL)
         pg_batch_add(batch, op->deferred);
@@ -139,9 +139,8 @@ bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows)
 {
     const PgResult *last = &reply->results[step_item(op)->at_reassert];
     StrList now = {0};
-    op->session->strangers = pg_u64(last, 0, 3) > 0;
     return pg_u64(last, 0, 0) == 1 && shard_rows_parse(op->session, pg_text(last, 0, 1), &now) &&
-           strlist_equal(&now, rows) && strcmp(pg_text(last, 0, 2), op->xid) == 0;
+           strlist_equal(&now, rows) && strcmp(pg_text(last, 0, 2), op->stand.xid) == 0;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */

@@ -17,30 +17,24 @@ const char shard_sql_identity[] =
     " to_regnamespace(quote_ident($1))::oid, (current_setting('pgtide.schemas')::name[])[1],"
     " current_setting('pgtide.path'), p.oid IS NOT NULL, p.nspowner, p.nspowner::regrole,"
     " p.nspacl, quote_ident(current_user)::regrole::oid,"
-    " CASE WHEN $2 THEN pg_database_size(d.oid) END"
+    " CASE WHEN $2 THEN pg_database_size(d.oid) END, d.datdba"
     " FROM pg_database d LEFT JOIN pg_namespace p ON p.nspname = 'pgtide'"
     " WHERE d.datname = current_database()";
 
-/* Every new backend pays for each catalog a query names, so the usual case is decided from few of
- * them: what this calls suspect is looked at again, and exactly, by shard_sql_relations. It may
- * suspect too much, never too little. 10 is the bootstrap superuser. */
+/* Every new backend pays for each catalog, function and operator that a query names, so the usual
+ * case is decided by shard_relation.c from raw columns and few of the others: what it suspects is
+ * looked at again, and exactly, by shard_sql_relations. */
 #define QUICK_COLUMNS                                                                              \
-    "SELECT n.nspname, c.relname, n.oid::bigint, has_table_privilege(c.oid, 'SELECT'),"            \
-    " CASE WHEN n.nspname <> 'pgtide' THEN coalesce((SELECT greatest(a.atttypmod - 4, 0)"          \
-    "  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'version_num'), 0) END,"       \
-    " CASE WHEN c.relkind <> 'r' OR c.relispartition OR c.relpersistence <> 'p'"                   \
-    "  OR c.relrowsecurity OR c.relforcerowsecurity OR c.relhastriggers OR c.relhasrules"          \
-    "  OR c.relhassubclass THEN 'suspect'"                                                         \
-    " WHEN n.nspname = 'pgtide' THEN CASE WHEN c.relacl IS NOT NULL"                               \
-    "  OR c.relowner NOT IN (10, quote_ident(current_user)::regrole) THEN 'suspect' END"           \
-    " WHEN c.relchecks > 0 OR (c.relowner NOT IN (10, quote_ident(current_user)::regrole,"         \
-    "   n.nspowner) AND c.relowner <> (SELECT datdba FROM pg_database"                             \
-    "   WHERE datname = current_database()))"                                                      \
-    "  OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"            \
-    "   AND (a.atthasdef OR a.attinhcount > 0 OR a.atttypid >= 16384))"                            \
-    "  OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"                                 \
-    "   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)) THEN 'suspect' END"                 \
-    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "SELECT n.nspname, c.relname, c.relnamespace, has_table_privilege(c.oid, 'SELECT'),"           \
+    " CASE WHEN c.relname = 'alembic_version' THEN (SELECT CASE WHEN NOT a.atthasdef"              \
+    "   AND a.attinhcount = 0 AND a.atttypid < 16384 THEN greatest(a.atttypmod - 4, 0) END"        \
+    "  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = 1) END,"                        \
+    " c.relkind, c.relpersistence, c.relispartition OR c.relrowsecurity OR c.relforcerowsecurity"  \
+    "  OR c.relhastriggers OR c.relhasrules OR c.relhassubclass, c.relacl IS NOT NULL,"            \
+    " c.relchecks, c.relnatts, c.relowner,"                                                        \
+    " (SELECT o.nspowner FROM pg_namespace o WHERE o.oid = c.relnamespace),"                       \
+    " EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"                                     \
+    "  AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))"
 
 #define RELATION_COLUMNS                                                                           \
     "SELECT n.nspname, c.relname, n.oid::bigint,"                                                  \
@@ -82,7 +76,16 @@ const char shard_sql_identity[] =
     " ORDER BY array_position(CASE WHEN $1 = '' THEN current_setting('pgtide.schemas')::name[]"    \
     "  ELSE ARRAY[$1::name] END, n.nspname), n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
 
-const char shard_sql_quick_relations[] = QUICK_COLUMNS RELATIONS_WHERE;
+/* One index lookup a schema, however many schemas have a version table. */
+const char shard_sql_quick_relations[] =
+    QUICK_COLUMNS " FROM unnest(array_append(CASE WHEN $1 = '' THEN"
+                  "   array_remove(current_setting('pgtide.schemas')::name[], 'pgtide')"
+                  "   ELSE ARRAY[$1::name] END, 'pgtide')) WITH ORDINALITY n (nspname, at)"
+                  " JOIN pg_class c ON c.relnamespace = to_regnamespace(quote_ident(n.nspname))"
+                  " WHERE c.relname IN ('alembic_version', 'meta', 'shard', 'history', 'progress')"
+                  " AND (c.relname = 'alembic_version') = (n.nspname <> 'pgtide') ORDER BY n.at";
+const char shard_sql_quick_relations_like[] =
+    QUICK_COLUMNS " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" RELATIONS_WHERE;
 const char shard_sql_relations[] = RELATION_COLUMNS RELATIONS_WHERE;
 
 const char shard_sql_ledger[] =
@@ -92,8 +95,6 @@ const char shard_sql_ledger[] =
     "   AND a.privilege_type = 'CREATE') THEN 'lets other roles create objects' END"
     " FROM pg_namespace p WHERE p.nspname = 'pgtide'";
 
-const char shard_sql_quick_relation[] =
-    QUICK_COLUMNS " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
 const char shard_sql_relation[] =
     RELATION_COLUMNS " WHERE c.relname = 'alembic_version' AND n.nspname = $1::name";
 
@@ -224,11 +225,17 @@ const char shard_sql_note_outside[] =
     "  ORDER BY h.seq DESC LIMIT 1) l ON true"
     " WHERE l.rows_after IS DISTINCT FROM r.now RETURNING direction";
 
+/* Without statistics both indexes of the history seem as good. No index can serve IS NOT DISTINCT
+ * FROM, so the one of operations is left. */
+#define OPERATION_IS(operation)                                                                    \
+    "operation = decode(" operation ", 'hex') AND outcome = 'succeeded'"                           \
+    " AND schema_name IS NOT DISTINCT FROM $1"
+
 const char shard_sql_note_adopted[] =
     "INSERT INTO pgtide.history (schema_name, operation, direction, rows_before, rows_after, who,"
     " outcome, message) SELECT $1, decode($2, 'hex'), 'adopt', r.now, r.now, $3, 'succeeded', $4"
     " FROM (SELECT " ROWS_ARRAY " AS now) r WHERE NOT EXISTS (SELECT 1 FROM pgtide.history h"
-    "  WHERE h.schema_name = $1 AND h.operation = decode($2, 'hex') AND h.outcome = 'succeeded')";
+    "  WHERE " OPERATION_IS("$2") ")";
 
 const char shard_sql_note_unmanaged[] =
     "INSERT INTO pgtide.history (schema_name, direction, rows_before, rows_after, who, outcome,"
@@ -256,32 +263,58 @@ const char shard_sql_history_last[] =
     " CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'"     \
     " THEN pg_catalog.set_config('synchronous_commit', 'on', true) END"
 
-const char shard_sql_enter_step[] =
-    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-    " pg_catalog.set_config('lock_timeout', $1, true),"
-    " pg_catalog.set_config('statement_timeout', '0', true),"
-    " pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),"
-    " pg_catalog.set_config('client_min_messages', 'warning', true)," DURABLE;
+#define ENTER_STEP                                                                                 \
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"                    \
+    " pg_catalog.set_config('lock_timeout', $1, true),"                                            \
+    " pg_catalog.set_config('statement_timeout', '0', true),"                                      \
+    " pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),"                  \
+    " pg_catalog.set_config('client_min_messages', 'warning', true),"                              \
+    " pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)," DURABLE
+
+const char shard_sql_enter_step[] = ENTER_STEP;
+const char shard_sql_enter_step_checked[] =
+    ENTER_STEP ", pg_catalog.set_config('client_connection_check_interval', '1s', true)";
 
 const char shard_sql_fence[] =
     "UPDATE pgtide.shard SET last_operation = coalesce(decode($2, 'hex'), last_operation)"
     " WHERE schema_name = $1 AND fence = $3::bigint AND epoch = $4::bigint"
     " AND fleet_id IS NOT DISTINCT FROM $5::uuid";
 
-const char shard_sql_stand[] =
-    "SELECT " ROWS_ARRAY ", (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
-    " AND operation = decode($2, 'hex') AND outcome = 'succeeded'), pg_current_xact_id()";
+#define STAND_OF(operation)                                                                        \
+    "(SELECT rows_after FROM pgtide.history WHERE " OPERATION_IS(operation) ")"
+
+/* The version table's width and then its rows. CASE keeps it from being read unless it is what it
+ * seems, in the very snapshot that it would be read in: what was a table may be a view by now. */
+#define GUARDED_TABLE(schema, role, owner)                                                         \
+    " (SELECT CASE WHEN c.relkind = 'r' AND c.relpersistence = 'p'"                                \
+    "   AND NOT (c.relispartition OR c.relrowsecurity OR c.relforcerowsecurity"                    \
+    "    OR c.relhastriggers OR c.relhasrules OR c.relhassubclass)"                                \
+    "   AND c.relchecks = 0 AND c.relnatts = 1"                                                    \
+    "   AND (c.relowner IN (10, " role "::oid, " owner "::oid)"                                    \
+    "    OR c.relowner = (SELECT n.nspowner FROM pg_namespace n WHERE n.oid = c.relnamespace))"    \
+    "   AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"                           \
+    "    AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))"                                   \
+    "  THEN (SELECT array_prepend(greatest(a.atttypmod - 4, 0)::text, " ROWS_ARRAY ")"             \
+    "   FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = 1 AND NOT a.atthasdef"         \
+    "    AND a.attinhcount = 0 AND a.atttypid < 16384) END"                                        \
+    "  FROM pg_class c WHERE c.relname = 'alembic_version'"                                        \
+    "   AND c.relnamespace = to_regnamespace(quote_ident(" schema ")))"
+
+const char shard_sql_stand[] = "SELECT pg_current_xact_id(), " STAND_OF("$2") ", " STAND_OF(
+    "$3") "," GUARDED_TABLE("$4", "$5", "$6");
 
 /* Author statements say what they have to say. */
 const char shard_sql_enter_author[] = "SELECT pg_catalog.set_config('lock_timeout', $2, true),"
                                       " pg_catalog.set_config('statement_timeout', $3, true),"
                                       " pg_catalog.set_config('client_min_messages', NULL, true),"
+                                      " pg_catalog.set_config('plan_cache_mode', NULL, true),"
                                       " pg_catalog.set_config('search_path', $1, true)";
 
 const char shard_sql_leave_author[] =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
     " pg_catalog.set_config('statement_timeout', '0', true),"
-    " pg_catalog.set_config('client_min_messages', 'warning', true)," DURABLE;
+    " pg_catalog.set_config('client_min_messages', 'warning', true),"
+    " pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)," DURABLE;
 
 const char shard_sql_version_update[] =
     "UPDATE ONLY %s SET version_num = $2 WHERE version_num = $1";
@@ -307,13 +340,12 @@ const char shard_sql_reassert[] =
     "SELECT (SELECT count(*) FROM pgtide.shard WHERE schema_name = $1 AND fence = $3::bigint"
     " AND epoch = $4::bigint AND fleet_id IS NOT DISTINCT FROM $5::uuid"
     " AND ($2::text IS NULL OR last_operation = decode($2, 'hex'))), " ROWS_ARRAY
-    ", pg_current_xact_id(), (SELECT count(*) FROM pg_prepared_statements"
-    "  WHERE name NOT LIKE 'pgtide\\_%')";
+    ", pg_current_xact_id()";
 
 const char shard_sql_after[] =
-    "SELECT " ROWS_ARRAY ", (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
-    " AND outcome = 'succeeded' AND ($2::text IS NULL OR operation = decode($2, 'hex'))"
-    " ORDER BY seq DESC LIMIT 1)";
+    "SELECT" GUARDED_TABLE("$3", "$4", "$5") ", CASE WHEN $2::text IS NOT NULL THEN " STAND_OF(
+        "$2") " ELSE (SELECT rows_after FROM pgtide.history WHERE schema_name = $1"
+              " AND outcome = 'succeeded' ORDER BY seq DESC LIMIT 1) END";
 
 /* A name that means several constraints, not all of which begin deferred, is left out. */
 const char shard_sql_deferred[] =

@@ -12,7 +12,9 @@ extern const char shard_sql_enter[];
 extern const char shard_sql_identity[];
 /* 1 schema, 2 LIKE pattern or NULL: the ledger's relations and whether they may be trusted. */
 extern const char shard_sql_relations[];
-extern const char shard_sql_quick_relations[]; /* the same; verdict 'suspect' means look exactly */
+/* The same as shard_quick_relation_read() takes it; the first is for no pattern. */
+extern const char shard_sql_quick_relations[];
+extern const char shard_sql_quick_relations_like[];
 extern const char shard_sql_ledger[]; /* schema pgtide's exact verdict; a row if it exists */
 /* 1 LIKE pattern: schemas, sorted bytewise. */
 extern const char shard_sql_schemas[];
@@ -47,14 +49,18 @@ extern const char shard_sql_note_unmanaged[];     /* %s; 1 schema, 2 who, 3 reas
 extern const char shard_sql_history_of_rollout[]; /* 1 schema, 2 rollout */
 extern const char shard_sql_history_last[];       /* 1 schema, 2 limit */
 
-/* 1 lock_timeout */
+/* 1 lock_timeout. Checked: a backend whose client is gone stops; from VERSION_WITH_CHECK_INTERVAL
+ * on. */
 extern const char shard_sql_enter_step[];
-extern const char shard_sql_quick_relation[];
-extern const char shard_sql_relation[]; /* 1 schema of the version table: its verdict alone */
+extern const char shard_sql_enter_step_checked[];
+/* 1 schema of the version table: it alone. */
+extern const char shard_sql_relation[];
 /* 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet */
 extern const char shard_sql_fence[];
-/* %s; 1 schema, 2 operation: version rows, the rows that the operation led to when it succeeded
- * before (NULL = it did not), transaction id. */
+/* %s; 1 schema, 2 and 3 operations, 4 schema of the version table, 5 our role, 6 the database's
+ * owner. Transaction id; the rows that each of the two operations led to when it succeeded before
+ * (NULL = it did not); the version table's width and then its rows, or NULL when it must be looked
+ * at exactly first. */
 extern const char shard_sql_stand[];
 /* 1 search_path, 2 lock_timeout, 3 statement_timeout */
 extern const char shard_sql_enter_author[];
@@ -68,10 +74,11 @@ extern const char shard_sql_history_insert[];
 /* the same 1-12, then 13 sqlstate, 14 message, 15 fence, 16 epoch; only while ours. */
 extern const char shard_sql_history_failed[];
 /* %s; 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet: whether the row is ours (1), version rows,
- * transaction id, how many prepared statements are not ours */
+ * transaction id */
 extern const char shard_sql_reassert[];
 extern const char shard_sql_deferred[]; /* names of constraints that begin deferred, or NULL */
-/* %s; 1 schema, 2 operation */
+/* %s; 1 schema, 2 operation, 3 to 5 as 4 to 6 of shard_sql_stand: the version table as there, and
+ * the rows that the history says. */
 extern const char shard_sql_after[];
 extern const char shard_sql_applied[]; /* 1 schema: revision, token digest, finished */
 extern const char shard_sql_path[];    /* the session's search_path */

@@ -84,11 +84,10 @@ ErrCode shard_step_check(const Script *script, Direction direction, bool run_ver
     return shard_script_choose(script, direction, run_verify, &ignored, err);
 }
 
-static bool deallocates(const StatementList *statements)
+static bool mentions(const StatementList *statements, const char *word)
 {
     for (size_t i = 0; statements != NULL && i < statements->count; i++) {
-        const char *text = statements->items[i].text;
-        if (strcasestr(text, "deallocate") != NULL || strcasestr(text, "discard") != NULL)
+        if (strcasestr(statements->items[i].text, word) != NULL)
             return true;
     }
     return false;
@@ -96,7 +95,13 @@ static bool deallocates(const StatementList *statements)
 
 bool shard_script_deallocates(const StepScript *script)
 {
-    return deallocates(script->author) || deallocates(script->verify);
+    return mentions(script->author, "deallocate") || mentions(script->author, "discard") ||
+           mentions(script->verify, "deallocate") || mentions(script->verify, "discard");
+}
+
+bool shard_script_prepares(const StepScript *script)
+{
+    return mentions(script->author, "prepare") || mentions(script->verify, "prepare");
 }
 
 void shard_statement_add(PgBatch *batch, const Statement *statement)

@@ -22,6 +22,9 @@ ErrCode shard_script_choose(const Script *script, Direction direction, bool run_
 /* Whether a statement may throw prepared statements away, ours among them. A function that does is
  * not seen; it fails what it was called by, once (see step_reopen()). */
 bool shard_script_deallocates(const StepScript *script);
+/* Whether a statement may leave prepared statements behind. A function that does is not seen; what
+ * it left ends with the session. */
+bool shard_script_prepares(const StepScript *script);
 /* One batch item for a statement, with its rows if it has some. */
 void shard_statement_add(PgBatch *batch, const Statement *statement);
 /* Where in the file a statement failed. */

@@ -16,14 +16,14 @@ typedef struct ShardRelation {
     bool readable;
     uint32_t width;
     const char *verdict; /* '' = may be trusted */
+    bool suspect;        /* there is no verdict yet: it must be looked at exactly */
 } ShardRelation;
 
 /* Where a step's transaction found the shard, under the version table's lock. */
 typedef struct ShardStand {
-    bool has_relation; /* there is a version table */
-    ShardRelation relation;
-    bool fenced; /* our row was updated */
-    bool rows_read;
+    bool fenced;     /* our row was updated */
+    bool is_suspect; /* the version table was not read: it must be looked at exactly */
+    uint32_t width;  /* of its column; 0 = any */
     StrList rows;
     const char *done; /* rows after this operation, which has succeeded before; NULL = it has not */
     const char *xid;
@@ -59,9 +59,11 @@ struct ShardSession {
     const ShardStand *stand; /* in `arena`; NULL = it has failed */
 
     /* Learnt by a claim or a read. */
-    const char *version_schema;                  /* in `own`; NULL before */
-    const char *version_table;                   /* quoted and qualified */
-    const char *path;                            /* the session's search_path */
+    const char *version_schema; /* in `own`; NULL before */
+    const char *version_table;  /* quoted and qualified */
+    const char *path;           /* the session's search_path */
+    uint32_t role_oid;          /* ours */
+    uint32_t database_owner_oid;
     const char *query_forms[SHARD_QUERIES_KEPT]; /* what shard_query() was asked, */
     const char *query_texts[SHARD_QUERIES_KEPT]; /* and what it answered, in `own` */
     size_t query_count;
@@ -130,9 +132,9 @@ void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *
 /* For a suspect look: two more statements, and what they answered. */
 void shard_look_exactly_add(ShardSession *session, PgBatch *batch, const char *schema_like);
 void shard_look_exactly_read(ShardSession *session, const PgResult *results, ShardLook *look);
-bool shard_relation_is_suspect(const ShardRelation *relation);
-/* One relation from a row of shard_sql_relations or shard_sql_relation. */
+/* One relation from a row of shard_sql_relations or shard_sql_relation, or of the quick ones. */
 ShardRelation shard_relation_read(ShardSession *session, const PgResult *result, size_t row);
+ShardRelation shard_quick_relation_read(ShardSession *session, const PgResult *result, size_t row);
 /* Refuses relations that may not be trusted; fills the session's error. */
 ErrCode shard_look_check_ledger(ShardSession *session, const ShardLook *look);
 ErrCode shard_look_check_relation(ShardSession *session, const ShardRelation *relation);

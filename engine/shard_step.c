@@ -7,7 +7,7 @@
  *   3. COMMIT    alone; its tag must say COMMIT. From its sending on nothing is certain but what
  *                is read.
  *   4. after     rows and history are read again before success is reported. When a step is known
- *                to follow, its preamble comes behind that reading in the same round trip.
+ *                to follow, its preamble reads them.
  *
  * A failure before COMMIT rolls back and is recorded by a transaction of its own, while the fence
  * is still ours. A stamp is a step without author statements.
@@ -17,6 +17,7 @@
 #include "named_limits.h"
 #include "shard_queries.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -26,9 +27,9 @@ enum {
 };
 
 /* Answers of the preamble. */
-enum { PRE_LOCK, PRE_RELATION, PRE_FENCE, PRE_STAND };
+enum { PRE_LOCK, PRE_FENCE, PRE_STAND };
 /* Columns of the last. */
-enum { STAND_ROWS, STAND_DONE, STAND_XID };
+enum { STAND_XID, STAND_DONE, STAND_FORMER, STAND_TABLE };
 
 StepItem *step_item(const StepOp *op)
 {
@@ -149,7 +150,8 @@ void step_fail_reply(StepOp *op, const PgReply *reply)
 void step_add_enter(StepOp *op, const StepItem *item, PgBatch *batch)
 {
     const char *lock = shard_ms_param(op->session, item->args.lock_timeout_ms);
-    step_add(op, batch, shard_sql_enter_step, 1, &lock);
+    bool checked = pg_server_version(op->session->conn) >= VERSION_WITH_CHECK_INTERVAL;
+    step_add(op, batch, checked ? shard_sql_enter_step_checked : shard_sql_enter_step, 1, &lock);
 }
 
 size_t step_add_fence(StepOp *op, const StepItem *item, PgBatch *batch)
@@ -162,39 +164,49 @@ size_t step_add_fence(StepOp *op, const StepItem *item, PgBatch *batch)
     return batch->count - 1;
 }
 
-void step_add_client_check(StepOp *op, PgBatch *batch)
-{
-    if (pg_server_version(op->session->conn) >= VERSION_WITH_CHECK_INTERVAL)
-        pg_batch_add(batch, "SET LOCAL client_connection_check_interval = '1s'");
-}
-
 /* What is asked under the version table's lock, of which read_stand() takes the answers. Of several
- * steps `last` tells whether they were done before. */
-static void add_preamble(StepOp *op, const StepItem *first, const StepItem *last, PgBatch *batch)
+ * steps `last` tells whether they were done before. `former` is an operation that must have been,
+ * or NULL. */
+static void add_preamble(StepOp *op, const StepItem *first, const StepItem *last,
+                         const char *former, PgBatch *batch)
 {
     ShardSession *session = op->session;
     op->at_preamble = batch->count;
     pg_batch_add(batch, arena_printf(session->arena, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
                                      session->version_table));
-    step_add(op, batch, shard_sql_quick_relation, 1, &session->version_schema);
     step_add_fence(op, first, batch);
-    const char *done[] = {shard_schema(session), last->operation};
-    step_add(op, batch, shard_query(session, shard_sql_stand), 2, done);
-    step_add_client_check(op, batch);
+    const char *params[] = {
+        shard_schema(session),
+        last->operation,
+        former,
+        session->version_schema,
+        shard_u64_param(session, session->role_oid),
+        shard_u64_param(session, session->database_owner_oid),
+    };
+    step_add(op, batch, shard_query(session, shard_sql_stand), 6, params);
+}
+
+/* Width and rows of the version table, from an array of both. */
+static void read_table(ShardSession *session, const char *text, ShardStand *stand)
+{
+    StrList cells = {0};
+    stand->is_suspect = !pg_array_parse(session->arena, text, &cells) || cells.count == 0;
+    if (stand->is_suspect)
+        return;
+    stand->width = (uint32_t)strtoul(cells.items[0], NULL, 10);
+    stand->rows = (StrList){.items = cells.items + 1, .count = cells.count - 1};
+    strlist_sort(&stand->rows);
 }
 
 static const ShardStand *read_stand(ShardSession *session, const PgResult *results)
 {
     const PgResult *facts = &results[PRE_STAND];
     ShardStand *stand = ARENA_NEW(session->arena, ShardStand);
-    stand->has_relation = pg_rows(&results[PRE_RELATION]) == 1;
-    if (stand->has_relation)
-        stand->relation = shard_relation_read(session, &results[PRE_RELATION], 0);
     stand->fenced = pg_affected(&results[PRE_FENCE]) == 1;
-    stand->rows_read = shard_rows_parse(session, pg_text(facts, 0, STAND_ROWS), &stand->rows);
+    stand->xid = arena_strdup(session->arena, pg_text(facts, 0, STAND_XID));
     if (!pg_is_null(facts, 0, STAND_DONE))
         stand->done = arena_strdup(session->arena, pg_text(facts, 0, STAND_DONE));
-    stand->xid = arena_strdup(session->arena, pg_text(facts, 0, STAND_XID));
+    read_table(session, pg_text(facts, 0, STAND_TABLE), stand);
     return stand;
 }
 
@@ -202,13 +214,58 @@ static const ShardStand *copy_stand(Arena *arena, const ShardStand *from)
 {
     ShardStand *stand = ARENA_NEW(arena, ShardStand);
     *stand = *from;
-    stand->relation.schema = arena_strdup(arena, from->relation.schema);
-    stand->relation.name = arena_strdup(arena, from->relation.name);
-    stand->relation.verdict = arena_strdup(arena, from->relation.verdict);
     stand->rows = strlist_copy(arena, &from->rows);
     stand->done = arena_strdup(arena, from->done);
     stand->xid = arena_strdup(arena, from->xid);
     return stand;
+}
+
+/* --- a version table that is not what it usually is ------------------------------------------- */
+
+static void on_rows(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    ShardSession *session = op->session;
+    bool read = reply->error == NULL &&
+                shard_rows_parse(session, pg_text(&reply->results[0], 0, 0), &op->stand.rows);
+    if (reply->error != NULL)
+        shard_reply_error(session, reply);
+    else if (!read)
+        err_set(&session->error, ERR_STATE, "the version rows can't be read");
+    (read ? op->believed : op->disbelieved)(op);
+}
+
+static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    ShardSession *session = op->session;
+    if (reply->error != NULL) {
+        shard_reply_error(session, reply);
+    } else if (pg_rows(&reply->results[0]) != 1) {
+        err_set(&session->error, ERR_STATE, "the version table is gone");
+    } else {
+        ShardRelation relation = shard_relation_read(session, &reply->results[0], 0);
+        op->stand.width = relation.width;
+        (void)shard_look_check_relation(session, &relation);
+    }
+    if (session->error.code != ERR_OK) {
+        op->disbelieved(op);
+        return;
+    }
+    PgBatch batch = pg_batch(session->arena);
+    pg_batch_add(&batch, shard_query(session, shard_sql_rows));
+    shard_send(session, &batch, on_rows, op);
+}
+
+static void look_exactly(StepOp *op, StepNext *believed, StepNext *disbelieved)
+{
+    op->believed = believed;
+    op->disbelieved = disbelieved;
+    PgBatch batch = pg_batch(op->session->arena);
+    pg_batch_add_params(&batch, shard_sql_relation, 1, &op->session->version_schema);
+    shard_send(op->session, &batch, on_looked_exactly, op);
 }
 
 /* --- 4: after --------------------------------------------------------------------------------- */
@@ -222,18 +279,30 @@ static void unknown(StepOp *op, const PgReply *reply, const char *when)
     finish(op);
 }
 
-/* What is there after COMMIT is what must be there. */
-static void check_after(StepOp *op, const PgResult *after)
+/* What is there after COMMIT is what must be there: the rows, and what the history says of them. */
+static void check_after(StepOp *op, const StrList *rows, const char *history)
 {
     ShardSession *session = op->session;
     const StrList *rows_after = &last_item(op)->args.rows_after;
-    StrList history = {0};
-    bool read = shard_rows_parse(session, pg_text(after, 0, 0), &op->result.rows) &&
-                shard_rows_parse(session, pg_text(after, 0, 1), &history);
-    if (!read || !strlist_equal(&op->result.rows, rows_after) ||
-        !strlist_equal(&history, rows_after))
+    StrList recorded = {0};
+    op->result.rows = *rows;
+    if (!shard_rows_parse(session, history, &recorded) || !strlist_equal(rows, rows_after) ||
+        !strlist_equal(&recorded, rows_after))
         err_set(&session->error, ERR_DIVERGED,
                 "committed, but the shard does not hold what was committed");
+}
+
+static void end_after(StepOp *op)
+{
+    check_after(op, &op->stand.rows, op->recorded);
+    finish(op);
+}
+
+static void fail_after(StepOp *op)
+{
+    err_wrap(&op->session->error, "committed, but the shard can't be read");
+    op->session->error.code = ERR_UNKNOWN;
+    finish(op);
 }
 
 static void on_after(PgConn *conn, const PgReply *reply, void *data)
@@ -251,20 +320,30 @@ static void on_after(PgConn *conn, const PgReply *reply, void *data)
     }
     if (reply->error != NULL) {
         shard_reply_error(session, reply);
-        err_wrap(&session->error, "committed, but the shard can't be read");
-        session->error.code = ERR_UNKNOWN;
-    } else {
-        check_after(op, &reply->results[op->at_after]);
+        fail_after(op);
+        return;
     }
-    finish(op);
+    const PgResult *after = &reply->results[op->at_after];
+    op->recorded = arena_strdup(session->arena, pg_text(after, 0, 1));
+    read_table(session, pg_text(after, 0, 0), &op->stand);
+    if (op->stand.is_suspect)
+        look_exactly(op, end_after, fail_after);
+    else
+        end_after(op);
 }
 
 static void add_after(StepOp *op, PgBatch *batch)
 {
     ShardSession *session = op->session;
-    const char *params[] = {shard_schema(session), last_item(op)->operation};
+    const char *params[] = {
+        shard_schema(session),
+        last_item(op)->operation,
+        session->version_schema,
+        shard_u64_param(session, session->role_oid),
+        shard_u64_param(session, session->database_owner_oid),
+    };
     op->at_after = batch->count;
-    step_add(op, batch, shard_query(session, shard_sql_after), 2, params);
+    step_add(op, batch, shard_query(session, shard_sql_after), 5, params);
 }
 
 static void read_alone(StepOp *op)
@@ -292,20 +371,22 @@ static void on_after_and_open(PgConn *conn, const PgReply *reply, void *data)
     session->is_ahead = true;
     session->ahead = op->then->args.operation;
     session->stand = NULL;
-    if (reply->error != NULL && reply->failed <= op->at_after) {
+    const PgResult *answers = reply->results + op->at_preamble;
+    const ShardStand *stand = reply->error == NULL ? read_stand(session, answers) : NULL;
+    if (stand == NULL || stand->is_suspect) {
         read_alone(op);
         return;
     }
-    check_after(op, &reply->results[op->at_after]);
-    if (reply->error == NULL)
-        session->stand = read_stand(session, reply->results + op->at_preamble);
+    check_after(op, &stand->rows, pg_text(&answers[PRE_STAND], 0, STAND_FORMER));
+    session->stand = stand;
     finish(op);
 }
 
 void step_read_after(StepOp *op)
 {
     ShardSession *session = op->session;
-    if (op->then == NULL || op->plain || session->cancelled) {
+    const char *former = last_item(op)->operation;
+    if (op->then == NULL || former == NULL || op->plain || session->cancelled) {
         read_alone(op);
         return;
     }
@@ -315,8 +396,7 @@ void step_read_after(StepOp *op)
     shard_reset_add(session, &batch);
     shard_discard_add(session, &batch);
     step_add_enter(op, op->then, &batch);
-    add_after(op, &batch);
-    add_preamble(op, op->then, op->then, &batch);
+    add_preamble(op, op->then, op->then, former, &batch);
     shard_send(session, &batch, on_after_and_open, op);
 }
 
@@ -375,87 +455,60 @@ static ErrCode check_width(StepOp *op, uint32_t width, const StrList *rows)
 static void check_widths(StepOp *op)
 {
     for (size_t i = 0; i < op->count; i++) {
-        if (check_width(op, op->relation.width, &op->items[i].args.rows_after) != ERR_OK)
+        if (check_width(op, op->stand.width, &op->items[i].args.rows_after) != ERR_OK)
             return;
     }
 }
 
 /* The last operation succeeded before: all is done, if the shard still stands where it led. */
-static void check_done(StepOp *op, const ShardStand *stand)
+static void check_done(StepOp *op)
 {
     StrList then = {0};
     Error *err = &op->session->error;
-    if (shard_rows_parse(op->session, stand->done, &then) &&
-        strlist_equal(&then, &op->result.rows) &&
+    if (shard_rows_parse(op->session, op->stand.done, &then) &&
+        strlist_equal(&then, &op->stand.rows) &&
         strlist_equal(&then, &last_item(op)->args.rows_after))
         op->result.already_done = true;
     else
         err_set(err, ERR_DIVERGED, "this step succeeded before, but the shard has moved since");
 }
 
-static void check_stand(StepOp *op, const ShardStand *stand)
+/* The transaction is open, and the version table may be believed. */
+static void go_on(StepOp *op)
 {
     ShardSession *session = op->session;
     Error *err = &session->error;
     const StrList *rows_before = &step_item(op)->args.rows_before;
-    if (!stand->has_relation) {
-        err_set(err, ERR_STATE, "the version table is gone");
-        return;
-    }
-    op->relation = stand->relation;
-    op->result.rows = stand->rows;
-    if (!stand->rows_read)
-        err_set(err, ERR_STATE, "the version rows can't be read");
-    else if (!shard_relation_is_suspect(&op->relation) &&
-             shard_look_check_relation(session, &op->relation) != ERR_OK)
-        return;
-    else if (!stand->fenced)
-        err_set(err, ERR_FENCED, "somebody else has claimed the shard since");
-    else if (stand->done != NULL)
-        check_done(op, stand);
-    else if (!strlist_equal(&op->result.rows, rows_before))
+    op->result.rows = op->stand.rows;
+    if (op->stand.done != NULL)
+        check_done(op);
+    else if (!strlist_equal(&op->stand.rows, rows_before))
         err_set(err, ERR_OVERTAKEN, "the shard is at %s, not at %s",
-                strlist_join(session->arena, &op->result.rows, ", "),
+                strlist_join(session->arena, &op->stand.rows, ", "),
                 strlist_join(session->arena, rows_before, ", "));
     else if (session->cancelled)
         err_set(err, ERR_INTERRUPTED, "interrupted; nothing changed");
     else
         check_widths(op);
-}
-
-static void on_looked_exactly(PgConn *conn, const PgReply *reply, void *data)
-{
-    (void)conn;
-    StepOp *op = data;
-    if (reply->error != NULL) {
-        step_fail_reply(op, reply);
-        return;
-    }
-    op->relation = shard_relation_read(op->session, &reply->results[0], 0);
-    if (shard_look_check_relation(op->session, &op->relation) != ERR_OK)
-        step_fail(op);
-    else
-        op->next(op);
-}
-
-/* The transaction is open. */
-static void go_on(StepOp *op, const ShardStand *stand)
-{
-    ShardSession *session = op->session;
-    check_stand(op, stand);
-    if (session->error.code != ERR_OK || op->result.already_done) {
+    if (err->code != ERR_OK || op->result.already_done) {
         step_fail(op); /* rolls back what the preamble wrote; no error when it was done before */
         return;
     }
     op->ours = true;
-    op->xid = stand->xid;
-    if (!shard_relation_is_suspect(&op->relation)) {
-        op->next(op);
-        return;
+    op->next(op);
+}
+
+static void judge(StepOp *op, const ShardStand *stand)
+{
+    op->stand = *stand;
+    if (!stand->fenced) {
+        err_set(&op->session->error, ERR_FENCED, "somebody else has claimed the shard since");
+        step_fail(op);
+    } else if (stand->is_suspect) {
+        look_exactly(op, go_on, step_fail);
+    } else {
+        go_on(op);
     }
-    PgBatch batch = pg_batch(session->arena);
-    pg_batch_add_params(&batch, shard_sql_relation, 1, &session->version_schema);
-    shard_send(session, &batch, on_looked_exactly, op);
 }
 
 static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
@@ -467,7 +520,7 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
     if (reply->error != NULL)
         step_fail_reply(op, reply);
     else
-        go_on(op, read_stand(op->session, reply->results + op->at_preamble));
+        judge(op, read_stand(op->session, reply->results + op->at_preamble));
 }
 
 /* BEGIN comes first: what ends the last revision's leftovers takes a snapshot, and then the
@@ -495,7 +548,7 @@ void step_open(StepOp *op, StepNext *next)
         shard_discard_add(session, &batch);
     }
     step_add_enter(op, step_item(op), &batch);
-    add_preamble(op, step_item(op), last_item(op), &batch);
+    add_preamble(op, step_item(op), last_item(op), NULL, &batch);
     shard_send(session, &batch, on_preamble, op);
 }
 
@@ -505,7 +558,7 @@ static void step_resume(StepOp *op, StepNext *next)
     op->next = op->opened = next;
     op->session->is_ahead = false;
     op->session->used = false; /* the last step's leavings are discarded */
-    go_on(op, op->found);
+    judge(op, op->found);
 }
 
 bool step_reopen(StepOp *op, const PgReply *reply)
@@ -636,6 +689,7 @@ StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, cons
                                 &item->script, &err) != ERR_OK)
             session->error = err;
         op->plain = op->plain || shard_script_deallocates(&item->script);
+        op->prepares = op->prepares || shard_script_prepares(&item->script);
     }
     return op;
 }

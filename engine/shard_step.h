@@ -52,17 +52,20 @@ struct StepOp {
     uint64_t started_ms;
     size_t at_preamble; /* where in the first batch its answers begin */
     bool plain;         /* no prepared statements: an author's may deallocate them */
+    bool prepares;      /* statements of an author's may stay prepared */
     bool reopened;      /* the transaction in hand is a second attempt */
     StepNext *opened;   /* what follows step_open() */
     bool ours;          /* the preamble held: a failure may be recorded */
     bool committed;     /* some transaction of this op is: its failure leaves something */
     const char *fleet;
-    const char *xid;         /* of the transaction in hand */
     StepItem *then;          /* the step that follows; NULL = none is known */
     const ShardStand *found; /* in a transaction that is open already; NULL = there is none */
     size_t at_after;
-    const char *deferred;   /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */
-    ShardRelation relation; /* the version table, as found under its lock */
+    const char *recorded; /* after COMMIT: rows that the history says */
+    StepNext *believed;   /* the version table was looked at exactly: its rows are in `stand` */
+    StepNext *disbelieved;
+    const char *deferred; /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */
+    ShardStand stand;     /* of the transaction in hand */
     StepNext *next;
     StepNext *failing; /* adds to an error before it is recorded; NULL = nothing to add */
     void *units;       /* shard_units.c's */
@@ -99,7 +102,6 @@ void step_describe(StepOp *op, const PgReply *reply, const Statement *statement)
 /* BEGIN's companions within a transaction: settings of ours, the operation in our row. */
 void step_add_enter(StepOp *op, const StepItem *item, PgBatch *batch);
 size_t step_add_fence(StepOp *op, const StepItem *item, PgBatch *batch);
-void step_add_client_check(StepOp *op, PgBatch *batch); /* a backend without a client stops */
 /* Settings for author statements (path, timeouts), and back to ours (role too). */
 void step_add_author_settings(StepOp *op, PgBatch *batch);
 void step_add_own_settings(StepOp *op, PgBatch *batch);

@@ -47,7 +47,7 @@ CREATE TABLE pgtide.history (
     sqlstate text,
     message text
 );
-CREATE UNIQUE INDEX history_operation ON pgtide.history (schema_name, operation)
+CREATE UNIQUE INDEX history_operation ON pgtide.history (operation, schema_name)
     WHERE outcome = 'succeeded';
 CREATE INDEX history_schema ON pgtide.history (schema_name, seq);
 

@@ -53,6 +53,39 @@ export PGTIDE_URL="postgresql://postgres@/h$n?host=$T/one/socket"
 expect_exit 0 pgtide ensure-version
 check 'nothing of the tenant ran' same "$(cluster_psql one postgres -c "SELECT rolsuper FROM pg_roles WHERE rolname = 'tenant'")" f
 
+# --- the tenant's own version table becomes a view behind the step that holds it
+swaps() { # IN NAME: behind its second step; the queue of the table's lock puts the tenant first
+    database one "$1"
+    cluster_psql one "$1" -c "ALTER DATABASE $1 OWNER TO tenant"
+    PGHOST="$T/one/socket" PGUSER=tenant "$PG_BIN/psql" -Xq -v ON_ERROR_STOP=1 -d "$1" -c "
+        $version CREATE SEQUENCE ran; CREATE FUNCTION trap() RETURNS text LANGUAGE plpgsql AS
+        \$\$ BEGIN PERFORM nextval('public.ran'); RETURN '002_wait'; END \$\$"
+    hold_lock
+    "$BIN/pgtide" upgrade "$2" --lock-timeout 60s >"$T/step.out" 2>"$T/step.err" &
+    STEP_PID=$!
+    PIDS+=("$STEP_PID")
+    wait_for 10 'the step to wait' step_waits
+    PGHOST="$T/one/socket" PGUSER=tenant "$PG_BIN/psql" -Xq -v ON_ERROR_STOP=1 -d "$1" -c 'BEGIN;
+        LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE; ALTER TABLE alembic_version RENAME TO gone;
+        CREATE VIEW alembic_version AS SELECT trap()::varchar(255) AS version_num; COMMIT' &
+    SWAP_PID=$!
+    wait_for 10 'the tenant to wait' tenant_waits
+    release_lock
+    status=0
+    wait "$STEP_PID" || status=$?
+    wait "$SWAP_PID"
+    check "$1: the tenant was first" same "$(sql "SELECT relkind FROM pg_class WHERE relname = 'alembic_version'")" v
+    check "$1: nothing of the view ran" same "$(sql 'SELECT is_called FROM ran')" f
+    check "$1: refused" contains "$(cat "$T/step.err")" 'is not an ordinary table'
+    check "$1: the status says so" test "$status" -ne 0
+    check "$1: the second step is done, the third is not" same \
+        "$(sql "SELECT to_regclass('second') IS NOT NULL, to_regclass('third') IS NULL")" 't|t'
+}
+tenant_waits() { [ "$(sql "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted")" = 1 ]; }
+project waiting
+swaps between_steps head
+swaps after_the_last 002_wait
+
 # --- a ledger of ours that others may write now
 database one granted
 expect_exit 0 pgtide upgrade 001_first

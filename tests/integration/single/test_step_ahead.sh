@@ -98,3 +98,29 @@ kill -INT "$STEP_PID"
 end_upgrade
 exec 8>&-
 check 'interrupted behind the second' same "$status|$(rows)" '130|002_wait'
+
+# --- a long history is read once to see what is applied, not at every step
+database one long
+echo 'versions: versions' >"$PGTIDE_CONFIG"
+revision 002_wait 001_first 'CREATE TABLE second (id int PRIMARY KEY);' 'DROP TABLE second;'
+expect_exit 0 pgtide upgrade
+sql "INSERT INTO pgtide.history (schema_name, operation, revision, direction, rows_before, rows_after, outcome)
+    SELECT '', decode(md5(n::text), 'hex'), '001_first', 'upgrade', '{}', '{003_last}', 'succeeded'
+    FROM generate_series(1, 20000) n"
+history_read() {
+    sql "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'history')
+        FROM pg_stat_user_tables WHERE relname = 'history'"
+}
+read_by() { # COMMAND...: rows of the history that it read
+    local before
+    before=$(history_read)
+    "$@" >/dev/null
+    wait_for 10 'its session to end' no_sessions
+    echo $(($(history_read) - before))
+}
+no_sessions() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtide%'")" = 0 ]; }
+whole=$(sql 'SELECT count(*) FROM pgtide.history')
+for command in 'downgrade -1' 'downgrade base' upgrade; do
+    # twice: which revisions are applied, and with which text
+    check "$command reads no more" test "$(read_by pgtide $command)" -le $((2 * whole + 100))
+done
