@@ -26,9 +26,10 @@ enum {
     RESTORE_CREATE_MS = 10 * 60 * 1000,
     RESTORE_NAME_BYTES = 64,
     RESTORE_POLL_MS = 50,
-    RESTORE_SWAP_ATTEMPTS = 5,     /* sessions that came back each time */
-    RESTORE_DROP_ATTEMPTS = 60,    /* of a schema whose neighbours are busy */
-    RESTORE_LOCK_TIMEOUT_MS = 500, /* where the plan says 0 */
+    RESTORE_SWAP_ATTEMPTS = 5,       /* sessions that came back each time */
+    RESTORE_DROP_ATTEMPTS = 60,      /* of a schema whose neighbours are busy */
+    RESTORE_LOCK_CLASS = 0x70677472, /* "pgtr": advisory locks, beside those of runs */
+    RESTORE_LOCK_TIMEOUT_MS = 500,   /* where the plan says 0 */
 };
 
 typedef void RestoreThen(Restore *restore);

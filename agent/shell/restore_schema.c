@@ -146,21 +146,22 @@ ErrCode restore_refuse_dependents(const char *dependents, Error *err)
     return ERR_REFUSED;
 }
 
-/* The role's default privileges would come to what the dump makes. Two restores that turn them off
- * in one database take turns. */
+static const char *followed(Arena *arena, const char *statements)
+{
+    return statements[0] == '\0' ? "" : arena_printf(arena, "%s; ", statements);
+}
+
+/* Schemas of one database take turns: each holds locks on the shared tables that it refers to until
+ * its end, and in its time the role's default privileges, which would come to what the dump makes,
+ * are off. */
 static void keep_statements(Restore *restore, const PgResult *facts, const PgResult *defaults)
 {
     Arena *arena = restore->arena;
-    bool plain = pg_is_null(defaults, 0, 0);
-    restore->create_sql =
-        plain ? arena_strdup(arena, pg_text(facts, 0, 8))
-              : arena_printf(arena,
-                             "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext("
-                             "'pgtide restore default privileges')); %s; %s",
-                             pg_text(defaults, 0, 0), pg_text(facts, 0, 8));
+    restore->create_sql = arena_printf(
+        arena, "SELECT pg_catalog.pg_advisory_xact_lock(%d, 0); %s%s", RESTORE_LOCK_CLASS,
+        followed(arena, pg_text(defaults, 0, 0)), pg_text(facts, 0, 8));
     restore->away_sql =
-        plain ? arena_strdup(arena, pg_text(facts, 0, 9))
-              : arena_printf(arena, "%s; %s", pg_text(facts, 0, 9), pg_text(defaults, 0, 1));
+        arena_printf(arena, "%s%s", followed(arena, pg_text(defaults, 0, 1)), pg_text(facts, 0, 9));
 }
 
 static void on_facts(PgConn *conn, const PgReply *reply, void *data)

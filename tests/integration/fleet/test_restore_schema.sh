@@ -27,7 +27,11 @@ CREATE SCHEMA "quo""te d";
 SQL
 fleet_keys one
 FLEET_HEARTBEAT=100ms fleet_coordinator
-fleet_agent one one eu
+mkdir -p -m 700 "$T/identity"
+age-keygen -o "$T/identity/age.key" 2>/dev/null
+age-keygen -y "$T/identity/age.key" >"$T/recipients"
+chmod 644 "$T/recipients"
+FLEET_EXTRA="backup: {age-recipients: ../recipients, age-identity: $T/identity/age.key}" fleet_agent one one eu
 sed -i 's/discover: .*/discover: SELECT database, schema, labels::text FROM tenants ORDER BY 1, 2/' "$T/agent-one/agent.yaml"
 fleet_agent_stop one
 fleet_agent_start one
@@ -74,9 +78,13 @@ others() { # all of the database but the ledger and one schema, and what was kep
 }
 dump_of acme >"$T/acme.before"
 dump_of '"quo""te d"' >"$T/quote.before"
-rollout_yaml "$T/second.yaml" second "$T/second.bundle" 'backup: {method: dump, compress: 1, verify: true, keep: 9}' 'budget: {wave: 9, fleet: 9}' 'locks: {timeout: 60s, attempts: 3}'
+rollout_yaml "$T/second.yaml" second "$T/second.bundle" 'backup: {method: dump, compress: 1, verify: true, keep: 9}' 'budget: {wave: 9, fleet: 9}' 'locks: {timeout: 60s, attempts: 3}' 'select: schema in (acme, beta)'
 started second
 wait_for 90 'the second rollout' is_state second succeeded
+rollout_yaml "$T/secret.yaml" secret "$T/second.bundle" 'backup: {method: dump, encrypt: true, verify: true, keep: 9}' \
+    'select: schema != acme and schema != beta'
+started secret
+wait_for 90 'the one with encrypted backups' is_state secret succeeded
 others >"$T/others.before"
 
 version() { as_agent -v schema="$1" <<<'SELECT string_agg(version_num, $$,$$) FROM :"schema".alembic_version'; }
@@ -169,15 +177,15 @@ wait_for 60 'them to be listed again' seen_again
 check 'each with its own rows' same "$(alice fleet shards --json | json "[s['rows'][0] for s in d['result']['shards']]")" \
     "['001_notes', '002_forget', '002_forget']"
 
-# --- killed when it has swapped, before anybody has heard of it; nothing was lost, so nothing was accepted
+# --- killed when it has swapped, before anybody has heard of it; nothing was lost, so nothing was accepted. Encrypted.
 begin 'one/apps/quo%22te%20d'
 swapped() { [ "$(grep -c event=restore.swapped "$T/agent-one/agent.log")" = 2 ]; }
 wait_for 60 'the swap' swapped
 fleet_agent_stop one KILL
 check 'the new one is there' same "$(version 'quo"te d')" 001_notes
 fleet_agent_start one
-over quote
-check 'it succeeded' same "$(state second-restore)" succeeded
+wait_for 120 'the restore to be over' is_over secret-restore
+check 'it succeeded' same "$(state secret-restore)" succeeded
 dump_of '"quo""te d"' >"$T/quote.after"
 check 'with all that was there' same_dump "$T/quote.before" "$T/quote.after"
 check 'once' same "$(sql one apps "SELECT count(*) FROM pgtide.history WHERE direction = 'restore'")" 2
@@ -200,7 +208,17 @@ check 'and not in the former' same "$(sql one apps "SELECT count(*) FROM \"$(kep
 
 # --- shards like any other: nothing is quarantined, and they go forward again
 wait_for 60 'all shards to be listed' fleet_has_shards 3
-rollout_yaml "$T/third.yaml" third "$T/second.bundle"
+rollout_yaml "$T/third.yaml" third "$T/second.bundle" 'backup: {method: dump, compress: 1, verify: true, keep: 9}'
 started third
 wait_for 90 'the third rollout' is_state third succeeded
 check 'forward again' same "$(version acme) $(version beta) $(version 'quo"te d')" '002_forget 002_forget 002_forget'
+
+# --- all of a database at once
+alice rollout rollback third --restore -o "$T/third-restore.plan" >/dev/null
+bob rollout approve "$T/third-restore.plan" >/dev/null
+alice rollout start "$T/third-restore.plan" >/dev/null
+wait_for 180 'all of them to be restored' is_over third-restore
+check 'all are restored' same "$(state third-restore) $(version acme) $(version beta) $(version 'quo"te d')" 'succeeded 001_notes 001_notes 001_notes'
+dump_of acme >"$T/acme.after"
+check 'as it was once' same_dump "$T/acme.before" "$T/acme.after"
+check 'nothing else is left' nothing_new
