@@ -1,7 +1,10 @@
 /*
  * pgtide-coordinator: plans rollouts, decides, journals, commands.
  */
+#include "clock.h"
+#include "control.h"
 #include "coordinator.h"
+#include "file.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -10,31 +13,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 typedef struct Arguments {
     const char *config;
     bool check;
     uint64_t epoch_min; /* 0: the journal's next */
+    const char *backup; /* the directory to make; NULL: none */
+    bool with_key;
+    const char *check_backup; /* the directory to read; NULL: none */
 } Arguments;
 
 static void print_help(void)
 {
     AUTO_STR Str keys = {0};
     settings_describe(&keys);
-    printf("pgtide-coordinator: plans rollouts, decides, journals, commands the agents\n"
-           "\n"
-           "usage: pgtide-coordinator --config FILE [--check]\n"
-           "\n"
-           "  -c, --config FILE         coordinator.yaml (default: $PGTIDE_CONFIG, then\n"
-           "                            /etc/pgtide/coordinator.yaml)\n"
-           "      --check               check the file, the key and the trust file, then end\n"
-           "      --take-over-from N    go on with this journal although agents have served\n"
-           "                            epoch N of another one, which is lost\n"
-           "      --version\n"
-           "  -h, --help\n"
-           "\n"
-           "Keys of the file:\n%s",
-           str_text(&keys));
+    printf(
+        "pgtide-coordinator: plans rollouts, decides, journals, commands the agents\n"
+        "\n"
+        "usage: pgtide-coordinator --config FILE [--check]\n"
+        "       pgtide-coordinator --config FILE --backup DIR [--with-key]\n"
+        "       pgtide-coordinator --check-backup DIR\n"
+        "\n"
+        "  -c, --config FILE         coordinator.yaml (default: $PGTIDE_CONFIG, then\n"
+        "                            /etc/pgtide/coordinator.yaml)\n"
+        "      --check               check the file, the key and the trust file, then end\n"
+        "      --take-over-from N    go on with this journal although agents have served\n"
+        "                            epoch N of another one, which is lost\n"
+        "      --backup DIR          have the coordinator that runs with this file back its\n"
+        "                            journal, plans and bundles up into a new directory, and end\n"
+        "      --with-key            the coordinator's secret key goes in too\n"
+        "      --check-backup DIR    read such a backup from end to end, then end\n"
+        "      --version\n"
+        "  -h, --help\n"
+        "\n"
+        "Keys of the file:\n%s",
+        str_text(&keys));
 }
 
 static int fail_usage(const char *what)
@@ -73,6 +87,9 @@ static int parse_arguments(int argc, char **argv, Arguments *out)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"check", no_argument, NULL, 'k'},
                                             {"take-over-from", required_argument, NULL, 't'},
+                                            {"backup", required_argument, NULL, 'b'},
+                                            {"with-key", no_argument, NULL, 'w'},
+                                            {"check-backup", required_argument, NULL, 'r'},
                                             {"version", no_argument, NULL, 'v'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -90,6 +107,15 @@ static int parse_arguments(int argc, char **argv, Arguments *out)
                 return fail_usage("--take-over-from takes a number");
             out->epoch_min++; /* above what the lost one has reached */
             break;
+        case 'b':
+            out->backup = optarg;
+            break;
+        case 'w':
+            out->with_key = true;
+            break;
+        case 'r':
+            out->check_backup = optarg;
+            break;
         case 'v':
             printf("pgtide-coordinator %s\n", PGTIDE_VERSION);
             return 0;
@@ -100,7 +126,14 @@ static int parse_arguments(int argc, char **argv, Arguments *out)
             return err_exit_status(ERR_USAGE); /* getopt has said why */
         }
     }
-    return optind < argc ? fail_usage("unexpected argument") : -1;
+    if (optind < argc)
+        return fail_usage("unexpected argument");
+    int does =
+        out->check + (out->epoch_min != 0) + (out->backup != NULL) + (out->check_backup != NULL);
+    if (does > 1)
+        return fail_usage("--check, --take-over-from, --backup and --check-backup exclude each "
+                          "other");
+    return out->with_key && out->backup == NULL ? fail_usage("--with-key goes with --backup") : -1;
 }
 
 /* Two descriptors for each connection, of up to LIMIT_AGENTS agents. */
@@ -113,13 +146,53 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static void print_backup(const char *directory, const StateBackup *backup)
+{
+    char made[TIME_TEXT_SIZE], size[SIZE_TEXT_SIZE];
+    time_format_rfc3339(backup->made_unix_ms, made);
+    size_format(backup->size_bytes, size);
+    printf("%s: %llu records up to epoch %llu, %zu files of plans and bundles, %s, made %s\n",
+           directory, (unsigned long long)backup->head.seq, (unsigned long long)backup->head.epoch,
+           backup->blob_count, size, made);
+    puts(backup->has_key ? "The coordinator's secret key is in it: keep it like the key itself."
+                         : "The coordinator's key and the trust file are not in it: keep them "
+                           "elsewhere.");
+}
+
+static ErrCode back_up(const Arguments *arguments, Arena *arena, const char *state_path, Error *err)
+{
+    StateBackup backup;
+    char *here = getcwd(NULL, 0);
+    if (here == NULL)
+        return err_set(err, ERR_IO, "the working directory is gone");
+    const char *directory = path_join(arena, here, arguments->backup);
+    free(here);
+    ErrCode code = control_ask_backup(state_path, directory, arguments->with_key, &backup, err);
+    if (code == ERR_OK)
+        print_backup(directory, &backup);
+    return code;
+}
+
+static ErrCode check_backup(const char *directory, Error *err)
+{
+    StateBackup backup;
+    ErrCode code = state_backup_check(directory, &backup, err);
+    if (code == ERR_OK)
+        print_backup(directory, &backup);
+    return code;
+}
+
 static ErrCode run(const Arguments *arguments, Arena *arena, Error *err)
 {
     Settings settings;
     Coordinator *coordinator;
+    if (arguments->check_backup != NULL)
+        return check_backup(arguments->check_backup, err);
     ErrCode code = settings_load(arena, arguments->config, &settings, err);
     if (code != ERR_OK)
         return code;
+    if (arguments->backup != NULL)
+        return back_up(arguments, arena, settings.state_path, err);
     if (arguments->check)
         return coordinator_check(&settings, err);
     log_setup(settings.log.format, settings.log.level);

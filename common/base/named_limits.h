@@ -93,6 +93,8 @@ enum {
 
     /* Loop. */
     LIMIT_DRAIN_PER_TURN = 64,
+    LIMIT_CONTROL_BYTES =
+        16 * 1024, /* a question to a coordinator on its own host, and the answer */
     LIMIT_AGENTS = 10000,
     /* What one agent's words may add to the journal in an hour; a job adds about four. */
     LIMIT_AGENT_RECORDS = 20000,

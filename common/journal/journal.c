@@ -222,6 +222,11 @@ uint64_t journal_epoch(const Journal *journal)
     return epoch;
 }
 
+bool journal_is_copy(const Journal *journal)
+{
+    return store_is_copy(journal->store);
+}
+
 uint64_t journal_last_seq(const Journal *journal)
 {
     return journal->seq;
@@ -266,6 +271,39 @@ ErrCode journal_read(Journal *journal, uint64_t first_seq, uint64_t count, Journ
     ErrCode code = store_visit(journal->store, first_seq, count, visit, context, err);
     pthread_mutex_unlock(&journal->store_mutex);
     return code;
+}
+
+static ErrCode copy_some(Journal *journal, StoreCopy *copy, bool *ret_done, Error *err)
+{
+    pthread_mutex_lock(&journal->store_mutex);
+    ErrCode code = store_copy_step(copy, ret_done, err);
+    pthread_mutex_unlock(&journal->store_mutex);
+    return code;
+}
+
+ErrCode journal_copy(Journal *journal, const char *path, const atomic_bool *stop, Error *err)
+{
+    StoreCopy *copy = NULL;
+    pthread_mutex_lock(&journal->store_mutex);
+    ErrCode code = store_copy_begin(journal->store, path, &copy, err);
+    pthread_mutex_unlock(&journal->store_mutex);
+    bool done = false;
+    while (code == ERR_OK && !done) {
+        if (atomic_load(stop))
+            code = err_set(err, ERR_INTERRUPTED, "the copy was interrupted");
+        else
+            code = copy_some(journal, copy, &done, err);
+    }
+    /* It takes itself off the source. */
+    pthread_mutex_lock(&journal->store_mutex);
+    ErrCode ended = store_copy_end(copy, code == ERR_OK ? err : NULL);
+    pthread_mutex_unlock(&journal->store_mutex);
+    return code == ERR_OK ? ended : code;
+}
+
+ErrCode journal_check(const char *path, JournalHead *ret_head, Error *err)
+{
+    return store_check(path, ret_head, err);
 }
 
 static ErrCode new_record(uint32_t kind, const void *payload, size_t length, Queued **ret_record,

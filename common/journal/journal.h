@@ -23,6 +23,7 @@
 #include "arena.h"
 #include "ids.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -37,6 +38,13 @@ typedef struct JournalRecord {
     Digest hash; /* its place in the chain; set when it is read */
 } JournalRecord;
 
+/* How far a file goes. */
+typedef struct JournalHead {
+    uint64_t seq; /* of the last record; 0 = none */
+    uint64_t epoch;
+    Digest hash;
+} JournalHead;
+
 /* Opens or makes the file (mode 0600; its directory must exist), checks the whole chain, raises
  * the epoch. ERR_JOURNAL: damaged, the detail names the record. ERR_BUSY: another process has it.
  */
@@ -46,8 +54,11 @@ ErrCode journal_open(const char *path, Journal **ret_journal, Error *err) MUST_C
 void journal_close(Journal *journal);
 
 uint64_t journal_epoch(const Journal *journal);
-/* Makes the epoch at least `epoch`, durably: an operator takes over from another journal. Returns
- * when that is on disk. */
+/* The file was made by journal_copy() and nobody has taken over since: what was decided after it
+ * was made is not in it. */
+bool journal_is_copy(const Journal *journal);
+/* Makes the epoch at least `epoch`, durably, and a copy the journal: an operator takes over from
+ * another one. Returns when that is on disk. */
 void journal_raise_epoch(Journal *journal, uint64_t epoch);
 uint64_t journal_last_seq(const Journal *journal);  /* given out */
 uint64_t journal_persisted(const Journal *journal); /* durable; equal when nothing waits */
@@ -81,3 +92,13 @@ ErrCode journal_start(Journal *journal, uv_loop_t *loop, JournalOnPersisted on_p
  */
 ErrCode journal_append(Journal *journal, uint32_t kind, const void *payload, size_t length,
                        uint64_t *ret_seq, Error *err) MUST_CHECK;
+
+/*
+ * Writes a file that must not exist with all that is durable at some moment of this call, while the
+ * journal goes on. It blocks for as long as that takes: a thread of its own calls it, and the
+ * journal is closed after it. ERR_INTERRUPTED when `stop` is set in the meantime.
+ */
+ErrCode journal_copy(Journal *journal, const char *path, const atomic_bool *stop,
+                     Error *err) MUST_CHECK;
+/* Reads such a file from end to end and checks the chain; changes nothing. ERR_JOURNAL: damaged. */
+ErrCode journal_check(const char *path, JournalHead *ret_head, Error *err) MUST_CHECK;

@@ -32,6 +32,7 @@ struct Store {
     StoreHead pending; /* with the open transaction's records */
     uint64_t format;
     int wal_pages;
+    bool is_copy;
 };
 
 static ErrCode sqlite_error(const Store *store, const char *what, Error *err)
@@ -389,6 +390,14 @@ static ErrCode check_content(Store *store, bool empty, Error *err)
     return code;
 }
 
+static ErrCode check_copy(Store *store, Error *err)
+{
+    int64_t marks = 0;
+    ErrCode code = read_number(store, "SELECT count(*) FROM meta WHERE key = 'copy'", &marks, err);
+    store->is_copy = marks > 0;
+    return code;
+}
+
 static ErrCode prepare_file(Store *store, Error *err)
 {
     bool empty = false;
@@ -401,6 +410,8 @@ static ErrCode prepare_file(Store *store, Error *err)
         code = check_mode(store, err);
     if (code == ERR_OK)
         code = check_content(store, empty, err);
+    if (code == ERR_OK)
+        code = check_copy(store, err);
     if (code == ERR_OK)
         code = prepare(store, "INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)", &store->insert,
                        err);
@@ -477,6 +488,11 @@ void store_close(Store *store)
 const StoreHead *store_head(const Store *store)
 {
     return &store->head;
+}
+
+bool store_is_copy(const Store *store)
+{
+    return store->is_copy;
 }
 
 /* ---- reading ---- */
@@ -571,10 +587,12 @@ ErrCode store_commit(Store *store, Error *err)
 
 ErrCode store_raise_epoch(Store *store, uint64_t epoch, Error *err)
 {
-    if (epoch <= store->head.epoch)
-        return ERR_OK;
+    if (epoch < store->head.epoch)
+        epoch = store->head.epoch;
     sqlite3_stmt *update = NULL;
-    ErrCode code = prepare(store, "UPDATE meta SET value = ?1 WHERE key = 'epoch'", &update, err);
+    ErrCode code = run(store, "BEGIN IMMEDIATE; DELETE FROM meta WHERE key = 'copy'", "write", err);
+    if (code == ERR_OK)
+        code = prepare(store, "UPDATE meta SET value = ?1 WHERE key = 'epoch'", &update, err);
     if (code != ERR_OK)
         return code;
     sqlite3_bind_int64(update, 1, (int64_t)epoch);
@@ -582,6 +600,110 @@ ErrCode store_raise_epoch(Store *store, uint64_t epoch, Error *err)
         code = sqlite_error(store, "write", err);
     sqlite3_finalize(update);
     if (code == ERR_OK)
-        store->head.epoch = epoch;
+        code = run(store, "COMMIT", "write", err);
+    if (code != ERR_OK)
+        return code;
+    store->head.epoch = epoch;
+    store->is_copy = false;
+    return ERR_OK;
+}
+
+/* ---- copies ---- */
+
+enum { COPY_PAGES = 256 }; /* a step: the writer waits for as long as they take */
+
+struct StoreCopy {
+    Store target; /* for its errors: nothing is written by it */
+    sqlite3_backup *backup;
+    bool done;
+};
+
+ErrCode store_copy_begin(Store *store, const char *path, StoreCopy **ret_copy, Error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "cannot make '%s': %s", path, strerror(errno));
+    close(fd);
+    StoreCopy *copy = xcalloc(1, sizeof *copy);
+    copy->target.path = xstrdup(path);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(path, &copy->target.db, flags, NULL) == SQLITE_OK)
+        copy->backup = sqlite3_backup_init(copy->target.db, "main", store->db, "main");
+    if (copy->backup == NULL) {
+        ErrCode code = sqlite_error(&copy->target, "copy to", err);
+        sqlite3_close(copy->target.db);
+        free(copy->target.path);
+        free(copy);
+        return code;
+    }
+    *ret_copy = copy;
+    return ERR_OK;
+}
+
+ErrCode store_copy_step(StoreCopy *copy, bool *ret_done, Error *err)
+{
+    int status = sqlite3_backup_step(copy->backup, COPY_PAGES);
+    *ret_done = copy->done = status == SQLITE_DONE;
+    if (status == SQLITE_OK || status == SQLITE_DONE)
+        return ERR_OK;
+    return err_set(err, ERR_IO, "cannot copy the journal to '%s': %s", copy->target.path,
+                   sqlite3_errstr(status));
+}
+
+static ErrCode sync_file(const char *path, Error *err)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    ErrCode code =
+        synced ? ERR_OK : err_set(err, ERR_IO, "cannot sync '%s': %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
+ErrCode store_copy_end(StoreCopy *copy, Error *err)
+{
+    if (copy == NULL)
+        return ERR_OK;
+    ErrCode code = ERR_OK;
+    bool done = copy->done;
+    if (copy->backup != NULL && sqlite3_backup_finish(copy->backup) != SQLITE_OK && done)
+        code = sqlite_error(&copy->target, "copy to", err);
+    /* One file, which can be read without a log beside it, and knows what it is. */
+    if (code == ERR_OK && done)
+        code = run(&copy->target,
+                   "PRAGMA journal_mode = DELETE; INSERT OR REPLACE INTO meta VALUES ('copy', 1)",
+                   "write", err);
+    sqlite3_close(copy->target.db);
+    if (code == ERR_OK && done)
+        code = sync_file(copy->target.path, err);
+    free(copy->target.path);
+    free(copy);
+    return code;
+}
+
+ErrCode store_check(const char *path, StoreHead *ret_head, Error *err)
+{
+    Store *store = xcalloc(1, sizeof *store);
+    StoreHead end = {0};
+    bool empty = false;
+    ErrCode code = ERR_OK;
+    store->path = xstrdup(path);
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK)
+        code = sqlite_error(store, "open", err);
+    if (code == ERR_OK)
+        code = check_owner(store, &empty, err);
+    if (code == ERR_OK && empty)
+        code = err_set(err, ERR_JOURNAL, "'%s' is empty", path);
+    if (code == ERR_OK)
+        code = check_format(store, err);
+    if (code == ERR_OK)
+        code = check_chain(store, &end, err);
+    if (code == ERR_OK)
+        code = check_end(store, &end, err);
+    if (code == ERR_OK)
+        *ret_head = store->head;
+    store_close(store);
     return code;
 }

@@ -124,7 +124,7 @@ static ErrCode on_adopted(Coordinator *coordinator, const void *about, const Tas
     json_decref(result);
     if (!right)
         return err_set(err, ERR_PROTOCOL, "agent %s answers for another shard", adoption->agent);
-    if (coordinator_outranked_by(coordinator) != NULL)
+    if (coordinator_is_read_only(coordinator))
         return err_set(err, ERR_STATE, "it is done, but this coordinator may not take note of it");
     remember(coordinator, adoption);
     return ERR_OK;

@@ -116,7 +116,7 @@ static void send_command(Bus *bus, RosterAgent *agent, Command *command)
     uint8_t *bytes;
     size_t length;
     Error err;
-    if (!agent->connected || coordinator_outranked_by(coordinator) != NULL)
+    if (!agent->connected || coordinator_is_read_only(coordinator))
         return;
     arena_reset(bus->send_arena);
     command->fleet_id = *trust_fleet_id(coordinator->trust);
@@ -160,7 +160,7 @@ static void agent_down(Bus *bus, RosterAgent *agent, const char *why)
     agent->lost = false;
     log_event(LOG_WARN, "agent.down", "agent", agent->key.name, "reason", why, NULL);
     coordinator_changed(bus->coordinator);
-    if (coordinator_outranked_by(bus->coordinator) == NULL)
+    if (!coordinator_is_read_only(bus->coordinator))
         rollouts_agent_down(bus->coordinator->rollouts, agent->key.name);
 }
 
@@ -179,7 +179,7 @@ static void agent_up(Bus *bus, RosterAgent *agent, const ZRoute *route)
                                         (uint32_t)settings->silence_deadline_ms}});
     send_command(bus, agent, &(Command){.kind = COMMAND_REFRESH});
     coordinator_changed(bus->coordinator);
-    if (coordinator_outranked_by(bus->coordinator) == NULL)
+    if (!coordinator_is_read_only(bus->coordinator))
         rollouts_agent_up(bus->coordinator->rollouts, agent->key.name);
 }
 
@@ -201,7 +201,7 @@ void bus_tick(Bus *bus)
 {
     const Coordinator *coordinator = bus->coordinator;
     uint64_t now_ms = coordinator->now_ms;
-    bool outranked = coordinator_outranked_by(coordinator) != NULL;
+    bool outranked = coordinator_is_read_only(coordinator);
     if (bus->outranked && !outranked)
         tell_rollouts_anew(bus);
     bus->outranked = outranked;
@@ -317,7 +317,7 @@ static void take_inventory(Bus *bus, RosterAgent *agent, const Inventory *part)
     log_event(LOG_DEBUG, "inventory.received", "agent", agent->key.name, "snapshot",
               LOG_UINT(part->snapshot), NULL);
     coordinator_changed(coordinator);
-    if (coordinator_outranked_by(coordinator) == NULL)
+    if (!coordinator_is_read_only(coordinator))
         coordinator_learn(coordinator, agent->key.name);
 }
 
@@ -340,7 +340,7 @@ static void log_job(const RosterAgent *agent, const JobReport *job)
 static void take_jobs(Bus *bus, RosterAgent *agent, const JobReports *jobs, const ZMessage *message)
 {
     HeardReport heard = {.envelope = {message->bytes, message->length}};
-    if (coordinator_outranked_by(bus->coordinator) != NULL)
+    if (coordinator_is_read_only(bus->coordinator))
         return;
     for (size_t i = 0; i < jobs->count; i++) {
         log_job(agent, &jobs->items[i]);
@@ -387,7 +387,7 @@ static void dispatch(Bus *bus, RosterAgent *agent, const Report *report, const Z
         take_fetch(bus, agent, &report->fetch);
         break;
     case REPORT_LOOKED:
-        if (coordinator_outranked_by(bus->coordinator) == NULL)
+        if (!coordinator_is_read_only(bus->coordinator))
             gates_looked(bus->coordinator->gates, agent->key.name, &report->looked);
         break;
     case REPORT_REFUSAL:

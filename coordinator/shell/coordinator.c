@@ -472,3 +472,20 @@ const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator)
     }
     return NULL;
 }
+
+bool coordinator_is_read_only(const Coordinator *coordinator)
+{
+    return journal_is_copy(coordinator->journal) || coordinator_outranked_by(coordinator) != NULL;
+}
+
+const char *coordinator_read_only_reason(const Coordinator *coordinator, Arena *arena,
+                                         uint64_t *ret_epoch)
+{
+    const RosterAgent *witness = coordinator_outranked_by(coordinator);
+    uint64_t own = journal_epoch(coordinator->journal);
+    *ret_epoch = witness != NULL && witness->epoch_seen > own ? witness->epoch_seen : own;
+    if (journal_is_copy(coordinator->journal))
+        return "its journal is a backup: what was decided since is not in it";
+    return arena_printf(arena, "agent %s has served epoch %llu", witness->key.name,
+                        (unsigned long long)witness->epoch_seen);
+}

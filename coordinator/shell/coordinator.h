@@ -116,6 +116,11 @@ void coordinator_take_word(Coordinator *coordinator, const FleetWord *word);
  * word to it, or NULL. While there is one,
  * this coordinator's journal is not the fleet's newest: it decides and sends nothing. */
 const RosterAgent *coordinator_outranked_by(const Coordinator *coordinator);
+/* While there is one, or the journal is a backup that nobody has taken over. */
+bool coordinator_is_read_only(const Coordinator *coordinator);
+/* Why, and from which epoch (`ret_epoch`) an operator would take over. Lives in `arena`. */
+const char *coordinator_read_only_reason(const Coordinator *coordinator, Arena *arena,
+                                         uint64_t *ret_epoch);
 /* An agent's word about the highest epoch that it has served. */
 void coordinator_note_epoch(Coordinator *coordinator, RosterAgent *agent, uint64_t epoch);
 /* standing.c: the state that the fleet view gives a shard, and why. `ret_open` (may be NULL) gets

@@ -2,6 +2,7 @@
 
 #include "bus.h"
 #include "clock.h"
+#include "control.h"
 #include "gates.h"
 #include "named_limits.h"
 #include "relay.h"
@@ -46,6 +47,7 @@ typedef struct Waiter {
 typedef struct Loop {
     Coordinator *coordinator;
     Bus *bus;
+    Control *control;
     uv_loop_t uv;
     uv_idle_t wake; /* runs while something waits for a turn */
     uv_timer_t timer;
@@ -266,7 +268,7 @@ static void arm_timer(Loop *loop)
 {
     const Coordinator *coordinator = loop->coordinator;
     uint64_t wait_ms = coordinator->settings.heartbeat_ms / 4;
-    bool decides = coordinator_outranked_by(coordinator) == NULL;
+    bool decides = !coordinator_is_read_only(coordinator);
     uint64_t next_ms = decides ? rollouts_next_timer(coordinator->rollouts) : 0;
     if (wait_ms > TICK_MS_MAX)
         wait_ms = TICK_MS_MAX;
@@ -293,11 +295,11 @@ static void turn(uv_idle_t *wake)
         take_message(loop, &loop->inbox[i].message);
     loop->inbox_count = 0;
     bus_tick(loop->bus);
-    if (coordinator_outranked_by(coordinator) == NULL)
+    if (!coordinator_is_read_only(coordinator))
         rollouts_tick(coordinator->rollouts);
     gates_take(coordinator->gates);
     relay_tick(coordinator->relay, loop->persisted);
-    if (coordinator_outranked_by(coordinator) == NULL)
+    if (!coordinator_is_read_only(coordinator))
         sinks_tick(coordinator->sinks);
     look_at_waiters(loop);
     send_due_replies(loop);
@@ -330,6 +332,8 @@ static ErrCode loop_start(Loop *loop, void *zmq, Error *err)
     ErrCode code = bus_open(coordinator, &loop->uv, zmq, on_message, loop, &loop->bus, err);
     if (code == ERR_OK)
         code = coordinator_start(coordinator, &loop->uv, on_persisted, loop, err);
+    if (code == ERR_OK)
+        code = control_open(coordinator, &loop->uv, &loop->control, err);
     if (code != ERR_OK)
         return code;
     char fleet[UUID_TEXT_SIZE];
@@ -356,6 +360,7 @@ static void loop_end(Loop *loop)
     uv_idle_stop(&loop->wake); /* no more turns: they need the bus */
     uv_timer_stop(&loop->timer);
     bus_free(loop->bus);
+    control_stop(loop->control);
     gates_free(loop->coordinator->gates); /* while its handles can be closed */
     loop->coordinator->gates = NULL;
     loop->coordinator->wake = NULL;
@@ -366,6 +371,7 @@ static void loop_end(Loop *loop)
     uv_walk(&loop->uv, close_handle, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
+    control_free(loop->control);
     for (size_t i = 0; i < loop->reply_count; i++)
         free(loop->replies[i].bytes);
     for (size_t i = 0; i < loop->waiter_count; i++)

@@ -252,7 +252,7 @@ static ErrCode handle_admit(Asked *asked, Error *err)
         code = err_set(err, ERR_REFUSED, "the admission is signed by another operator");
     if (code == ERR_OK && admission.serial > coordinator->unix_ms + LIMIT_CLOCK_SKEW_MS)
         code = err_set(err, ERR_STALE, "the admission is of a time that has not come");
-    if (code == ERR_OK && !admission.revoked && coordinator_outranked_by(coordinator) != NULL)
+    if (code == ERR_OK && !admission.revoked && coordinator_is_read_only(coordinator))
         code = err_set(err, ERR_STATE, "this coordinator is read-only");
     if (code == ERR_OK)
         code = asked_remember(asked, err);
@@ -487,14 +487,14 @@ static ErrCode check_rule(const Asked *asked, const RequestRule *rule, Error *er
                    operator_role_name(rule->role), operator_role_name(role));
         return ERR_REFUSED;
     }
-    const RosterAgent *witness = coordinator_outranked_by(asked->coordinator);
-    if (witness != NULL && !rule->while_read_only) {
-        err_set(err, ERR_STATE, "this coordinator is read-only: agent %s has served a newer one",
-                witness->key.name);
+    if (coordinator_is_read_only(asked->coordinator) && !rule->while_read_only) {
+        uint64_t epoch;
+        err_set(err, ERR_STATE, "this coordinator is read-only: %s",
+                coordinator_read_only_reason(asked->coordinator, asked->arena, &epoch));
         err_hint(err,
                  "Find the other coordinator or its journal; to take over, restart this one "
                  "with --take-over-from %llu.",
-                 (unsigned long long)witness->epoch_seen);
+                 (unsigned long long)epoch);
         return ERR_STATE;
     }
     return ERR_OK;

@@ -158,20 +158,22 @@ static void render_hosts(const Coordinator *coordinator, Arena *arena, JsonWrite
 
 static void render_coordinator(const Coordinator *coordinator, JsonWriter *json)
 {
-    const RosterAgent *witness = coordinator_outranked_by(coordinator);
-    AUTO_STR Str why = {0};
-    if (witness != NULL)
-        str_printf(&why, "agent %s has served epoch %llu, this coordinator is at %llu",
-                   witness->key.name, (unsigned long long)witness->epoch_seen,
-                   (unsigned long long)journal_epoch(coordinator->journal));
+    AUTO_ARENA Arena *arena = arena_new();
+    uint64_t epoch;
+    bool read_only = coordinator_is_read_only(coordinator);
+    const char *why = NULL;
+    if (read_only)
+        why = arena_printf(arena, "%s; this coordinator is at epoch %llu",
+                           coordinator_read_only_reason(coordinator, arena, &epoch),
+                           (unsigned long long)journal_epoch(coordinator->journal));
     json_field_object(json, "coordinator");
     json_field_string(json, "name", coordinator->settings.name);
     json_field_string(json, "keyid", key_public(coordinator->key)->keyid);
     json_field_string(json, "version", PGTIDE_VERSION);
     json_field_uint(json, "epoch", journal_epoch(coordinator->journal));
     json_field_time(json, "started", coordinator->started_unix_ms);
-    json_field_bool(json, "read_only", witness != NULL);
-    json_field_string(json, "read_only_reason", witness != NULL ? str_text(&why) : NULL);
+    json_field_bool(json, "read_only", read_only);
+    json_field_string(json, "read_only_reason", why);
     json_object_end(json);
 }
 
