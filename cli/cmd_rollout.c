@@ -1,5 +1,6 @@
 /* Starting, pacing and watching rollouts. */
 #include "client.h"
+#include "clock.h"
 #include "table.h"
 
 #include "digest.h"
@@ -67,23 +68,40 @@ static const char *const control_words[] = {
     [PGTIDE__V1__CONTROL__CONTROL_CHECK] = "could be started now; nothing was done",
 };
 
-/* "concurrency.fleet=10" */
+static bool setting_value(const char *setting, const char *text, uint32_t *ret_value)
+{
+    char *end;
+    uint64_t value;
+    if (*text < '0' || *text > '9')
+        return false;
+    if (strncmp(setting, "bake=", 5) == 0) {
+        if (!duration_parse(text, &value))
+            return false;
+    } else {
+        value = strtoul(text, &end, 10);
+        if (*end != '\0')
+            return false;
+    }
+    *ret_value = (uint32_t)value;
+    return value <= UINT32_MAX;
+}
+
+/* "concurrency.fleet=10", "bake=1h" */
 static ErrCode setting_read(CommandContext *context, Pgtide__V1__ControlRollout *message,
                             Error *err)
 {
     const char *given = context_argument(context, 1);
     const char *equals = strchr(given, '=');
-    char *end = NULL;
-    unsigned long value = equals == NULL ? 0 : strtoul(equals + 1, &end, 10);
-    if (equals == NULL || equals[1] < '0' || equals[1] > '9' || *end != '\0' ||
-        value > UINT32_MAX) {
-        err_set(err, ERR_USAGE, "'%.80s' is not SETTING=NUMBER", given);
-        err_hint(err, "For example `pgtide rollout set ROLLOUT concurrency.fleet=10`.");
+    uint32_t value = 0;
+    if (equals == NULL || !setting_value(given, equals + 1, &value)) {
+        err_set(err, ERR_USAGE, "'%.80s' is not SETTING=VALUE", given);
+        err_hint(err,
+                 "For example `pgtide rollout set ROLLOUT concurrency.fleet=10`, or `bake=1h`.");
         return ERR_USAGE;
     }
     message->setting =
         proto_from_text(arena_strndup(context->arena, given, (size_t)(equals - given)));
-    message->value = (uint32_t)value;
+    message->value = value;
     return ERR_OK;
 }
 
@@ -622,12 +640,18 @@ const CliCommand cmd_rollout_skip = {
 };
 const CliCommand cmd_rollout_set = {
     .words = "rollout set",
-    .arguments = "ROLLOUT SETTING=NUMBER",
+    .arguments = "ROLLOUT SETTING=VALUE",
     .arguments_min = 2,
     .arguments_max = 2,
-    .summary = "change concurrency.fleet, .host, .cluster or .database now",
+    .summary = "change caps, budgets or bakes of a rollout at work",
     .details =
-        "Down to 1, and up again to what the approved plan says. Jobs in flight are not touched.",
+        "concurrency.fleet, .host, .cluster, .database and .labels.NAME go down to 1, "
+        "budget.fleet, "
+        ".wave, .host and .labels.NAME down to 0, and all of them up again to what the approved "
+        "plan says; `bake` makes every wave that is not done bake at least so long (30m), and no "
+        "shorter than the plan says. Jobs in flight are not touched. A budget below what has "
+        "failed "
+        "already stops the rollout at once.",
     .options = reason_options,
     .run = run_set,
 };

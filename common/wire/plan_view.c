@@ -75,7 +75,8 @@ static void write_worst_group(const PlanHeader *header, const PlanShard *shards,
     names_free(names);
 }
 
-void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, JsonWriter *json)
+void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, const uint32_t *limits,
+                       JsonWriter *json)
 {
     json_field_array(json, "budgets");
     for (size_t i = 0; i < header->budget_count; i++) {
@@ -85,6 +86,8 @@ void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, JsonWr
         json_field_string(json, "label", budget->label[0] == '\0' ? NULL : budget->label);
         json_field_bool(json, "percent", budget->percent);
         json_field_uint(json, "value", budget->value);
+        if (limits != NULL)
+            json_field_uint(json, "limit", limits[i]);
         if (shards != NULL)
             write_worst_group(header, shards, budget, json);
         json_object_end(json);
@@ -420,7 +423,7 @@ void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const D
     write_identity(header, digest, json);
     write_choice(header, json);
     write_policy(header, shards, json);
-    plan_view_budgets(header, shards, json);
+    plan_view_budgets(header, shards, NULL, json);
     write_backup(header, shards, json);
     write_estimate(header, shards, json);
     write_waves(header, shards, json);

@@ -41,9 +41,10 @@ void plan_view_write(const PlanHeader *header, const PlanShard *shards, const Di
 /* The same, as fields of an object that the caller has begun. */
 void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const Digest *digest,
                       bool with_shards, JsonWriter *json);
-/* Each writes one field, an array: "budgets" (without the worst cases when `shards` is NULL),
- * "windows", "gates". */
-void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, JsonWriter *json);
+/* Each writes one field, an array: "budgets" (without the worst cases when `shards` is NULL, and
+ * with what is allowed in one group now when `limits` is not), "windows", "gates". */
+void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, const uint32_t *limits,
+                       JsonWriter *json);
 void plan_view_windows(const PlanHeader *header, JsonWriter *json);
 void plan_view_gates(const PlanHeader *header, JsonWriter *json);
 void plan_view_requires(const PlanHeader *header, JsonWriter *json); /* "requires" */

@@ -175,8 +175,8 @@ bool fleet_event_of_record(Arena *arena, const RolloutRecord *record, const Plan
             event.gate = gate_name(header, record->value - 1);
         break;
     case ROLLOUT_RECORD_SET:
-        event.message = arena_printf(arena, "%s=%u%s%s", setting, record->value,
-                                     event.message[0] != '\0' ? ": " : "", event.message);
+        event.message = arena_printf(arena, "%s%s%s", setting, event.message[0] != '\0' ? ": " : "",
+                                     event.message);
         break;
     case ROLLOUT_RECORD_SHARD_ENDED:
     case ROLLOUT_RECORD_SHARD_UNKNOWN:

@@ -46,6 +46,7 @@ bool fleet_event_pattern_is_known(const char *pattern);
 bool fleet_event_is_wanted(FleetEventType type, const StrList *patterns); /* none = all */
 
 /* Of a rollout's record; false: it makes none. Messages are made in `arena`, the rest is borrowed
- * from all that is given. `setting`: the name of what a SET sets. `seq` is left to the caller. */
+ * from all that is given. `setting`: what a SET sets, as NAME=VALUE. `seq` is left to the caller.
+ */
 bool fleet_event_of_record(Arena *arena, const RolloutRecord *record, const PlanHeader *header,
                            const PlanShard *plan, const char *setting, FleetEvent *ret_event);

@@ -115,7 +115,7 @@ ErrCode rollout_new(const PlanHeader *header, const PlanShard *shards, size_t sh
     r->flying = xcalloc(shard_count, sizeof *r->flying);
     r->state = r->shown_state = ROLLOUT_APPROVED;
     r->who = r->reason = r->shown_who = r->shown_reason = "";
-    r->concurrency = header->policy.concurrency;
+    rollout_settings_make(r);
     make_shards(r);
     make_waves(r);
     rollout_scopes_make(r);
@@ -485,7 +485,7 @@ void rollout_recover(Rollout *rollout, uint64_t now_ms, uint64_t unix_ms, Rollou
     r->stop_sent_ms = now_ms;
     RolloutWave *wave = &r->waves[r->wave];
     if (r->wave_opened && wave->state == WAVE_BAKING) {
-        uint64_t bake_ms = r->header->waves[r->wave].bake_ms;
+        uint64_t bake_ms = rollout_wave_bake_ms(r, r->wave);
         uint64_t gone_ms = unix_ms > wave->baking_unix_ms ? unix_ms - wave->baking_unix_ms : 0;
         wave->bake_until_ms = now_ms + (gone_ms < bake_ms ? bake_ms - gone_ms : 0);
     }

@@ -116,10 +116,15 @@ bool rollout_is_stopping(const Rollout *rollout);   /* jobs in flight, or its po
 bool rollout_is_braked(const Rollout *rollout);
 RolloutWindow rollout_window(const Rollout *rollout);
 Concurrency rollout_concurrency(const Rollout *rollout); /* the plan's caps as set since */
-/* "concurrency.fleet", "concurrency.labels.volume"; UNSPECIFIED for no such setting of this plan.
- */
+uint32_t rollout_budget_fleet(const Rollout *rollout);   /* likewise */
+uint32_t rollout_budget_scope(const Rollout *rollout, uint32_t budget); /* of any one group */
+uint32_t rollout_wave_budget(const Rollout *rollout, uint32_t wave);
+uint32_t rollout_wave_bake_ms(const Rollout *rollout, uint32_t wave);
+/* "concurrency.fleet", "budget.labels.tier"; UNSPECIFIED for no such setting of this plan. */
 RolloutSetting rollout_setting_find(const Rollout *rollout, const char *name);
 const char *rollout_setting_name(Arena *arena, const Rollout *rollout, RolloutSetting setting);
+/* As people write it: a bake with its unit. */
+const char *rollout_setting_value(Arena *arena, RolloutSetting setting, uint32_t value);
 uint32_t rollout_wave(const Rollout *rollout);   /* the one opened last; 0 before that */
 bool rollout_is_durable(const Rollout *rollout); /* every decision so far is durable */
 uint64_t rollout_record_count(const Rollout *rollout);

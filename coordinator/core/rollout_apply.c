@@ -400,43 +400,14 @@ static ErrCode apply_skipped(Rollout *r, const RolloutRecord *record, Error *err
     return ERR_OK;
 }
 
-static uint32_t *setting_of(Concurrency *concurrency, uint32_t setting)
-{
-    switch ((RolloutSetting)setting) {
-    case ROLLOUT_SETTING_CONCURRENCY_FLEET:
-        return &concurrency->fleet;
-    case ROLLOUT_SETTING_CONCURRENCY_HOST:
-        return &concurrency->host;
-    case ROLLOUT_SETTING_CONCURRENCY_CLUSTER:
-        return &concurrency->cluster;
-    case ROLLOUT_SETTING_CONCURRENCY_DATABASE:
-        return &concurrency->database;
-    case ROLLOUT_SETTING_UNSPECIFIED:
-    case ROLLOUT_SETTING_COUNT:
-    case ROLLOUT_SETTING_LABELS:
-        break;
-    }
-    if (setting >= ROLLOUT_SETTING_LABELS &&
-        setting - ROLLOUT_SETTING_LABELS < concurrency->label_count)
-        return &concurrency->labels[setting - ROLLOUT_SETTING_LABELS].cap;
-    return NULL;
-}
-
-uint32_t rollout_setting_max(const Rollout *r, RolloutSetting setting)
-{
-    Concurrency planned = r->header->policy.concurrency;
-    uint32_t cap = *setting_of(&planned, setting);
-    return cap == 0 ? UINT32_MAX : cap;
-}
-
 static ErrCode apply_set(Rollout *r, const RolloutRecord *record, Error *err)
 {
-    uint32_t *value = setting_of(&r->concurrency, record->setting);
-    CHECK(value != NULL, "no setting %u", record->setting);
-    CHECK(record->value > 0 &&
-              record->value <= rollout_setting_max(r, (RolloutSetting)record->setting),
-          "setting %u can't be %u", record->setting, record->value);
-    *value = record->value;
+    RolloutSetting setting = (RolloutSetting)record->setting;
+    CHECK(rollout_setting_exists(r, setting), "no setting %u", record->setting);
+    SettingRange range = rollout_setting_range(r, setting);
+    CHECK(record->value >= range.min && record->value <= range.max, "setting %u can't be %u",
+          record->setting, record->value);
+    rollout_setting_apply(r, setting, record->value);
     return ERR_OK;
 }
 

@@ -25,12 +25,35 @@ static void scope_make(Rollout *r, RolloutScope *scope, const ScopeBudget *budge
     scope->groups = xcalloc(names_count(scope->names) + 1, sizeof *scope->groups);
     for (uint32_t i = 0; i < r->shard_count; i++) {
         if (scope->group_of[i] != NAMES_NONE)
-            scope->groups[scope->group_of[i]].allowed++; /* its size, for a moment */
+            scope->groups[scope->group_of[i]].planned++; /* its size, for a moment */
     }
     for (uint32_t i = 0; i < names_count(scope->names); i++) {
-        uint64_t size = scope->groups[i].allowed;
-        scope->groups[i].allowed =
-            budget->percent ? (uint32_t)(size * budget->value / 100) : budget->value;
+        ScopeGroup *group = &scope->groups[i];
+        uint64_t size = group->planned;
+        group->planned = budget->percent ? (uint32_t)(size * budget->value / 100) : budget->value;
+        group->allowed = group->planned;
+        scope->limit = group->planned > scope->limit ? group->planned : scope->limit;
+    }
+}
+
+uint32_t rollout_scope_planned(const Rollout *r, uint32_t index)
+{
+    const RolloutScope *scope = &r->scopes[index];
+    uint32_t planned = 0;
+    for (uint32_t i = 0; i < names_count(scope->names); i++)
+        planned = scope->groups[i].planned > planned ? scope->groups[i].planned : planned;
+    return planned;
+}
+
+void rollout_scope_limit(Rollout *r, uint32_t index, uint32_t limit)
+{
+    RolloutScope *scope = &r->scopes[index];
+    scope->limit = limit;
+    scope->over = 0;
+    for (uint32_t i = 0; i < names_count(scope->names); i++) {
+        ScopeGroup *group = &scope->groups[i];
+        group->allowed = group->planned < limit ? group->planned : limit;
+        scope->over += group->failures > group->allowed;
     }
 }
 
@@ -106,12 +129,13 @@ const char *rollout_budget_exceeded(const Rollout *r, Arena *arena)
 {
     const WavePlan *plan = &r->header->waves[r->wave];
     uint32_t failures = r->waves[r->wave].failures;
-    if (failures > plan->budget)
+    uint32_t budget = rollout_wave_budget(r, r->wave);
+    if (failures > budget)
         return arena_printf(arena, "%u failed in wave %s, its budget is %u", failures, plan->name,
-                            plan->budget);
-    if (r->failures > r->header->policy.budget_fleet)
+                            budget);
+    if (r->failures > r->limits.budget_fleet)
         return arena_printf(arena, "%u failed, the fleet's budget is %u", r->failures,
-                            r->header->policy.budget_fleet);
+                            r->limits.budget_fleet);
     for (uint32_t i = 0; i < r->scope_count; i++) {
         if (r->scopes[i].over > 0)
             return scope_reason(&r->scopes[i], arena);

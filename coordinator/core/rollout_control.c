@@ -125,21 +125,29 @@ ErrCode rollout_on_set(RolloutStep *step, const RolloutCommand *command, Error *
     ErrCode code = check_at_work(r, "set", true, err);
     if (code != ERR_OK)
         return code;
-    uint32_t max = rollout_setting_max(r, command->setting);
-    if (command->value == 0 || command->value > max) {
-        err_set(err, ERR_REFUSED, "%s can be 1 to %u",
-                rollout_setting_name(step->effects->arena, r, command->setting),
-                max == UINT32_MAX ? r->shard_count : max);
-        err_hint(err, "More than the approved plan says needs a plan of its own; to start nothing, "
-                      "pause the rollout.");
+    SettingRange range = rollout_setting_range(r, command->setting);
+    if (command->value < range.min || command->value > range.max) {
+        Arena *arena = step->effects->arena;
+        uint32_t max = range.max == UINT32_MAX ? r->shard_count : range.max;
+        err_set(err, ERR_REFUSED, "%s can be %s to %s",
+                rollout_setting_name(arena, r, command->setting),
+                rollout_setting_value(arena, command->setting, range.min),
+                rollout_setting_value(arena, command->setting, max));
+        err_hint(err, "What is bolder than the approved plan needs a plan of its own; to start "
+                      "nothing, pause the rollout.");
         return ERR_REFUSED;
     }
+    uint32_t bake_ms = rollout_wave_bake_ms(r, r->wave);
     rollout_decide(step, (RolloutRecord){.kind = ROLLOUT_RECORD_SET,
                                          .wave = r->wave,
                                          .who = command->who,
                                          .reason = command->reason,
                                          .setting = (uint32_t)command->setting,
                                          .value = command->value});
+    /* A wave that bakes has begun when it has: what is left changes by the difference. */
+    RolloutWave *wave = &r->waves[r->wave];
+    if (r->wave_opened && wave->state == WAVE_BAKING)
+        wave->bake_until_ms += (uint64_t)rollout_wave_bake_ms(r, r->wave) - bake_ms;
     return ERR_OK;
 }
 

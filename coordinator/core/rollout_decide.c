@@ -263,13 +263,13 @@ static bool move_wave(RolloutStep *step)
     case WAVE_OPEN:
         if (wave->unsettled > 0)
             return false;
-        if (last || r->header->waves[r->wave].bake_ms == 0) {
+        if (last || rollout_wave_bake_ms(r, r->wave) == 0) {
             if (!rollout_gates_pass(step, r->wave, GATE_AFTER))
                 return false;
             decide_wave(step, ROLLOUT_RECORD_WAVE_DONE, r->wave);
             return true;
         }
-        wave->bake_until_ms = step->now_ms + r->header->waves[r->wave].bake_ms;
+        wave->bake_until_ms = step->now_ms + rollout_wave_bake_ms(r, r->wave);
         decide_wave(step, ROLLOUT_RECORD_WAVE_BAKING, r->wave);
         return true;
     case WAVE_BAKING:
@@ -314,8 +314,8 @@ static uint32_t free_slots(const Rollout *r, bool forward)
         return slots;
     /* Once something has failed, no more at a time than would spend the budget and stop. */
     uint32_t wave_failures = r->waves[r->wave].failures;
-    uint32_t wave_budget = r->header->waves[r->wave].budget;
-    uint32_t fleet_budget = r->header->policy.budget_fleet;
+    uint32_t wave_budget = rollout_wave_budget(r, r->wave);
+    uint32_t fleet_budget = r->limits.budget_fleet;
     if (wave_failures > wave_budget || r->failures > fleet_budget)
         return 0;
     uint32_t left = min_u32(wave_budget - wave_failures, fleet_budget - r->failures);

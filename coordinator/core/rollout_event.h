@@ -38,8 +38,12 @@ typedef enum RolloutSetting {
     ROLLOUT_SETTING_CONCURRENCY_HOST = 2,
     ROLLOUT_SETTING_CONCURRENCY_CLUSTER = 3,
     ROLLOUT_SETTING_CONCURRENCY_DATABASE = 4,
+    ROLLOUT_SETTING_BUDGET_FLEET = 5,
+    ROLLOUT_SETTING_BUDGET_WAVE = 6,
+    ROLLOUT_SETTING_BAKE = 7, /* in ms */
     ROLLOUT_SETTING_COUNT,
-    ROLLOUT_SETTING_LABELS = 100, /* and above: of the plan's label caps, in their order */
+    ROLLOUT_SETTING_LABELS = 100,  /* and above: of the plan's label caps, in their order */
+    ROLLOUT_SETTING_BUDGETS = 200, /* likewise: of its budgets per host and label */
 } RolloutSetting;
 
 /* The answer to an EFFECT_GATE. */

@@ -94,13 +94,15 @@ typedef struct DueSend {
 
 /* Shards that share a host, or a label's value. */
 typedef struct ScopeGroup {
-    uint32_t allowed;
+    uint32_t planned; /* failures that the plan allows */
+    uint32_t allowed; /* ... as operators have set it since */
     uint32_t failures;
     uint32_t flying; /* forward jobs */
 } ScopeGroup;
 
 typedef struct RolloutScope {
     const ScopeBudget *budget;
+    uint32_t limit;     /* of every group, beside what the plan allows it */
     Names *names;       /* of the groups */
     uint32_t *group_of; /* by shard; NAMES_NONE = in none */
     ScopeGroup *groups;
@@ -131,6 +133,13 @@ typedef struct RolloutCap {
     uint32_t *load;     /* jobs in flight, by group */
 } RolloutCap;
 
+/* What operators have set since the plan: no wave may have more failures, none bakes shorter. */
+typedef struct RolloutLimits {
+    uint32_t budget_fleet;
+    uint32_t budget_wave;
+    uint32_t bake_ms;
+} RolloutLimits;
+
 struct Rollout {
     const PlanHeader *header;
     const PlanShard *plan;
@@ -157,7 +166,8 @@ struct Rollout {
     const char *who;
     const char *reason;
     Concurrency concurrency; /* the plan's caps, as operators have set them since */
-    uint64_t state_number;   /* of the record that set `state` */
+    RolloutLimits limits;
+    uint64_t state_number; /* of the record that set `state` */
     bool wave_opened;
     uint32_t wave;
     uint64_t wave_done_number; /* of the last WAVE_DONE record */
@@ -215,9 +225,17 @@ MUST_CHECK ErrCode rollout_apply(Rollout *rollout, const RolloutRecord *record, 
 bool rollout_can_retry(const Rollout *rollout, uint32_t index);
 /* Not begun. */
 bool rollout_can_skip(const Rollout *rollout, uint32_t index);
+
+/* rollout_settings.c */
+void rollout_settings_make(Rollout *rollout);
 bool rollout_setting_exists(const Rollout *rollout, RolloutSetting setting);
 /* What the approved plan allows; the setting exists. */
-uint32_t rollout_setting_max(const Rollout *rollout, RolloutSetting setting);
+typedef struct SettingRange {
+    uint32_t min;
+    uint32_t max;
+} SettingRange;
+SettingRange rollout_setting_range(const Rollout *rollout, RolloutSetting setting);
+void rollout_setting_apply(Rollout *rollout, RolloutSetting setting, uint32_t value);
 
 /* rollout_control.c: what operators ask of a rollout that is at work. */
 MUST_CHECK ErrCode rollout_on_retry(RolloutStep *step, const RolloutCommand *command, Error *err);
@@ -240,6 +258,10 @@ uint64_t rollout_gates_timer(const Rollout *rollout, uint64_t now_ms);
 /* rollout_budget.c */
 void rollout_scopes_make(Rollout *rollout);
 void rollout_scopes_free(Rollout *rollout);
+/* The most that the plan allows in any group. */
+uint32_t rollout_scope_planned(const Rollout *rollout, uint32_t scope);
+/* No group may have more than `limit`, nor than the plan allows it. */
+void rollout_scope_limit(Rollout *rollout, uint32_t scope, uint32_t limit);
 void rollout_scopes_count_failure(Rollout *rollout, uint32_t shard, bool failed);
 void rollout_scopes_count_flying(Rollout *rollout, uint32_t shard, uint32_t change);
 /* Once something has failed in a group, no more at a time there than would spend its budget. */

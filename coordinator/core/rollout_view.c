@@ -58,45 +58,14 @@ Concurrency rollout_concurrency(const Rollout *rollout)
     return rollout->concurrency;
 }
 
-static const char *const setting_names[ROLLOUT_SETTING_COUNT] = {
-    "", "concurrency.fleet", "concurrency.host", "concurrency.cluster", "concurrency.database"};
-
-#define LABEL_SETTING "concurrency.labels."
-
-RolloutSetting rollout_setting_find(const Rollout *rollout, const char *name)
+uint32_t rollout_budget_fleet(const Rollout *rollout)
 {
-    const Concurrency *caps = &rollout->concurrency;
-    for (int i = 1; i < ROLLOUT_SETTING_COUNT; i++) {
-        if (strcmp(name, setting_names[i]) == 0)
-            return (RolloutSetting)i;
-    }
-    if (!str_starts_with(name, LABEL_SETTING))
-        return ROLLOUT_SETTING_UNSPECIFIED;
-    for (size_t i = 0; i < caps->label_count; i++) {
-        if (strcmp(name + strlen(LABEL_SETTING), caps->labels[i].label) == 0)
-            return (RolloutSetting)(ROLLOUT_SETTING_LABELS + (int)i);
-    }
-    return ROLLOUT_SETTING_UNSPECIFIED;
+    return rollout->limits.budget_fleet;
 }
 
-static bool is_label_setting(const Rollout *rollout, RolloutSetting setting)
+uint32_t rollout_budget_scope(const Rollout *rollout, uint32_t budget)
 {
-    return setting >= ROLLOUT_SETTING_LABELS &&
-           (size_t)(setting - ROLLOUT_SETTING_LABELS) < rollout->concurrency.label_count;
-}
-
-bool rollout_setting_exists(const Rollout *rollout, RolloutSetting setting)
-{
-    return (setting > ROLLOUT_SETTING_UNSPECIFIED && setting < ROLLOUT_SETTING_COUNT) ||
-           is_label_setting(rollout, setting);
-}
-
-const char *rollout_setting_name(Arena *arena, const Rollout *rollout, RolloutSetting setting)
-{
-    if (is_label_setting(rollout, setting))
-        return arena_printf(arena, LABEL_SETTING "%s",
-                            rollout->concurrency.labels[setting - ROLLOUT_SETTING_LABELS].label);
-    return rollout_setting_exists(rollout, setting) ? setting_names[setting] : "";
+    return rollout->scopes[budget].limit;
 }
 
 uint32_t rollout_wave(const Rollout *rollout)

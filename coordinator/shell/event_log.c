@@ -127,7 +127,10 @@ static bool of_rollout(const Coordinator *coordinator, Arena *arena, ByteSpan pa
     const RolloutEntry *entry = rollouts_find_id(coordinator->rollouts, &rollout_id);
     if (entry == NULL)
         return false;
-    const char *setting = rollout_setting_name(arena, entry->core, (RolloutSetting)record->setting);
+    RolloutSetting which = (RolloutSetting)record->setting;
+    const char *setting =
+        arena_printf(arena, "%s=%s", rollout_setting_name(arena, entry->core, which),
+                     rollout_setting_value(arena, which, record->value));
     return fleet_event_of_record(arena, record, &entry->header, entry->shards, setting, event);
 }
 

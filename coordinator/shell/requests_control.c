@@ -61,8 +61,8 @@ static ErrCode read_command(Asked *asked, const RolloutEntry *entry, RolloutComm
         return ERR_OK;
     err_set(err, ERR_USAGE, "'%.80s' can't be set", setting);
     err_hint(err,
-             "Settings are concurrency.fleet, .host, .cluster, .database, and .labels.NAME for "
-             "labels that the plan has a cap for.");
+             "Settings are concurrency.fleet, .host, .cluster, .database, .labels.NAME, "
+             "budget.fleet, .wave, .host, .labels.NAME, as far as the plan has them, and bake.");
     return ERR_USAGE;
 }
 

@@ -36,9 +36,9 @@ static const char *words_of(Arena *arena, const Rollout *core, const PlanHeader 
     case ROLLOUT_RECORD_SKIPPED:
         return some_shards(arena, "skipped", shards, record);
     case ROLLOUT_RECORD_SET:
-        return arena_printf(arena, "set %s=%u",
-                            rollout_setting_name(arena, core, (RolloutSetting)record->setting),
-                            record->value);
+        return arena_printf(
+            arena, "set %s=%s", rollout_setting_name(arena, core, (RolloutSetting)record->setting),
+            rollout_setting_value(arena, (RolloutSetting)record->setting, record->value));
     case ROLLOUT_RECORD_GATE_PASSED:
         if (!by_somebody || record->value >= header->gate_count)
             return NULL;

@@ -72,7 +72,7 @@ static void write_progress(const RolloutEntry *entry, JsonWriter *json)
     json_field_uint(json, "rolled_back", counts.rolled_back);
     json_field_uint(json, "skipped", counts.skipped);
     json_field_uint(json, "failures", counts.failures);
-    json_field_uint(json, "budget", entry->header.policy.budget_fleet);
+    json_field_uint(json, "budget", rollout_budget_fleet(entry->core));
     json_object_end(json);
 }
 
@@ -145,8 +145,10 @@ void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *en
 
 /* --- detail ----------------------------------------------------------------------------------- */
 
-static void write_policy(const Policy *policy, const Concurrency *now, JsonWriter *json)
+static void write_policy(const Policy *policy, const Rollout *core, JsonWriter *json)
 {
+    Concurrency caps = rollout_concurrency(core);
+    const Concurrency *now = &caps;
     json_field_object(json, "policy");
     json_field_object(json, "concurrency");
     json_field_uint(json, "fleet", now->fleet);
@@ -158,7 +160,7 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
         json_field_uint(json, now->labels[i].label, now->labels[i].cap);
     json_object_end(json);
     json_object_end(json);
-    json_field_uint(json, "budget_fleet", policy->budget_fleet);
+    json_field_uint(json, "budget_fleet", rollout_budget_fleet(core));
     json_field_string(json, "on_shard_failure", on_shard_failure_name(policy->on_shard_failure));
     json_field_string(json, "on_failure", on_failure_name(policy->on_failure));
     json_field_object(json, "backup");
@@ -179,6 +181,15 @@ static void write_policy(const Policy *policy, const Concurrency *now, JsonWrite
     json_field_uint(json, "rollback_until_ms", policy->rollback_until_ms);
     json_field_uint(json, "progress_deadline_ms", policy->progress_deadline_ms);
     json_object_end(json);
+}
+
+/* As the plan has them, and what operators have set since for any one group. */
+static void write_budgets(const RolloutEntry *entry, JsonWriter *json)
+{
+    uint32_t limits[LIMIT_PLAN_BUDGETS];
+    for (uint32_t i = 0; i < entry->header.budget_count; i++)
+        limits[i] = rollout_budget_scope(entry->core, i);
+    plan_view_budgets(&entry->header, NULL, limits, json);
 }
 
 static void write_counts(const RolloutCounts *counts, JsonWriter *json)
@@ -202,9 +213,9 @@ static void write_waves(const RolloutEntry *entry, uint64_t now_ms, JsonWriter *
         json_field_string(json, "name", wave.plan->name);
         json_field_string(json, "state", wave_state_name(wave.state));
         json_field_uint(json, "shards", wave.plan->shard_count);
-        json_field_uint(json, "bake_ms", wave.plan->bake_ms);
+        json_field_uint(json, "bake_ms", rollout_wave_bake_ms(entry->core, i));
         json_field_uint(json, "bake_left_ms", baking ? wave.bake_until_ms - now_ms : 0);
-        json_field_uint(json, "budget", wave.plan->budget);
+        json_field_uint(json, "budget", rollout_wave_budget(entry->core, i));
         json_field_uint(json, "failures", wave.counts.failures);
         json_field_uint(json, "rolled_back", wave.counts.rolled_back);
         json_field_uint(json, "skipped", wave.counts.skipped);
@@ -403,15 +414,14 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
 {
     json_object_begin(json);
     write_summary_fields(coordinator, entry, json);
-    Concurrency now = rollout_concurrency(entry->core);
-    write_policy(&entry->header.policy, &now, json);
+    write_policy(&entry->header.policy, entry->core, json);
     json_field_bool(json, "braked", rollout_is_braked(entry->core));
     write_windows(entry, json);
     write_gates(entry, json);
     plan_view_requires(&entry->header, json);
-    plan_view_budgets(&entry->header, NULL, json);
+    write_budgets(entry, json);
     json_field_uint(json, "worst_case",
-                    plan_worst_case(entry->header.policy.budget_fleet,
+                    plan_worst_case(rollout_budget_fleet(entry->core),
                                     plan_flying_max(&entry->header.policy.concurrency,
                                                     entry->shards, entry->header.shard_count),
                                     entry->header.shard_count));

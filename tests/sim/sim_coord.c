@@ -289,7 +289,11 @@ void sim_coord_command(Sim *sim, RolloutEventKind kind)
         command.setting = (RolloutSetting)(1 + sim_random(sim, ROLLOUT_SETTING_COUNT - 1));
         if (sim->believed.policy.concurrency.label_count > 0 && sim_chance(sim, 20))
             command.setting = ROLLOUT_SETTING_LABELS;
+        if (sim->believed.budget_count > 0 && sim_chance(sim, 20))
+            command.setting = ROLLOUT_SETTING_BUDGETS;
         command.value = (uint32_t)sim_random(sim, 8);
+        if (command.setting == ROLLOUT_SETTING_BAKE)
+            command.value *= 500;
     }
     sim_trace(sim, "operator: %d shard %u", (int)kind, shard);
     give(sim, (RolloutEvent){.kind = kind, .command = command});

@@ -38,12 +38,21 @@ expect_error 5 STATE 'is pending' alice rollout retry pace one/tenant_0003
 expect_exit 0 alice rollout skip pace one/tenant_0003 --reason 'moves house'
 check 'it says why' same "$(shard_field pace one/tenant_0003 message)" 'skipped by alice: moves house'
 expect_error 5 STATE 'skipped already' alice rollout skip pace one/tenant_0003 --reason again
-expect_error 2 USAGE 'SETTING=NUMBER' alice rollout set pace concurrency.fleet
-expect_error 2 USAGE "can't be set" alice rollout set pace budget.fleet=9
+expect_error 2 USAGE 'SETTING=VALUE' alice rollout set pace concurrency.fleet
+expect_error 2 USAGE 'SETTING=VALUE' alice rollout set pace bake=soon
+expect_error 2 USAGE "can't be set" alice rollout set pace budget.host=1
+expect_error 2 USAGE "can't be set" alice rollout set pace backup.keep=1
+expect_error 5 REFUSED 'budget.fleet can be 0 to 3' alice rollout set pace budget.fleet=4
+expect_exit 0 alice rollout set pace budget.fleet=1 --reason 'one is enough'
+expect_exit 0 alice rollout set pace bake=1s
+expect_error 5 REFUSED 'bake can be 0m to 168h' alice rollout set pace bake=8d
 expect_error 5 REFUSED '1 to 4' alice rollout set pace concurrency.fleet=5
 expect_error 5 REFUSED '1 to 4' alice rollout set pace concurrency.fleet=0
 expect_exit 0 alice rollout set pace concurrency.fleet=1 --reason 'the night is busy'
 check 'the cap as set' same "$(alice rollout status pace --json | json "d['result']['policy']['concurrency']['fleet']")" 1
+
+check 'and the budget, and the bake' same \
+    "$(alice rollout status pace --json | json "[d['result']['policy']['budget_fleet'], [w['bake_ms'] for w in d['result']['waves']]]")" '[1, [1000, 0]]'
 
 # --- what was asked is still so after the coordinator was killed
 fleet_coordinator_stop KILL
@@ -51,6 +60,8 @@ fleet_coordinator_start
 wait_for 30 'the agent to be back' agent_is_back
 check 'skipped, still' same "$(shard_field pace one/tenant_0003 skipped)" true
 check 'the cap, still' same "$(alice rollout status pace --json | json "d['result']['policy']['concurrency']['fleet']")" 1
+
+check 'the budget, still' same "$(alice rollout status pace --json | json "d['result']['policy']['budget_fleet']")" 1
 
 # --- mended, and tried again; one at a time now
 sql one tenant_0002 'CREATE TABLE ready (id int)' >/dev/null
@@ -66,6 +77,36 @@ for word in 'retry pace' 'skip pace one/tenant_0003 --reason x' 'set pace concur
     # shellcheck disable=SC2086 # words
     expect_error 5 STATE 'succeeded' alice rollout $word
 done
+
+check 'the first wave has baked' contains "$(alice rollout status pace)" 'set bake=1s'
+
+# --- a budget below what has failed already stops it at once
+sql one tenant_0001 'DROP TABLE ready' >/dev/null
+rollout_yaml "$T/fewer.yaml" fewer "$T/small.bundle" 'downgrade: 001_first' 'select: database in (tenant_0001, tenant_0002)' 'order: inventory' 'concurrency: {fleet: 1}' \
+    'budget: {wave: 3, fleet: 3}' 'locks: {timeout: 60s, attempts: 3}'
+sed -i '/^target/d' "$T/fewer.yaml"
+sql one tenant_0002 'ALTER TABLE ready ADD CHECK (id > 0); CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN old; END $$;
+    CREATE TRIGGER hold BEFORE DELETE ON ready FOR EACH ROW EXECUTE FUNCTION hold()' >/dev/null
+hold_lock one tenant_0002
+started fewer
+wait_for 30 'the first to fail' shard_is fewer one/tenant_0001 state failed
+wait_for 30 'the second to reach its lock' waits_for_lock one tenant_0002
+expect_exit 0 alice rollout set fewer budget.fleet=0 --reason 'no more of this'
+release_lock
+wait_for 30 'it to stand still' is_over fewer
+check 'it has stopped' same "$(state fewer) $(rows one tenant_0002)" 'halted 001_first'
+check 'and says why' contains "$(state fewer reason)" "1 failed, the fleet's budget is 0"
+expect_exit 0 alice rollout set fewer budget.fleet=3
+check 'raising it starts nothing' same "$(state fewer)" halted
+sql one tenant_0001 "CREATE TABLE ready (id int)" >/dev/null
+sql one tenant_0001 "ALTER TABLE ready OWNER TO $FLEET_ROLE" >/dev/null
+sql one tenant_0002 'DROP TRIGGER hold ON ready' >/dev/null
+expect_exit 0 alice rollout abort fewer --reason 'that was a try'
+rollout_yaml "$T/forward.yaml" forward "$T/small.bundle" 'locks: {timeout: 60s, attempts: 3}' 'select: database = tenant_0002'
+started forward
+wait_for 30 'all as it was' is_over forward
+check 'as it was' same "$(state forward)" succeeded
 
 # --- quarantine: in no plan until it is released
 expect_error 2 USAGE 'reason' alice fleet quarantine one/tenant_0003

@@ -20,7 +20,7 @@ static FleetEvent of(RolloutRecord record)
     memset(&event, 0, sizeof event);
     arena_free(arena);
     arena = arena_new();
-    if (!fleet_event_of_record(arena, &record, &header, plan, "concurrency.fleet", &event))
+    if (!fleet_event_of_record(arena, &record, &header, plan, "concurrency.fleet=10", &event))
         assert_int_equal(event.type, FLEET_EVENT_NONE);
     return event;
 }

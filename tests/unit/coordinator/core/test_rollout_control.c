@@ -183,6 +183,104 @@ static void test_concurrency_is_set_within_the_plan(void **state)
     world_free(&world);
 }
 
+static void test_a_budget_below_what_has_failed_stops_at_once(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 1, 3, 3, 0);
+    world.waves[0].budget = 2;
+    world.waves[1].budget = 1;
+    world.header.policy.budget_fleet = 3;
+    world_start(&world);
+    world_end(&world, 0, OUTCOME_FAILED, 1);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_FLEET, 4), ERR_REFUSED);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_WAVE, 3), ERR_REFUSED);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_FLEET, 1), ERR_OK);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_FLEET, 2), ERR_OK); /* up again */
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_RUNNING);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_WAVE, 1), ERR_OK);
+    assert_int_equal(rollout_wave_budget(world.rollout, 0), 1);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_RUNNING); /* one has failed, one may */
+    world_restart(&world);
+    world_agent(&world, "a", true);
+    assert_int_equal(rollout_wave_budget(world.rollout, 0), 1);
+    assert_int_equal(rollout_budget_fleet(world.rollout), 2);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_WAVE, 0), ERR_OK);
+    world_end(&world, 1, OUTCOME_STOPPED, 1);
+    world_end(&world, 2, OUTCOME_STOPPED, 1);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_HALTED);
+    assert_non_null(strstr(rollout_reason(world.rollout), "1 failed in wave w0, its budget is 0"));
+    /* Raising it does not start it again. */
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BUDGET_WAVE, 2), ERR_OK);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_HALTED);
+    world_free(&world);
+}
+
+static void test_the_budget_of_a_host_is_set(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 2, 4, 0);
+    ScopeBudget budgets[] = {{.label = "", .value = 2}, {.label = "tier", .value = 1}};
+    world.header.budgets = budgets;
+    world.header.budget_count = 2;
+    world.waves[0].budget = 4;
+    world_start(&world);
+    RolloutSetting host = rollout_setting_find(world.rollout, "budget.host");
+    assert_int_equal(host, ROLLOUT_SETTING_BUDGETS);
+    assert_int_equal(rollout_setting_find(world.rollout, "budget.labels.tier"), host + 1);
+    assert_int_equal(rollout_setting_find(world.rollout, "budget.labels.region"),
+                     ROLLOUT_SETTING_UNSPECIFIED);
+    assert_int_equal(rollout_setting_find(world.rollout, "budget.labels."),
+                     ROLLOUT_SETTING_UNSPECIFIED);
+    assert_string_equal(rollout_setting_name(world.arena, world.rollout, host), "budget.host");
+    assert_string_equal(rollout_setting_name(world.arena, world.rollout, host + 1),
+                        "budget.labels.tier");
+    world_end(&world, 0, OUTCOME_FAILED, 1);
+    assert_int_equal(set(&world, host, 3), ERR_REFUSED);
+    assert_int_equal(set(&world, host, 1), ERR_OK);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_RUNNING);
+    assert_int_equal(rollout_budget_scope(world.rollout, 0), 1);
+    assert_int_equal(set(&world, host, 0), ERR_OK);
+    for (uint32_t i = 1; i < 4; i++)
+        world_end(&world, i, OUTCOME_STOPPED, 1);
+    assert_int_equal(rollout_state(world.rollout), ROLLOUT_HALTED);
+    assert_non_null(strstr(rollout_reason(world.rollout), "the host is ha, its budget is 0"));
+    world_free(&world);
+}
+
+static void test_a_bake_is_made_longer_and_never_shorter_than_planned(void **state)
+{
+    (void)state;
+    World world;
+    world_plan(&world, 1, 1, 1, 1, 0);
+    world.waves[0].bake_ms = 60000;
+    world.waves[1].bake_ms = 30000;
+    world_start(&world);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BAKE, 29999), ERR_REFUSED);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BAKE, 45000), ERR_OK);
+    assert_int_equal(rollout_wave_bake_ms(world.rollout, 0), 60000);
+    assert_int_equal(rollout_wave_bake_ms(world.rollout, 1), 45000);
+    assert_int_equal(rollout_wave_bake_ms(world.rollout, 2), 0); /* the last one does not bake */
+    world_end(&world, 0, OUTCOME_SUCCEEDED, 2);
+    RolloutWaveView view;
+    rollout_wave_view(world.rollout, 0, &view);
+    assert_int_equal(view.state, WAVE_BAKING);
+    uint64_t until_ms = view.bake_until_ms;
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BAKE, 90000), ERR_OK);
+    rollout_wave_view(world.rollout, 0, &view);
+    assert_int_equal(view.bake_until_ms, until_ms + 30000);
+    assert_int_equal(set(&world, ROLLOUT_SETTING_BAKE, 30000), ERR_OK);
+    rollout_wave_view(world.rollout, 0, &view);
+    assert_int_equal(view.bake_until_ms, until_ms);
+    assert_string_equal(rollout_setting_value(world.arena, ROLLOUT_SETTING_BAKE, 30000), "30s");
+    assert_string_equal(rollout_setting_value(world.arena, ROLLOUT_SETTING_BAKE, 600000), "10m");
+    assert_string_equal(rollout_setting_value(world.arena, ROLLOUT_SETTING_BAKE, 1), "1ms");
+    assert_string_equal(rollout_setting_value(world.arena, ROLLOUT_SETTING_BUDGET_WAVE, 60000),
+                        "60000");
+    world_free(&world);
+}
+
 static void test_the_brake_holds_and_lets_go(void **state)
 {
     (void)state;
@@ -251,6 +349,9 @@ int main(void)
         cmocka_unit_test(test_a_skipped_shard_is_left_out_until_it_is_named),
         cmocka_unit_test(test_a_wave_of_skipped_shards_is_done),
         cmocka_unit_test(test_concurrency_is_set_within_the_plan),
+        cmocka_unit_test(test_a_budget_below_what_has_failed_stops_at_once),
+        cmocka_unit_test(test_the_budget_of_a_host_is_set),
+        cmocka_unit_test(test_a_bake_is_made_longer_and_never_shorter_than_planned),
         cmocka_unit_test(test_the_brake_holds_and_lets_go),
         cmocka_unit_test(test_the_brake_holds_a_rollback_too),
         cmocka_unit_test(test_nothing_makes_a_stopped_rollout_go_on),
