@@ -262,9 +262,7 @@ static void put(Run *run, JsonWriter *json)
     json_field_bool(json, "adopted", shard->adopted);
     json_field_bool(json, "trusted", shard->trusted);
     json_field_bool(json, "identity_mismatch", shard->identity_mismatch);
-    char fleet[UUID_TEXT_SIZE];
-    uuid_format(&shard->fleet_id, fleet);
-    json_field_string(json, "fleet", uuid_is_nil(&shard->fleet_id) ? NULL : fleet);
+    json_field_uuid(json, "fleet", &shard->fleet_id);
     json_field_uint(json, "fence", shard->fence);
     json_field_uint(json, "epoch", shard->epoch);
     write_history(json, current->reading);

@@ -3,9 +3,8 @@
 #include "evidence_tell.h"
 
 #include "clock.h"
-#include "evidence_check.h"
+#include "digest.h"
 #include "file.h"
-#include "named_limits.h"
 #include "proto_read.h"
 
 #include <poll.h>
@@ -78,8 +77,9 @@ static ErrCode run_make(CommandContext *context, Error *err)
     }
     Error why = *err;
     ErrCode written = file_write_new(output, bytes, length, 0644, err);
+    EvidenceRead file = {output, length, sha256_bytes(bytes, length)};
     if (written == ERR_OK && code == ERR_OK)
-        evidence_tell(context, output, length, &summary);
+        evidence_tell(context, &file, &summary);
     else if (written == ERR_OK)
         *err = why;
     evidence_summary_done(&summary);
@@ -106,20 +106,14 @@ static ErrCode run_verify(CommandContext *context, Error *err)
 {
     const char *path = context_argument(context, 0);
     AUTO_TRUST Trust *trust = NULL;
-    uint8_t *bytes;
-    size_t length;
+    EvidenceRead file;
     EvidenceSummary summary = {0};
     ErrCode code = trust_find(context, &trust, err);
     if (code == ERR_OK)
-        code = file_read_all(context->arena, path, LIMIT_EVIDENCE_BYTES, &bytes, &length, err);
+        code = evidence_open(context->arena, path, trust, &file, &summary, err);
     if (code != ERR_OK)
         return code;
-    code = evidence_check(context->arena, bytes, length, trust, &summary, err);
-    if (code != ERR_OK) {
-        err_at(err, path, 0);
-        return code;
-    }
-    evidence_tell(context, path, length, &summary);
+    evidence_tell(context, &file, &summary);
     evidence_summary_done(&summary);
     return ERR_OK;
 }

@@ -1,8 +1,9 @@
 /* Making, approving and rejecting plans: what an operator signs is checked here first. */
 #include "client.h"
 #include "plan_show.h"
-#include "rollout_spec.h"
+#include "rollout_requires.h"
 
+#include "bundle.h"
 #include "clock.h"
 #include "digest.h"
 #include "file.h"
@@ -156,6 +157,28 @@ static ErrCode run_show(CommandContext *context, Error *err)
     return ERR_OK;
 }
 
+/* The signatures are the coordinator's to judge, who has the fleet's trust file. */
+static ErrCode requires_meet(CommandContext *context, RolloutSpec *spec, const uint8_t *bytes,
+                             size_t length, Error *err)
+{
+    const uint8_t *envelope;
+    const uint8_t *manifest;
+    size_t envelope_length;
+    size_t manifest_length;
+    size_t signatures;
+    if (spec->evidence_count == 0)
+        return ERR_OK;
+    ErrCode code =
+        bundle_manifest_envelope(context->arena, bytes, length, &envelope, &envelope_length, err);
+    if (code == ERR_OK)
+        code = envelope_peek_unverified(context->arena, envelope, envelope_length, MESSAGE_BUNDLE,
+                                        &manifest, &manifest_length, &signatures, err);
+    if (code != ERR_OK)
+        return code;
+    Digest digest = sha256_bytes(manifest, manifest_length);
+    return rollout_requires_meet(context->arena, spec, &digest, err);
+}
+
 static ErrCode run_plan(CommandContext *context, Error *err)
 {
     if (context_has(context, "show"))
@@ -169,6 +192,8 @@ static ErrCode run_plan(CommandContext *context, Error *err)
         code = output_path(context, spec.plan.name, &path, err);
     if (code == ERR_OK)
         code = file_read_all(context->arena, spec.bundle, LIMIT_BUNDLE_BYTES, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = requires_meet(context, &spec, bytes, length, err);
     AUTO_CLIENT Client *client = NULL;
     if (code == ERR_OK)
         code = client_open(context, &client, err);

@@ -1,9 +1,30 @@
 #include "evidence_tell.h"
 
 #include "clock.h"
+#include "digest.h"
+#include "file.h"
+#include "named_limits.h"
 #include "table.h"
 
 #include <string.h>
+
+ErrCode evidence_open(Arena *arena, const char *path, const Trust *trust, EvidenceRead *ret_file,
+                      EvidenceSummary *ret_summary, Error *err)
+{
+    uint8_t *bytes;
+    EvidenceRead file = {.path = path};
+    ErrCode code = file_read_all(arena, path, LIMIT_EVIDENCE_BYTES, &bytes, &file.length, err);
+    if (code != ERR_OK)
+        return code;
+    code = evidence_check(arena, bytes, file.length, trust, ret_summary, err);
+    if (code != ERR_OK) {
+        err_at(err, path, 0);
+        return code;
+    }
+    file.sha256 = sha256_bytes(bytes, file.length);
+    *ret_file = file;
+    return ERR_OK;
+}
 
 static const char *time_text(CommandContext *context, uint64_t unix_ms)
 {
@@ -141,7 +162,7 @@ static size_t count_backups(const EvidenceSummary *summary)
     return count;
 }
 
-static void tell_proof(CommandContext *context, const char *path, size_t length,
+static void tell_proof(CommandContext *context, const EvidenceRead *file,
                        const EvidenceSummary *summary)
 {
     const Evidence *index = &summary->index;
@@ -154,26 +175,24 @@ static void tell_proof(CommandContext *context, const char *path, size_t length,
     say(context, "           the last one's hash is %s", digest_text(context, &summary->last_hash));
     say(context, "made       at %s by coordinator %s%s", time_text(context, index->made_unix_ms),
         summary->made_by, summary->signer_retired ? ", which this trust file names no more" : "");
-    say(context, "%s: genuine (%zu bytes)", path, length);
+    say(context, "file       %s (%zu bytes)", digest_text(context, &file->sha256), file->length);
+    say(context, "%s: genuine", file->path);
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
-static void json_plan(CommandContext *context, JsonWriter *json, const EvidenceSummary *summary)
+static void json_plan(JsonWriter *json, const EvidenceSummary *summary)
 {
     const PlanHeader *header = &summary->header;
-    char id[UUID_TEXT_SIZE];
     json_field_object(json, "rollout");
-    uuid_format(&header->rollout_id, id);
-    json_field_string(json, "id", id);
+    json_field_uuid(json, "id", &header->rollout_id);
     json_field_string(json, "name", header->name);
     json_field_string(json, "state", rollout_state_name(summary->state));
     json_field_string(json, "reason", summary->started ? rollout_reason(summary->core) : "");
     json_field_string(json, "direction", direction_name(header->direction));
     json_field_string(json, "target", header->target);
-    uuid_format(&header->rollback_of, id);
-    json_field_string(json, "rollback_of", uuid_is_nil(&header->rollback_of) ? NULL : id);
-    json_field_string(json, "plan_digest", digest_text(context, &summary->plan_digest));
+    json_field_uuid(json, "rollback_of", &header->rollback_of);
+    json_field_digest(json, "plan_digest", &summary->plan_digest);
     json_field_string(json, "author", summary->author);
     json_field_string(json, "author_keyid", header->author);
     json_field_time(json, "created", header->created_unix_ms);
@@ -182,7 +201,7 @@ static void json_plan(CommandContext *context, JsonWriter *json, const EvidenceS
     json_object_end(json);
     json_field_object(json, "bundle");
     json_field_string(json, "name", summary->bundle.name);
-    json_field_string(json, "digest", digest_text(context, &summary->bundle.digest));
+    json_field_digest(json, "digest", &summary->bundle.digest);
     json_field_uint(json, "revisions", summary->bundle.script_count);
     json_field_uint(json, "signatures", summary->bundle.signers.count);
     json_field_bool(json, "files", summary->has_files);
@@ -231,15 +250,13 @@ static void json_people(JsonWriter *json, const EvidenceSummary *summary)
 
 static void json_backup(JsonWriter *json, const BackupInfo *backup)
 {
-    char digest[DIGEST_TEXT_SIZE];
     if (backup == NULL) {
         json_field_null(json, "backup");
         return;
     }
-    digest_format(&backup->sha256, digest);
     json_field_object(json, "backup");
     json_field_string(json, "path", backup->path);
-    json_field_string(json, "sha256", digest);
+    json_field_digest(json, "sha256", &backup->sha256);
     json_field_uint(json, "size_bytes", backup->size_bytes);
     json_object_end(json);
 }
@@ -249,12 +266,10 @@ static void json_shards(CommandContext *context, JsonWriter *json, const Evidenc
     json_field_array(json, "shards");
     for (uint32_t i = 0; i < summary->header.shard_count; i++) {
         RolloutShardView view;
-        char uuid[UUID_TEXT_SIZE];
         rollout_shard(summary->core, i, &view);
-        uuid_format(&view.plan->uuid, uuid);
         json_object_begin(json);
         json_field_string(json, "name", shard_text(context, view.plan));
-        json_field_string(json, "uuid", uuid);
+        json_field_uuid(json, "uuid", &view.plan->uuid);
         json_field_string(json, "agent", view.plan->agent);
         json_field_uint(json, "wave", view.plan->wave + 1);
         json_field_string(json, "state", shard_state_name(view.state));
@@ -295,51 +310,50 @@ static void json_failures(CommandContext *context, JsonWriter *json, const Evide
     json_array_end(json);
 }
 
-static void json_journal(CommandContext *context, JsonWriter *json, const EvidenceSummary *summary)
+static void json_journal(JsonWriter *json, const EvidenceSummary *summary)
 {
     json_field_object(json, "journal");
     json_field_uint(json, "first", summary->index.first_seq);
     json_field_uint(json, "last", summary->last_seq);
     json_field_uint(json, "shown", summary->shown_count);
-    json_field_string(json, "last_hash", digest_text(context, &summary->last_hash));
+    json_field_digest(json, "last_hash", &summary->last_hash);
     json_field_uint(json, "reports", summary->report_count);
     json_object_end(json);
 }
 
-static void json_tell(CommandContext *context, const char *path, size_t length,
+static void json_tell(CommandContext *context, const EvidenceRead *file,
                       const EvidenceSummary *summary)
 {
-    char fleet[UUID_TEXT_SIZE];
     JsonWriter json = context_json(context);
-    uuid_format(&summary->header.fleet_id, fleet);
     json_object_begin(&json);
-    json_field_string(&json, "file", path);
-    json_field_uint(&json, "bytes", length);
+    json_field_string(&json, "file", file->path);
+    json_field_uint(&json, "bytes", file->length);
+    json_field_digest(&json, "sha256", &file->sha256);
     json_field_bool(&json, "genuine", true);
     json_field_bool(&json, "over", rollout_state_is_terminal(summary->state));
-    json_field_string(&json, "fleet", fleet);
+    json_field_uuid(&json, "fleet", &summary->header.fleet_id);
     json_field_time(&json, "made", summary->index.made_unix_ms);
     json_field_string(&json, "made_by", summary->made_by);
     json_field_bool(&json, "made_by_is_retired", summary->signer_retired);
     json_field_uint(&json, "trust_version", summary->trust_version);
-    json_plan(context, &json, summary);
+    json_plan(&json, summary);
     json_people(&json, summary);
     json_shards(context, &json, summary);
     json_failures(context, &json, summary);
-    json_journal(context, &json, summary);
+    json_journal(&json, summary);
     json_object_end(&json);
 }
 
-void evidence_tell(CommandContext *context, const char *path, size_t length,
+void evidence_tell(CommandContext *context, const EvidenceRead *file,
                    const EvidenceSummary *summary)
 {
     if (context->json) {
-        json_tell(context, path, length, summary);
+        json_tell(context, file, summary);
         return;
     }
     tell_head(context, summary);
     tell_actions(context, summary);
     tell_waves(context, summary);
     tell_troubles(context, summary);
-    tell_proof(context, path, length, summary);
+    tell_proof(context, file, summary);
 }

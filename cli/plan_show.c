@@ -201,6 +201,15 @@ static void tell_label_caps(CommandContext *context, const json_t *caps)
         context, "at a time  %lld where %s is the same", (long long)json_integer_value(cap), label);
 }
 
+static void tell_evidence(CommandContext *context, const char *rollout, const json_t *evidence)
+{
+    say(context, "requires   that rollout %s (%s) of fleet %s has succeeded with this bundle",
+        rollout, answer_text(evidence, "rollout_id"), answer_text(evidence, "fleet"));
+    say(context, "           (to %s), as the author has verified: evidence %s",
+        answer_text(evidence, "target"), answer_text(evidence, "sha256"));
+    say(context, "           against trust file %s", answer_text(evidence, "trust_sha256"));
+}
+
 static void tell_requires(CommandContext *context, const json_t *plan)
 {
     const json_t *requires = json_object_get(plan, "requires");
@@ -209,7 +218,12 @@ static void tell_requires(CommandContext *context, const json_t *plan)
         const char *rollout = answer_text(required, "rollout");
         const char *key;
         json_t *value;
+        const json_t *evidence = json_object_get(required, "evidence");
         AUTO_STR Str labels = {0};
+        if (json_is_object(evidence)) {
+            tell_evidence(context, rollout, evidence);
+            continue;
+        }
         json_object_foreach(json_object_get(required, "labels"), key, value)
             str_printf(&labels, "%s%s=%s", labels.length == 0 ? " on every shard with " : ", ", key,
                        json_string_value(value));

@@ -4,7 +4,7 @@
 #include "config.h"
 #include "named_limits.h"
 #include "proto_read.h"
-#include "rollout_spec_gates.h"
+#include "rollout_spec_parts.h"
 #include "window.h"
 
 #include <stdlib.h>
@@ -88,11 +88,6 @@ static const ConfigWord method_words[] = {
     {NULL, 0},
 };
 
-#define FIELD(type, yaml, field_kind, member, ...)                                                 \
-    {                                                                                              \
-        .key = (yaml), .kind = (field_kind), .offset = offsetof(type, member), __VA_ARGS__         \
-    }
-
 static const ConfigField concurrency_fields[] = {
     FIELD(ConcurrencyPart, "fleet", CONFIG_INTEGER, fleet, .min = 1, .max = 100000,
           .help = "jobs at work in all", .example = "50"),
@@ -175,24 +170,6 @@ static const ConfigField window_fields[] = {
 };
 static const ConfigTable window_table = CONFIG_TABLE_OF(WindowPart, window_fields);
 
-typedef struct RequirePart {
-    const char *rollout;
-    LabelList labels;
-} RequirePart;
-
-static const ConfigField require_fields[] = {
-    FIELD(RequirePart, "rollout", CONFIG_NAME, rollout, .without = "any rollout of the same bundle",
-          .help = "its name", .example = "staging-bio"),
-    FIELD(RequirePart, "labels", CONFIG_LABELS, labels, .without = "no shard by name",
-          .help = "every shard of the fleet with all of these labels must have been brought there",
-          .example = "{env: staging}"),
-};
-static const RequirePart require_defaults = {.rollout = ""};
-static const ConfigTable require_table = {.fields = require_fields,
-                                          .count = sizeof require_fields / sizeof require_fields[0],
-                                          .size = sizeof(RequirePart),
-                                          .defaults = &require_defaults};
-
 static const ConfigField fields[] = {
     FIELD(SpecFile, "rollout", CONFIG_NAME, rollout, .required = true,
           .help = "name; free again when the rollout of that name is over",
@@ -251,7 +228,7 @@ static const ConfigField fields[] = {
     FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &rollout_gate_table,
           .max = LIMIT_PLAN_GATES, .without = "none", .help = "what lets waves open and end",
           .example = "[{name: look, person: check the error rate}]"),
-    FIELD(SpecFile, "requires", CONFIG_TABLES, requires, .table = &require_table,
+    FIELD(SpecFile, "requires", CONFIG_TABLES, requires, .table = &rollout_require_table,
           .max = LIMIT_PLAN_REQUIRES, .without = "none",
           .help = "rollouts that must have succeeded with the same bundle before the start",
           .example = "[{labels: {env: staging}}]"),
@@ -378,7 +355,7 @@ static const ConfigField wave_fields[] = {
 };
 static const ConfigTable wave_table = CONFIG_TABLE_OF(WavePart, wave_fields);
 
-static Pgtide__V1__Label **labels_make(Arena *arena, const LabelList *labels)
+Pgtide__V1__Label **rollout_labels_make(Arena *arena, const LabelList *labels)
 {
     Pgtide__V1__Label **items = ARENA_ARRAY(arena, Pgtide__V1__Label *, labels->count + 1);
     for (size_t i = 0; i < labels->count; i++) {
@@ -435,7 +412,7 @@ static void wave_read(Arena *arena, Config *config, const ConfigNode *node,
     if (part.size != NULL && (named_by_size || !wave_size(config_node_text(part.size), wave)))
         config_problem_type(config, part.size, "a size (3, 5%, rest)");
     wave->n_labels = part.labels.count;
-    wave->labels = labels_make(arena, &part.labels);
+    wave->labels = rollout_labels_make(arena, &part.labels);
     wave->bake_ms = (uint32_t)part.bake_ms;
     wave->coverage = (uint32_t)part.coverage;
     wave_check(config, value, name, wave);
@@ -571,25 +548,6 @@ static void windows_read(Arena *arena, Config *config, const ConfigList *list,
     }
 }
 
-static void requires_read(Arena *arena, Config *config, const ConfigList *list,
-                          const ConfigNode *node, Pgtide__V1__MakePlan *plan)
-{
-    const RequirePart *parts = list->items;
-    plan->n_requires = list->count;
-    plan->requires = ARENA_ARRAY(arena, Pgtide__V1__Requirement *, list->count + 1);
-    for (size_t i = 0; i < list->count; i++) {
-        Pgtide__V1__Requirement *required = ARENA_NEW(arena, Pgtide__V1__Requirement);
-        pgtide__v1__requirement__init(required);
-        required->rollout = proto_from_text(parts[i].rollout);
-        required->n_labels = parts[i].labels.count;
-        required->labels = labels_make(arena, &parts[i].labels);
-        plan->requires[i] = required;
-        if (parts[i].rollout[0] == '\0' && parts[i].labels.count == 0)
-            config_problem(config, config_node_item(node, i),
-                           "a requirement needs `labels`, `rollout`, or both");
-    }
-}
-
 static void label_caps_read(Arena *arena, Config *config, const ConfigNode *node,
                             Pgtide__V1__Concurrency *concurrency)
 {
@@ -706,8 +664,8 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
         order_read(config, file.order, &spec.plan);
         rollout_gates_read(arena, config, &file.gates,
                            config_node_get(config_root(config), "gates"), &spec.plan);
-        requires_read(arena, config, &file.requires,
-                      config_node_get(config_root(config), "requires"), &spec.plan);
+        rollout_requires_read(arena, config, &file.requires,
+                              config_node_get(config_root(config), "requires"), &spec);
         windows_read(arena, config, &file.windows, config_node_get(config_root(config), "windows"),
                      &spec.plan);
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);
@@ -719,6 +677,7 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
     if (code != ERR_OK)
         return code;
     bool down = file.downgrade[0] != '\0';
+    spec.path = path;
     spec.bundle = file.bundle;
     spec.plan.name = proto_from_text(file.rollout);
     spec.plan.direction = down ? PGTIDE__V1__DIRECTION__DIRECTION_DOWNGRADE

@@ -8,9 +8,20 @@
 
 #include "operator.pb-c.h"
 
+/* What another fleet's rollout has left behind, that is to meet a requirement. */
+typedef struct EvidenceAsked {
+    size_t index; /* of the plan's requirement */
+    const char *path;
+    const char *trust; /* path of that fleet's trust file */
+    int line;
+} EvidenceAsked;
+
 typedef struct RolloutSpec {
-    Pgtide__V1__MakePlan plan; /* without the bundle's digest */
+    const char *path;
+    Pgtide__V1__MakePlan plan; /* without the bundle's digest, and what evidence proves */
     const char *bundle;        /* path */
+    EvidenceAsked *evidence;
+    size_t evidence_count;
 } RolloutSpec;
 
 /* Everything lives in `arena`. ERR_CONFIG with file and line. */

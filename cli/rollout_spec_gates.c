@@ -1,15 +1,10 @@
-#include "rollout_spec_gates.h"
+#include "rollout_spec_parts.h"
 
 #include "condition.h"
 #include "named_limits.h"
 #include "proto_read.h"
 
 #include <string.h>
-
-#define FIELD(type, yaml, field_kind, member, ...)                                                 \
-    {                                                                                              \
-        .key = (yaml), .kind = (field_kind), .offset = offsetof(type, member), __VA_ARGS__         \
-    }
 
 typedef struct GatePart {
     const char *name;

@@ -68,13 +68,11 @@ static void work_done(Work *work)
     const Adoption *adoption = &work->adoption;
     AUTO_STR Str text = {0};
     JsonWriter json = json_writer(&text);
-    char uuid[UUID_TEXT_SIZE];
-    uuid_format(&adoption->uuid, uuid);
     json_object_begin(&json);
     json_field_string(&json, "shard",
                       shard_display_name(work->task->arena, adoption->cluster, adoption->database,
                                          adoption->schema));
-    json_field_string(&json, "uuid", uuid);
+    json_field_uuid(&json, "uuid", &adoption->uuid);
     json_field_string(&json, "agent", adoption->agent);
     json_object_end(&json);
     task_done(work->task, str_text(&text));

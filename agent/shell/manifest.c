@@ -38,20 +38,6 @@ Digest manifest_files_digest(const ManifestFile *files, size_t count)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static void write_digest(JsonWriter *json, const char *key, const Digest *digest)
-{
-    char text[DIGEST_TEXT_SIZE];
-    digest_format(digest, text);
-    json_field_string(json, key, digest_is_zero(digest) ? NULL : text);
-}
-
-static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_format(uuid, text);
-    json_field_string(json, key, text);
-}
-
 static void write_text(JsonWriter *json, const char *key, const char *text)
 {
     json_field_string(json, key, text == NULL || text[0] == '\0' ? NULL : text);
@@ -84,7 +70,7 @@ static void write_files(JsonWriter *json, const Manifest *manifest)
     for (size_t i = 0; i < manifest->file_count; i++) {
         json_object_begin(json);
         json_field_string(json, "name", manifest->files[i].name);
-        write_digest(json, "sha256", &manifest->files[i].sha256);
+        json_field_digest(json, "sha256", &manifest->files[i].sha256);
         json_field_uint(json, "size_bytes", manifest->files[i].size_bytes);
         json_object_end(json);
     }
@@ -100,23 +86,23 @@ static void write_manifest(JsonWriter *json, const Manifest *manifest)
     json_field_string(json, "method", backup_method_name(manifest->method));
     write_text(json, "command", manifest->command);
     write_text(json, "id", manifest->id);
-    write_uuid(json, "shard", &manifest->shard);
+    json_field_uuid(json, "shard", &manifest->shard);
     json_field_string(json, "cluster", manifest->cluster);
     json_field_string(json, "database", manifest->database);
     json_field_string(json, "schema", manifest->schema);
-    write_uuid(json, "rollout", &manifest->rollout);
-    write_digest(json, "plan", &manifest->plan);
+    json_field_uuid(json, "rollout", &manifest->rollout);
+    json_field_digest(json, "plan", &manifest->plan);
     json_field_string(json, "operation", operation);
     json_field_strings(json, "rows", &manifest->rows);
     write_text(json, "file", manifest->file);
-    write_digest(json, "sha256", &manifest->sha256);
+    json_field_digest(json, "sha256", &manifest->sha256);
     json_field_uint(json, "size_bytes", manifest->size_bytes);
     write_facts(json, &manifest->facts);
     json_field_uint(json, "pg_dump_version", manifest->pg_dump_version);
     json_field_uint(json, "compress", manifest->compress);
     json_field_bool(json, "encrypted", manifest->encrypted);
     json_field_strings(json, "recipients", &manifest->recipients);
-    write_digest(json, "plaintext_sha256", &manifest->plaintext_sha256);
+    json_field_digest(json, "plaintext_sha256", &manifest->plaintext_sha256);
     json_field_time(json, "started", manifest->started_unix_ms);
     json_field_time(json, "finished", manifest->finished_unix_ms);
     json_field_time(json, "verified", manifest->verified_unix_ms);

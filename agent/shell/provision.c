@@ -113,14 +113,12 @@ static void done(Birth *birth)
 {
     AUTO_STR Str text = {0};
     JsonWriter json = json_writer(&text);
-    char uuid[UUID_TEXT_SIZE];
     Task *task = birth->task;
-    uuid_format(&birth->uuid, uuid);
     json_object_begin(&json);
     json_field_string(&json, "cluster", birth->cluster->name);
     json_field_string(&json, "database", birth->database);
     json_field_string(&json, "schema", birth->schema);
-    json_field_string(&json, "uuid", uuid);
+    json_field_uuid(&json, "uuid", &birth->uuid);
     json_field_bool(&json, "made", birth->made);
     json_field_uint(&json, "steps", birth->steps.count);
     json_field_strings(&json, "rows", &birth->steps.rows_after);

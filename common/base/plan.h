@@ -192,9 +192,20 @@ typedef struct PlanNotes {
 } PlanNotes;
 
 /* A rollout of the same bundle that must have succeeded on every shard with all of the labels. */
+/* That another fleet's rollout has succeeded, as the plan's author has verified offline. */
+typedef struct RequiredEvidence {
+    Digest sha256;       /* of the evidence file */
+    Digest trust_sha256; /* of the trust file that it was held against */
+    Uuid fleet_id;
+    Uuid rollout_id;
+    Digest bundle_digest;
+    const char *target; /* as that plan's author wrote it */
+} RequiredEvidence;
+
 typedef struct Requirement {
-    const char *rollout; /* '' = any */
-    LabelList labels;    /* none = the rollout's own shards are enough */
+    const char *rollout;        /* '' = any */
+    LabelList labels;           /* none = the rollout's own shards are enough */
+    RequiredEvidence *evidence; /* NULL = a rollout of this fleet */
 } Requirement;
 
 typedef struct PlanHeader {

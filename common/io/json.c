@@ -244,6 +244,20 @@ void json_field_null(JsonWriter *json, const char *key)
     json_none(json);
 }
 
+void json_field_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_format(uuid, text);
+    json_field_string(json, key, uuid_is_nil(uuid) ? NULL : text);
+}
+
+void json_field_digest(JsonWriter *json, const char *key, const Digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_format(digest, text);
+    json_field_string(json, key, digest_is_zero(digest) ? NULL : text);
+}
+
 void json_field_time(JsonWriter *json, const char *key, uint64_t unix_ms)
 {
     json_key(json, key);

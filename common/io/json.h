@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "ids.h"
 #include "str.h"
 
 typedef struct JsonWriter {
@@ -45,6 +46,8 @@ void json_field_uint(JsonWriter *json, const char *key, uint64_t number);
 void json_field_double(JsonWriter *json, const char *key, double number);
 void json_field_bool(JsonWriter *json, const char *key, bool value);
 void json_field_null(JsonWriter *json, const char *key);
+void json_field_uuid(JsonWriter *json, const char *key, const Uuid *uuid); /* nil gives null */
+void json_field_digest(JsonWriter *json, const char *key, const Digest *digest); /* the same */
 void json_field_time(JsonWriter *json, const char *key, uint64_t unix_ms);
 void json_field_strings(JsonWriter *json, const char *key, const StrList *list);
 void json_field_object(JsonWriter *json, const char *key); /* key and `{` */

@@ -129,6 +129,24 @@ ErrCode gates_decode(Arena *arena, Pgtide__V1__Gate *const *items, size_t count,
     return ERR_OK;
 }
 
+static ErrCode required_evidence_decode(Arena *arena, const Pgtide__V1__Requirement *in,
+                                        Requirement *out, Error *err)
+{
+    const Pgtide__V1__RequiredEvidence *from = in->evidence;
+    RequiredEvidence *to = ARENA_NEW(arena, RequiredEvidence);
+    CHECK(proto_digest(&from->sha256, "evidence digest", &to->sha256, err));
+    CHECK(proto_digest(&from->trust_sha256, "trust file digest", &to->trust_sha256, err));
+    CHECK(proto_uuid(&from->fleet_id, "fleet of the evidence", &to->fleet_id, err));
+    CHECK(proto_uuid(&from->rollout_id, "rollout of the evidence", &to->rollout_id, err));
+    CHECK(proto_digest(&from->bundle_digest, "bundle of the evidence", &to->bundle_digest, err));
+    CHECK(proto_text(from->target, "target of the evidence", &to->target, err));
+    if (in->rollout[0] == '\0' || in->n_labels > 0) {
+        return err_set(err, ERR_PROTOCOL, "evidence is of a rollout by name, and of no labels");
+    }
+    out->evidence = to;
+    return ERR_OK;
+}
+
 ErrCode requires_decode(Arena *arena, Pgtide__V1__Requirement *const *items, size_t count,
                         Requirement **ret_requires, Error *err)
 {
@@ -143,9 +161,26 @@ ErrCode requires_decode(Arena *arena, Pgtide__V1__Requirement *const *items, siz
         if (items[i]->rollout[0] == '\0' && items[i]->n_labels == 0) {
             return err_set(err, ERR_PROTOCOL, "a requirement of no rollout and no labels");
         }
+        if (items[i]->evidence != NULL) {
+            CHECK(required_evidence_decode(arena, items[i], &out[i], err));
+        }
     }
     *ret_requires = out;
     return ERR_OK;
+}
+
+static Pgtide__V1__RequiredEvidence *required_evidence_encode(Arena *arena,
+                                                              const RequiredEvidence *from)
+{
+    Pgtide__V1__RequiredEvidence *to = ARENA_NEW(arena, Pgtide__V1__RequiredEvidence);
+    pgtide__v1__required_evidence__init(to);
+    to->sha256 = proto_from_digest(&from->sha256);
+    to->trust_sha256 = proto_from_digest(&from->trust_sha256);
+    to->fleet_id = proto_from_uuid(&from->fleet_id);
+    to->rollout_id = proto_from_uuid(&from->rollout_id);
+    to->bundle_digest = proto_from_digest(&from->bundle_digest);
+    to->target = proto_from_text(from->target);
+    return to;
 }
 
 static Pgtide__V1__Requirement **requires_encode(Arena *arena, const PlanHeader *header)
@@ -159,6 +194,8 @@ static Pgtide__V1__Requirement **requires_encode(Arena *arena, const PlanHeader 
         items[i]->rollout = proto_from_text(from->rollout);
         items[i]->n_labels = from->labels.count;
         items[i]->labels = labels_encode(arena, &from->labels);
+        if (from->evidence != NULL)
+            items[i]->evidence = required_evidence_encode(arena, from->evidence);
     }
     return items;
 }
@@ -297,6 +334,12 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
     out->gate_count = in->n_gates;
     CHECK(requires_decode(arena, in->requires, in->n_requires, &out->requires, err));
     out->require_count = in->n_requires;
+    for (size_t i = 0; i < out->require_count; i++) {
+        const RequiredEvidence *evidence = out->requires[i].evidence;
+        if (evidence != NULL && !digest_equal(&evidence->bundle_digest, &out->bundle_digest)) {
+            return err_set(err, ERR_PROTOCOL, "the evidence required is of another bundle");
+        }
+    }
     out->accept_data_loss = in->accept_data_loss != 0;
     if (out->accept_data_loss && out->direction != DIRECTION_RESTORE) {
         return err_set(err, ERR_PROTOCOL, "only a restore can accept the loss of data");

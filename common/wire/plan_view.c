@@ -8,20 +8,6 @@
 
 enum { FIRST_SHARDS = 3 };
 
-static void write_digest(JsonWriter *json, const char *key, const Digest *digest)
-{
-    char text[DIGEST_TEXT_SIZE];
-    digest_format(digest, text);
-    json_field_string(json, key, text);
-}
-
-static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_format(uuid, text);
-    json_field_string(json, key, uuid_is_nil(uuid) ? NULL : text);
-}
-
 static void write_or_null(JsonWriter *json, const char *key, bool known, uint64_t number)
 {
     if (known)
@@ -268,7 +254,7 @@ static void write_shards(const PlanHeader *header, const PlanShard *shards, Json
         json_field_uint(json, "index", i);
         json_field_uint(json, "wave", shard->wave + 1);
         json_field_string(json, "name", display_name(arena, shard));
-        write_uuid(json, "uuid", &shard->uuid);
+        json_field_uuid(json, "uuid", &shard->uuid);
         json_field_string(json, "host", shard->host);
         json_field_string(json, "cluster", shard->cluster);
         json_field_string(json, "agent", shard->agent);
@@ -304,6 +290,22 @@ void plan_view_windows(const PlanHeader *header, JsonWriter *json)
     json_array_end(json);
 }
 
+static void view_required_evidence(const RequiredEvidence *evidence, JsonWriter *json)
+{
+    if (evidence == NULL) {
+        json_field_null(json, "evidence");
+        return;
+    }
+    json_field_object(json, "evidence");
+    json_field_digest(json, "sha256", &evidence->sha256);
+    json_field_digest(json, "trust_sha256", &evidence->trust_sha256);
+    json_field_uuid(json, "fleet", &evidence->fleet_id);
+    json_field_uuid(json, "rollout_id", &evidence->rollout_id);
+    json_field_digest(json, "bundle_digest", &evidence->bundle_digest);
+    json_field_string(json, "target", evidence->target);
+    json_object_end(json);
+}
+
 void plan_view_requires(const PlanHeader *header, JsonWriter *json)
 {
     json_field_array(json, "requires");
@@ -315,6 +317,7 @@ void plan_view_requires(const PlanHeader *header, JsonWriter *json)
         for (size_t k = 0; k < required->labels.count; k++)
             json_field_string(json, required->labels.items[k].key, required->labels.items[k].value);
         json_object_end(json);
+        view_required_evidence(required->evidence, json);
         json_object_end(json);
     }
     json_array_end(json);
@@ -352,17 +355,17 @@ void plan_view_gates(const PlanHeader *header, JsonWriter *json)
 
 static void write_identity(const PlanHeader *header, const Digest *digest, JsonWriter *json)
 {
-    write_digest(json, "plan_digest", digest);
-    write_uuid(json, "rollout", &header->rollout_id);
+    json_field_digest(json, "plan_digest", digest);
+    json_field_uuid(json, "rollout", &header->rollout_id);
     json_field_string(json, "name", header->name);
     json_field_string(json, "author_keyid", header->author);
     json_field_time(json, "created", header->created_unix_ms);
     json_field_time(json, "expires", header->expires_unix_ms);
     json_field_string(json, "bundle", header->bundle_name);
-    write_digest(json, "bundle_digest", &header->bundle_digest);
+    json_field_digest(json, "bundle_digest", &header->bundle_digest);
     json_field_string(json, "direction", direction_name(header->direction));
     json_field_string(json, "target", header->target);
-    write_uuid(json, "rollback_of", &header->rollback_of);
+    json_field_uuid(json, "rollback_of", &header->rollback_of);
     json_field_bool(json, "accept_data_loss", header->accept_data_loss);
 }
 

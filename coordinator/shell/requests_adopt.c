@@ -114,10 +114,8 @@ ErrCode control_forget(Asked *asked, const char *reason, Error *err)
     json_object_begin(&json);
     json_field_array(&json, "shards");
     for (size_t i = 0; i < known.count; i++) {
-        char uuid[UUID_TEXT_SIZE];
-        uuid_format(&known.shards[i].uuid, uuid);
         json_object_begin(&json);
-        json_field_string(&json, "uuid", uuid);
+        json_field_uuid(&json, "uuid", &known.shards[i].uuid);
         json_field_bool(&json, "forgotten", true);
         json_object_end(&json);
     }

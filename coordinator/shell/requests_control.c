@@ -229,11 +229,9 @@ static ErrCode control_shards(Asked *asked, bool on, const char *reason, Error *
     json_object_begin(&json);
     json_field_array(&json, "shards");
     for (size_t i = 0; i < count; i++) {
-        char uuid[UUID_TEXT_SIZE];
         take_word(asked, &words[i]);
-        uuid_format(&words[i].shard, uuid);
         json_object_begin(&json);
-        json_field_string(&json, "uuid", uuid);
+        json_field_uuid(&json, "uuid", &words[i].shard);
         json_field_bool(&json, "quarantined", on);
         json_field_string(&json, "held_by", on ? leave_out(asked, &words[i]) : NULL);
         json_object_end(&json);

@@ -37,13 +37,6 @@ static void write_labels(JsonWriter *json, const LabelList *labels)
     json_object_end(json);
 }
 
-static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_format(uuid, text);
-    json_field_string(json, key, text);
-}
-
 static ShardState state_of(const Coordinator *coordinator, const FleetShard *shard)
 {
     const char *message;
@@ -241,7 +234,7 @@ static void render_fleet(const Coordinator *coordinator, const ViewRequest *requ
                          JsonWriter *json)
 {
     ShardCounts counts = {0};
-    write_uuid(json, "fleet", trust_fleet_id(coordinator->trust));
+    json_field_uuid(json, "fleet", trust_fleet_id(coordinator->trust));
     json_field_time(json, "time", request->unix_ms);
     render_coordinator(coordinator, json);
     json_field_bool(json, "braked", coordinator->braked);
@@ -361,13 +354,13 @@ static void write_identity(JsonWriter *json, const FleetShard *shard)
     if (uuid_is_nil(&shard->fleet_id))
         json_field_null(json, "row_fleet");
     else
-        write_uuid(json, "row_fleet", &shard->fleet_id);
+        json_field_uuid(json, "row_fleet", &shard->fleet_id);
     json_field_string(json, "former", shard->former_name);
     json_field_string(json, "former_schema", shard->former_schema);
     if (uuid_is_nil(&shard->former_uuid))
         json_field_null(json, "former_uuid");
     else
-        write_uuid(json, "former_uuid", &shard->former_uuid);
+        json_field_uuid(json, "former_uuid", &shard->former_uuid);
     json_object_end(json);
 }
 
@@ -385,7 +378,7 @@ static void render_missing(const Coordinator *coordinator, JsonWriter *json)
         json_field_string(
             json, "name",
             shard_display_name(arena, known->cluster, known->database, known->schema));
-        write_uuid(json, "uuid", &known->uuid);
+        json_field_uuid(json, "uuid", &known->uuid);
         json_field_string(json, "reason", shard_barrier_name(standing_missing(coordinator, known)));
         json_object_end(json);
     }
@@ -400,7 +393,7 @@ static void render_shard(const Coordinator *coordinator, const FleetShard *shard
     ShardBarrier barrier = standing_barrier(coordinator, shard);
     json_object_begin(json);
     json_field_string(json, "name", shard->name);
-    write_uuid(json, "uuid", &shard->uuid);
+    json_field_uuid(json, "uuid", &shard->uuid);
     json_field_string(json, "host", shard->host);
     json_field_string(json, "cluster", shard->cluster);
     json_field_string(json, "database", shard->database);

@@ -32,13 +32,6 @@ bool view_backup_matches(const Coordinator *coordinator, const FleetBackup *back
     return select_matches(selection, &target);
 }
 
-static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_format(uuid, text);
-    json_field_string(json, key, text);
-}
-
 static const char *state_of(const BackupEntry *entry)
 {
     return entry->damage[0] != '\0'       ? "damaged"
@@ -58,9 +51,9 @@ static void render_backup(const Coordinator *coordinator, const FleetBackup *bac
     json_field_string(json, "id", operation);
     json_field_string(json, "shard",
                       shard_display_name(arena, entry->cluster, entry->database, entry->schema));
-    write_uuid(json, "uuid", &entry->shard);
+    json_field_uuid(json, "uuid", &entry->shard);
     json_field_string(json, "agent", backup->agent);
-    write_uuid(json, "rollout_id", &entry->rollout_id);
+    json_field_uuid(json, "rollout_id", &entry->rollout_id);
     json_field_string(json, "rollout", rollout == NULL ? NULL : rollout->header.name);
     json_field_string(json, "method", backup_method_name(entry->info.method));
     json_field_string(json, "command", entry->command[0] == '\0' ? NULL : entry->command);

@@ -9,13 +9,6 @@ void view_event_id(const Coordinator *coordinator, uint64_t seq, char out[VIEW_E
     snprintf(out, VIEW_EVENT_ID_SIZE, "pgtide_%s_%llu", fleet, (unsigned long long)seq);
 }
 
-static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_format(uuid, text);
-    json_field_string(json, key, text);
-}
-
 /* Of the fleet, by what the journal knows of it, so that a restart changes nothing; one that it
  * does not know is called as its agent lists it now, or by its uuid. */
 static const char *fleet_shard_name(const Coordinator *coordinator, const Uuid *uuid, Arena *arena)
@@ -49,7 +42,7 @@ static void write_shard(JsonWriter *json, const char *name, const Uuid *uuid)
 {
     json_object_begin(json);
     json_field_string(json, "name", name);
-    write_uuid(json, "uuid", uuid);
+    json_field_uuid(json, "uuid", uuid);
     json_object_end(json);
 }
 
@@ -88,10 +81,10 @@ void view_event(const Coordinator *coordinator, const FleetEvent *event, Arena *
     json_field_uint(json, "seq", event->seq);
     json_field_string(json, "type", fleet_event_type_name(event->type));
     json_field_time(json, "at", event->at_unix_ms);
-    write_uuid(json, "fleet", trust_fleet_id(coordinator->trust));
+    json_field_uuid(json, "fleet", trust_fleet_id(coordinator->trust));
     if (event->rollout != NULL) {
         json_field_object(json, "rollout");
-        write_uuid(json, "id", &event->rollout->rollout_id);
+        json_field_uuid(json, "id", &event->rollout->rollout_id);
         json_field_string(json, "name", event->rollout->name);
         json_object_end(json);
     } else {

@@ -12,20 +12,6 @@ static const char *wave_state_name(WaveState state)
     return names[state];
 }
 
-static void write_digest(JsonWriter *json, const char *key, const Digest *digest)
-{
-    char text[DIGEST_TEXT_SIZE];
-    digest_format(digest, text);
-    json_field_string(json, key, text);
-}
-
-static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_format(uuid, text);
-    json_field_string(json, key, uuid_is_nil(uuid) ? NULL : text);
-}
-
 static const char *operator_name(const Coordinator *coordinator, const char *keyid)
 {
     const TrustOperator *found = trust_find_operator(coordinator->trust, keyid);
@@ -87,13 +73,13 @@ static void write_plan_facts(const Coordinator *coordinator, const RolloutEntry 
                              JsonWriter *json)
 {
     const PlanHeader *header = &entry->header;
-    write_digest(json, "plan_digest", &entry->plan_digest);
-    write_digest(json, "plan_blob_digest", &entry->plan_blob);
+    json_field_digest(json, "plan_digest", &entry->plan_digest);
+    json_field_digest(json, "plan_blob_digest", &entry->plan_blob);
     json_field_string(json, "bundle", header->bundle_name);
-    write_digest(json, "bundle_digest", &header->bundle_digest);
+    json_field_digest(json, "bundle_digest", &header->bundle_digest);
     json_field_string(json, "direction", direction_name(header->direction));
     json_field_string(json, "target", header->target);
-    write_uuid(json, "rollback_of", &header->rollback_of);
+    json_field_uuid(json, "rollback_of", &header->rollback_of);
     json_field_bool(json, "accept_data_loss", header->accept_data_loss);
     json_field_string(json, "author", operator_name(coordinator, header->author));
     json_field_string(json, "author_keyid", header->author);
@@ -114,7 +100,7 @@ static void write_summary_fields(const Coordinator *coordinator, const RolloutEn
                                  JsonWriter *json)
 {
     RolloutState state = shown_state(coordinator, entry);
-    write_uuid(json, "id", &entry->header.rollout_id);
+    json_field_uuid(json, "id", &entry->header.rollout_id);
     json_field_string(json, "name", entry->header.name);
     json_field_string(json, "state", rollout_state_name(state));
     json_field_string(json, "reason", entry->started ? rollout_reason(entry->core) : "");
@@ -301,7 +287,7 @@ static void write_backup(const BackupInfo *backup, JsonWriter *json)
     }
     json_field_object(json, "backup");
     json_field_string(json, "path", backup->path);
-    write_digest(json, "sha256", &backup->sha256);
+    json_field_digest(json, "sha256", &backup->sha256);
     json_field_uint(json, "size_bytes", backup->size_bytes);
     json_field_uint(json, "duration_ms", backup->duration_ms);
     json_field_string(json, "method", backup_method_name(backup->method));
@@ -343,7 +329,7 @@ static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena,
     json_field_uint(json, "index", index);
     json_field_string(json, "name",
                       shard_display_name(arena, plan->cluster, plan->database, plan->schema));
-    write_uuid(json, "uuid", &plan->uuid);
+    json_field_uuid(json, "uuid", &plan->uuid);
     json_field_string(json, "host", plan->host);
     json_field_string(json, "cluster", plan->cluster);
     json_field_string(json, "agent", plan->agent);

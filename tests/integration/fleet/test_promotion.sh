@@ -25,7 +25,7 @@ wrong() { # WORDS LINE
     check "$2" contains "$(cat "$T/err")" "$1"
 }
 wrong 'needs `labels`, `rollout`' 'requires: [{}]'
-wrong 'unknown' 'requires: [{evidence: staging.evidence}]'
+wrong 'unknown' 'requires: [{fleet: staging}]'
 wrong 'at least 1' 'concurrency: {labels: {region: 0}}'
 wrong 'a mapping' 'concurrency: {labels: [region]}'
 

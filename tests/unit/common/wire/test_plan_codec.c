@@ -466,7 +466,7 @@ static void requirements_caps_and_patience_come_back(void **state)
     PlanHeader in = make_header(arena);
     PlanHeader out;
     Label staging = {"env", "staging"};
-    Requirement requires[] = {{"", {&staging, 1}}, {"first", {NULL, 0}}};
+    Requirement requires[] = {{"", {&staging, 1}, NULL}, {"first", {NULL, 0}, NULL}};
     in.requires = requires;
     in.require_count = 2;
     in.policy.progress_deadline_ms = 1800000;
@@ -492,9 +492,45 @@ static void requirements_caps_and_patience_come_back(void **state)
     assert_int_not_equal(header_round_trip(arena, &in, &out), ERR_OK);
 }
 
+static void required_evidence_is_of_the_plans_own_bundle(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    PlanHeader in = make_header(arena);
+    PlanHeader out;
+    RequiredEvidence evidence = {
+        .sha256 = sha256_bytes("file", 4),
+        .trust_sha256 = sha256_bytes("trust", 5),
+        .fleet_id = {{1}},
+        .rollout_id = {{2}},
+        .bundle_digest = in.bundle_digest,
+        .target = "head",
+    };
+    Requirement required = {"stage", {NULL, 0}, &evidence};
+    in.requires = &required;
+    in.require_count = 1;
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    const RequiredEvidence *back = out.requires[0].evidence;
+    assert_non_null(back);
+    assert_true(digest_equal(&back->sha256, &evidence.sha256));
+    assert_true(digest_equal(&back->trust_sha256, &evidence.trust_sha256));
+    assert_true(uuid_equal(&back->fleet_id, &evidence.fleet_id));
+    assert_true(uuid_equal(&back->rollout_id, &evidence.rollout_id));
+    assert_string_equal(back->target, "head");
+    evidence.bundle_digest.bytes[0] ^= 1;
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
+    evidence.bundle_digest = in.bundle_digest;
+    Label staging = {"env", "staging"};
+    required.labels = (LabelList){&staging, 1};
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
+    required = (Requirement){"", {NULL, 0}, &evidence};
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(required_evidence_is_of_the_plans_own_bundle),
         cmocka_unit_test(requirements_caps_and_patience_come_back),
         cmocka_unit_test(header_comes_back),
         cmocka_unit_test(notes_come_back),
