@@ -27,17 +27,6 @@ static ErrCode backups_get(CommandContext *context, Client *client, const char *
     return client_view(client, &view, ret_answer, err);
 }
 
-/* "3.4 MiB": for people; --json has the bytes. */
-static const char *size_text(CommandContext *context, int64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1024 && unit < 4; unit++)
-        value /= 1024;
-    return arena_printf(context->arena, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-}
-
 static bool may_go(const json_t *backup)
 {
     return json_is_null(json_object_get(backup, "kept"));
@@ -58,7 +47,7 @@ static void print_backups(CommandContext *context, const json_t *backups, bool o
         table_cell(&table, answer_text(backup, "finished"));
         table_cell(&table, arena_printf(context->arena, "%s%s", answer_text(backup, "method"),
                                         answer_bool(backup, "encrypted") ? ", encrypted" : ""));
-        table_cell(&table, size_text(context, answer_int(backup, "size_bytes")));
+        table_cell(&table, about_size(context, answer_int(backup, "size_bytes")));
         table_cell(&table, arena_printf(context->arena, "%s%s%s", answer_text(backup, "state"),
                                         damage[0] == '\0' ? "" : ": ", damage));
         table_cell(&table, may_go(backup) ? "may go" : answer_text(backup, "kept"));

@@ -72,17 +72,6 @@ static const char *age_text(CommandContext *context, int64_t ms)
     return arena_printf(context->arena, "%lldd", (long long)(seconds / 86400));
 }
 
-/* "8.1MiB" */
-static const char *size_text(CommandContext *context, int64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    double size = (double)bytes;
-    for (; size >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        size /= 1024;
-    return arena_printf(context->arena, unit == 0 ? "%.0f%s" : "%.1f%s", size, units[unit]);
-}
-
 /* "15.14"; '' when it is not known */
 static const char *version_text(CommandContext *context, int64_t version)
 {
@@ -254,7 +243,7 @@ static ErrCode run_shards(CommandContext *context, Error *err)
         table_cell(&table, answer_text(shard, "name"));
         table_cell(&table, answer_text(shard, "state"));
         table_cell(&table, list_text(context, json_object_get(shard, "rows")));
-        table_cell(&table, size_text(context, answer_int(shard, "size_bytes")));
+        table_cell(&table, about_size(context, answer_int(shard, "size_bytes")));
         table_cell(&table, version_text(context, answer_int(shard, "server_version")));
         table_cell(&table, answer_text(shard, "role"));
         table_cell(&table, labels_text(context, json_object_get(shard, "labels")));

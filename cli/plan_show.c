@@ -68,16 +68,6 @@ static const char *about_time(CommandContext *context, int64_t ms)
     return arena_printf(context->arena, "%lluh%02llum", seconds / 3600, seconds / 60 % 60);
 }
 
-static const char *about_size(CommandContext *context, int64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double size = (double)bytes;
-    size_t unit = 0;
-    for (; size >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        size /= 1024;
-    return arena_printf(context->arena, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
-}
-
 static const char *duration_text(CommandContext *context, int64_t ms)
 {
     char *text = arena_alloc(context->arena, DURATION_TEXT_SIZE);

@@ -158,12 +158,9 @@ static const char *const *environment(Run *run)
 
 static void start_program(Run *run, const Hook *hook)
 {
-    const char **argv = ARENA_ARRAY(run->arena, const char *, hook->command.count + 1);
-    for (size_t i = 0; i < hook->command.count; i++)
-        argv[i] = hook->command.items[i];
     const ChildArgs args = {
-        .program = argv[0],
-        .argv = argv,
+        .program = hook->command.items[0],
+        .argv = strlist_argv(run->arena, &hook->command),
         .env = environment(run),
         .directory = run_project(run)->directory,
         .aloud = true, /* stdout is the command's own */

@@ -53,3 +53,13 @@ void table_print(const Table *table)
         str_clear(&line);
     }
 }
+
+const char *about_size(CommandContext *context, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double size = (double)bytes;
+    size_t unit = 0;
+    for (; size >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        size /= 1024;
+    return arena_printf(context->arena, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+}

@@ -1,5 +1,5 @@
 /*
- * Tables for people: columns as wide as their widest cell.
+ * Tables and figures for people: columns as wide as their widest cell.
  */
 #pragma once
 
@@ -18,3 +18,6 @@ Table table_begin(CommandContext *context, const char *const *header);
 void table_cell(Table *table, const char *text);
 void table_cell_int(Table *table, int64_t number);
 void table_print(const Table *table);
+
+/* "3.4 MiB"; --json has the bytes. In the command's arena. */
+const char *about_size(CommandContext *context, int64_t bytes);

@@ -390,7 +390,7 @@ static void run_command(Backup *backup, const StrList *argv, ChildCb *cb)
 {
     ChildArgs args = {
         .program = argv->items[0],
-        .argv = command_argv(backup->arena, argv),
+        .argv = strlist_argv(backup->arena, argv),
         .env = command_environment(backup->arena, backup->args.cluster, &backup->manifest),
         .output = on_command_output,
     };

@@ -22,14 +22,6 @@ void command_tail_add(CommandTail *tail, const char *bytes, size_t length)
     tail->bytes[tail->length] = '\0';
 }
 
-const char *const *command_argv(Arena *arena, const StrList *list)
-{
-    const char **argv = ARENA_ARRAY(arena, const char *, list->count + 1);
-    for (size_t i = 0; i < list->count; i++)
-        argv[i] = list->items[i];
-    return argv;
-}
-
 const char **command_environment(Arena *arena, const ClusterSettings *cluster,
                                  const Manifest *manifest)
 {

@@ -20,7 +20,6 @@ void command_tail_add(CommandTail *tail, const char *bytes, size_t length);
  * no secret is in it: the password file is named, not read. */
 const char **command_environment(Arena *arena, const ClusterSettings *cluster,
                                  const Manifest *manifest);
-const char *const *command_argv(Arena *arena, const StrList *list);
 
 /* {"id": "...", "size_bytes": 123} in the last line. ERR_BACKUP when it is not there. */
 ErrCode command_answer(Arena *arena, const CommandTail *tail, Manifest *manifest,

@@ -271,7 +271,7 @@ static void run_command(Keeper *keeper)
             agent_settings_find_cluster(keeper->settings.agent, task->manifest->cluster);
         const StrList *argv = keeper->tasks[0].verb == BACKUP_VERB_VERIFY ? &task->command->verify
                                                                           : &task->command->prune;
-        ChildArgs args = {.program = argv->items[0], .argv = command_argv(keeper->arena, argv)};
+        ChildArgs args = {.program = argv->items[0], .argv = strlist_argv(keeper->arena, argv)};
         Error err;
         ErrCode code =
             cluster == NULL ? err_set(&err, ERR_BACKUP, "its cluster is not configured") : ERR_OK;

@@ -38,6 +38,14 @@ Digest manifest_files_digest(const ManifestFile *files, size_t count)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/* Always a text: a reader wants one. */
+static void write_uuid(JsonWriter *json, const char *key, const Uuid *uuid)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_format(uuid, text);
+    json_field_string(json, key, text);
+}
+
 static void write_text(JsonWriter *json, const char *key, const char *text)
 {
     json_field_string(json, key, text == NULL || text[0] == '\0' ? NULL : text);
@@ -86,11 +94,11 @@ static void write_manifest(JsonWriter *json, const Manifest *manifest)
     json_field_string(json, "method", backup_method_name(manifest->method));
     write_text(json, "command", manifest->command);
     write_text(json, "id", manifest->id);
-    json_field_uuid(json, "shard", &manifest->shard);
+    write_uuid(json, "shard", &manifest->shard);
     json_field_string(json, "cluster", manifest->cluster);
     json_field_string(json, "database", manifest->database);
     json_field_string(json, "schema", manifest->schema);
-    json_field_uuid(json, "rollout", &manifest->rollout);
+    write_uuid(json, "rollout", &manifest->rollout);
     json_field_digest(json, "plan", &manifest->plan);
     json_field_string(json, "operation", operation);
     json_field_strings(json, "rows", &manifest->rows);

@@ -103,12 +103,9 @@ OutputCommand *output_command_start(uv_loop_t *loop, const OutputCommandArgs *ar
         command->output.capacity = args->output_bytes_max + 1;
         command->output.data = xcalloc(1, command->output.capacity);
     }
-    const char **words = ARENA_ARRAY(command->arena, const char *, argv->count + 1);
-    for (size_t i = 0; i < argv->count; i++)
-        words[i] = argv->items[i];
     ChildArgs child = {
         .program = argv->items[0],
-        .argv = words,
+        .argv = strlist_argv(command->arena, argv),
         .env = child_environment(command->arena, without),
         .output = on_output,
     };

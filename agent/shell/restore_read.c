@@ -71,7 +71,7 @@ static void add_command(Reading *reading, const char *into)
     reading->parts[reading->count++] = (PipelinePart){
         .name = "the restoring command",
         .args = {
-            .program = argv->items[0], .argv = command_argv(restore->arena, argv), .env = env}};
+            .program = argv->items[0], .argv = strlist_argv(restore->arena, argv), .env = env}};
 }
 
 static void add_pg_restore(Reading *reading, const char *into)

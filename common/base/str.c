@@ -127,6 +127,14 @@ StrList strlist_copy(Arena *arena, const StrList *list)
     return copy;
 }
 
+const char **strlist_argv(Arena *arena, const StrList *list)
+{
+    const char **argv = ARENA_ARRAY(arena, const char *, list->count + 1);
+    for (size_t i = 0; i < list->count; i++)
+        argv[i] = list->items[i];
+    return argv;
+}
+
 char *strlist_join(Arena *arena, const StrList *list, const char *separator)
 {
     AUTO_STR Str out = {0};

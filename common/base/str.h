@@ -39,6 +39,8 @@ bool strlist_has(const StrList *list, const char *text);
 bool strlist_equal(const StrList *a, const StrList *b); /* same items in the same order */
 void strlist_sort(StrList *list);                       /* bytewise */
 StrList strlist_copy(Arena *arena, const StrList *list);
+/* Its items and NULL, as a program's arguments are given; borrows the texts. */
+const char **strlist_argv(Arena *arena, const StrList *list);
 /* "a, b, c" */
 char *strlist_join(Arena *arena, const StrList *list, const char *separator);
 

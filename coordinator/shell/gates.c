@@ -1,6 +1,6 @@
 #include "gates.h"
 
-#include "child.h"
+#include "command.h"
 #include "condition.h"
 #include "coordinator.h"
 #include "file.h"
@@ -105,34 +105,22 @@ static const GateCommand *find_command(const Coordinator *coordinator, const cha
     return NULL;
 }
 
-/* The last line that it said, for people. */
-static const char *last_line(const char *text)
-{
-    const char *line = text;
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '\n' && at[1] != '\0')
-            line = at + 1;
-    }
-    return line;
-}
-
 static void on_command_end(const ChildResult *result, void *data)
 {
     Look *look = data;
     look->child = NULL;
-    const char *said = result->errors[0] != '\0' ? result->errors : result->output;
-    int length = (int)strcspn(last_line(said), "\r\n");
+    int length;
+    const char *said = command_said(result, &length);
     if (result->term_signal != 0)
         answer(look, GATE_ERROR, "ended by signal %d", result->term_signal);
     else if (result->exit_status == COMMAND_SUCCEEDED)
-        answer(look, GATE_SUCCEEDED, "%.*s", length, last_line(said));
+        answer(look, GATE_SUCCEEDED, "%.*s", length, said);
     else if (result->exit_status == COMMAND_FAILED)
-        answer(look, GATE_FAILED, "%.*s", length, last_line(said));
+        answer(look, GATE_FAILED, "%.*s", length, said);
     else if (result->exit_status == COMMAND_INCONCLUSIVE)
-        answer(look, GATE_INCONCLUSIVE, "%.*s", length, last_line(said));
+        answer(look, GATE_INCONCLUSIVE, "%.*s", length, said);
     else
-        answer(look, GATE_ERROR, "exit status %d: %.*s", (int)result->exit_status, length,
-               last_line(said));
+        answer(look, GATE_ERROR, "exit status %d: %.*s", (int)result->exit_status, length, said);
 }
 
 static void start_command(Look *look, const RolloutEntry *entry, const RolloutLookAtGate *asked)
@@ -144,15 +132,10 @@ static void start_command(Look *look, const RolloutEntry *entry, const RolloutLo
         return;
     }
     AUTO_ARENA Arena *arena = arena_new();
-    const char **argv = ARENA_ARRAY(arena, const char *, command->argv.count + 1);
-    for (size_t i = 0; i < command->argv.count; i++)
-        argv[i] = command->argv.items[i];
-    const char *path = getenv("PATH");
     const char *when = asked->when == GATE_BEFORE   ? "before"
                        : asked->when == GATE_DURING ? "during"
                                                     : "after";
-    const char *env[] = {
-        arena_printf(arena, "PATH=%s", path == NULL ? "/usr/bin:/bin" : path),
+    const char *const told[] = {
         arena_printf(arena, "PGTIDE_ROLLOUT=%s", entry->header.name),
         arena_printf(arena, "PGTIDE_GATE=%s", gate->name),
         arena_printf(arena, "PGTIDE_WAVE=%u", asked->wave + 1),
@@ -160,8 +143,8 @@ static void start_command(Look *look, const RolloutEntry *entry, const RolloutLo
         NULL,
     };
     Error err;
-    ChildArgs args = {.program = argv[0], .argv = argv, .env = env};
-    if (child_start(look->gates->loop, &args, on_command_end, look, &look->child, &err) != ERR_OK)
+    CommandArgs args = {.argv = &command->argv, .told = told};
+    if (command_start(look->gates->loop, &args, on_command_end, look, &look->child, &err) != ERR_OK)
         answer(look, GATE_ERROR, "%s", err.message);
 }
 

@@ -1,21 +1,15 @@
 #include "planning_parts.h"
 
 #include "backup_gate.h"
-#include "codec_common.h"
 #include "digest.h"
 #include "estimates.h"
 #include "gates.h"
 #include "named_limits.h"
+#include "proto_read.h"
 #include "select.h"
 #include "standing.h"
 
 #include <string.h>
-
-enum {
-    DEFAULT_LOCK_TIMEOUT_MS = 500,
-    DEFAULT_LOCK_ATTEMPTS = 30,
-    DEFAULT_ROLLBACK_UNTIL_MS = 24 * 3600 * 1000,
-};
 
 /* Shards with the same rows have the same steps. */
 typedef struct StepsCache {
@@ -99,7 +93,7 @@ static void note_estimates(Planning *planning)
     estimates_free(estimates);
 }
 
-static ErrCode check_reversible(const Script *script, Error *err)
+ErrCode planning_check_reversible(const Script *script, Error *err)
 {
     if (script->irreversible == NULL)
         return ERR_OK;
@@ -124,7 +118,7 @@ static ErrCode resolve_steps(const Planning *planning, const StrList *rows, StrL
     *ret_steps = (StrList){0};
     for (size_t i = 0; i < steps.count; i++) {
         if (down) {
-            code = check_reversible(steps.items[i].script, err);
+            code = planning_check_reversible(steps.items[i].script, err);
             if (code != ERR_OK)
                 return code;
         }
@@ -289,194 +283,20 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
     return ERR_OK;
 }
 
-/* --- what the request says about waves and policy --------------------------------------------- */
-
-static ErrCode read_wave(const Pgtide__V1__WaveSpec *in, Arena *arena, PlannerWave *out, Error *err)
-{
-    *out = (PlannerWave){.name = in->name[0] != '\0' ? in->name : NULL, .bake_ms = in->bake_ms};
-    int sizes = (in->count > 0) + (in->percent > 0) + (in->rest != 0) + (in->coverage > 0);
-    bool some_of_labels = in->n_labels > 0 && sizes == 1 && in->count > 0;
-    if ((in->n_labels > 0) + sizes != 1 && !some_of_labels)
-        return err_set(err, ERR_CONFIG,
-                       "a wave is one of: labels, a count, a percentage, coverage, the rest");
-    if (in->n_labels > 0) {
-        out->kind = PLANNER_WAVE_LABELS;
-        out->amount = in->count;
-        return labels_decode(arena, in->labels, in->n_labels, &out->labels, err);
-    }
-    if (in->percent > 100)
-        return err_set(err, ERR_CONFIG, "a wave of %u percent", in->percent);
-    out->kind = in->rest           ? PLANNER_WAVE_REST
-                : in->coverage > 0 ? PLANNER_WAVE_COVERAGE
-                : in->count > 0    ? PLANNER_WAVE_COUNT
-                                   : PLANNER_WAVE_PERCENT;
-    out->amount = in->coverage > 0 ? in->coverage : in->count > 0 ? in->count : in->percent;
-    return ERR_OK;
-}
-
-static PlannerBudget read_budget(const Pgtide__V1__BudgetSpec *in)
-{
-    if (in == NULL)
-        return (PlannerBudget){false, 0};
-    return (PlannerBudget){in->is_percent, in->is_percent ? in->percent : in->count};
-}
-
-static ErrCode read_policy(const Coordinator *coordinator, const Pgtide__V1__Policy *in,
-                           Policy *out, Error *err)
-{
-    ErrCode code = policy_decode(in, out, err);
-    if (code != ERR_OK)
-        return code;
-    if (out->approvals < (uint32_t)coordinator->settings.approvals_min) {
-        err_set(err, ERR_REFUSED, "a plan needs at least %u approvals here, this one asks for %u",
-                (unsigned)coordinator->settings.approvals_min, out->approvals);
-        err_hint(err, "Say `approvals: %u` in the rollout's file.",
-                 (unsigned)coordinator->settings.approvals_min);
-        return ERR_REFUSED;
-    }
-    if (out->approvals > LIMIT_SIGNATURES)
-        return err_set(err, ERR_LIMIT, "at most %d approvals", LIMIT_SIGNATURES);
-    if (out->lock_timeout_ms == 0)
-        out->lock_timeout_ms = DEFAULT_LOCK_TIMEOUT_MS;
-    if (out->lock_attempts == 0)
-        out->lock_attempts = DEFAULT_LOCK_ATTEMPTS;
-    if (out->rollback_until_ms == 0)
-        out->rollback_until_ms = DEFAULT_ROLLBACK_UNTIL_MS;
-    return ERR_OK;
-}
-
-static ErrCode read_windows(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
-{
-    PlanHeader *header = &planning->header;
-    WindowLook look;
-    ErrCode code = windows_decode(planning->arena, request->windows, request->n_windows,
-                                  &header->windows, err);
-    header->window_count = request->n_windows;
-    if (code == ERR_OK)
-        code = window_look(header->windows, header->window_count, planning->coordinator->unix_ms,
-                           &look, err);
-    if (code == ERR_OK && look.opens_unix_ms == 0)
-        code = err_set(err, ERR_CONFIG, "the windows are never open in the next eight days");
-    return code;
-}
-
-static ErrCode read_gates(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
-{
-    PlanHeader *header = &planning->header;
-    ErrCode code =
-        gates_decode(planning->arena, request->gates, request->n_gates, &header->gates, err);
-    header->gate_count = request->n_gates;
-    for (size_t i = 0; i < request->n_gates && code == ERR_OK; i++)
-        code = gates_check(planning->coordinator, &header->gates[i], err);
-    return code;
-}
-
-static ErrCode read_header(Planning *planning, const Pgtide__V1__MakePlan *request,
-                           const char *author, Error *err)
-{
-    Coordinator *coordinator = planning->coordinator;
-    if (!name_is_valid(request->name))
-        return err_set(err, ERR_CONFIG, "a rollout's name is [a-z0-9][a-z0-9_-]{0,62}");
-    if ((unsigned)request->direction == 0 || (unsigned)request->direction > DIRECTION_DOWNGRADE)
-        return err_set(err, ERR_PROTOCOL, "a plan needs a direction");
-    planning->header.name = request->name;
-    planning->header.author = author;
-    planning->header.direction = (Direction)request->direction;
-    planning->header.target = request->target;
-    planning->header.budget_count = request->n_budgets;
-    ErrCode code = budgets_decode(planning->arena, request->budgets, request->n_budgets,
-                                  &planning->header.budgets, err);
-    if (code == ERR_OK)
-        code = read_windows(planning, request, err);
-    if (code == ERR_OK)
-        code = read_gates(planning, request, err);
-    planning->header.require_count = request->n_requires;
-    if (code == ERR_OK)
-        code = requires_decode(planning->arena, request->requires, request->n_requires,
-                               &planning->header.requires, err);
-    if (code != ERR_OK)
-        return code;
-    return read_policy(coordinator, request->policy, &planning->header.policy, err);
-}
-
-static ErrCode read_order(const Pgtide__V1__MakePlan *request, PlannerOrder *ret_order, Error *err)
-{
-    switch (request->order) {
-    case PGTIDE__V1__ORDER__ORDER_INVENTORY:
-        *ret_order = PLANNER_ORDER_INVENTORY;
-        return ERR_OK;
-    case PGTIDE__V1__ORDER__ORDER_SMALLEST_FIRST:
-        *ret_order = PLANNER_ORDER_SMALLEST_FIRST;
-        return ERR_OK;
-    case PGTIDE__V1__ORDER__ORDER_RANDOM:
-        *ret_order = PLANNER_ORDER_RANDOM;
-        return ERR_OK;
-    default:
-        return err_set(err, ERR_PROTOCOL, "a plan needs an order");
-    }
-}
-
-static const char *order_name(PlannerOrder order)
-{
-    switch (order) {
-    case PLANNER_ORDER_RANDOM:
-        return "random";
-    case PLANNER_ORDER_SMALLEST_FIRST:
-        return "smallest-first";
-    default:
-        return "inventory";
-    }
-}
-
-/* Small enough to be typed again. */
-static uint64_t draw_seed(const Pgtide__V1__MakePlan *request)
-{
-    Uuid random = uuid_random();
-    uint32_t seed = 0;
-    memcpy(&seed, random.bytes, sizeof seed);
-    return request->seed != 0 ? request->seed : seed % 1000000 + 1;
-}
-
-/* Whether chance has had a part in the plan. */
-static bool uses_seed(const PlannerRequest *planner)
-{
-    bool used = planner->order == PLANNER_ORDER_RANDOM;
-    for (size_t i = 0; i < planner->wave_count; i++)
-        used = used || planner->waves[i].kind == PLANNER_WAVE_COVERAGE;
-    return used;
-}
-
 static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
 {
-    PlannerRequest planner = {
-        .budget_wave = read_budget(request->budget_wave),
-        .budget_fleet = read_budget(request->budget_fleet),
-        .concurrency = planning->header.policy.concurrency,
-    };
+    PlannerRequest planner = {.concurrency = planning->header.policy.concurrency};
     ShardCandidate *candidates;
     ErrCode code =
         select_candidates(planning, request->select, &candidates, &planner.candidate_count, err);
     if (code == ERR_OK)
         code = check_backups(planning, candidates, planner.candidate_count, err);
     if (code == ERR_OK)
-        code = read_order(request, &planner.order, err);
-    if (code == ERR_OK)
-        code = proto_count(request->n_waves, LIMIT_PLAN_WAVES, "waves", err);
+        code = planning_read_waves(planning, request, &planner, err);
     if (code != ERR_OK)
         return code;
-    PlannerWave *waves = ARENA_ARRAY(planning->arena, PlannerWave, request->n_waves + 1);
-    for (size_t i = 0; i < request->n_waves; i++) {
-        code = read_wave(request->waves[i], planning->arena, &waves[i], err);
-        if (code != ERR_OK)
-            return code;
-    }
-    planner.seed = draw_seed(request);
     planner.candidates = candidates;
-    planner.waves = waves;
-    planner.wave_count = request->n_waves;
-    planning->header.seed = uses_seed(&planner) ? planner.seed : 0;
     planning->header.notes.select = request->select;
-    planning->header.notes.order = order_name(planner.order);
     return planner_plan(&planner, planning->arena, &planning->result, err);
 }
 
@@ -577,7 +397,7 @@ ErrCode planning_make(Coordinator *coordinator, const Pgtide__V1__MakePlan *requ
     Digest bundle_blob;
     ErrCode code = proto_digest(&request->bundle_blob_digest, "bundle", &bundle_blob, err);
     if (code == ERR_OK)
-        code = read_header(&planning, request, author, err);
+        code = planning_read_header(&planning, request, author, err);
     if (code == ERR_OK)
         code = planning_open_bundle(&planning, &bundle_blob, err);
     if (code == ERR_OK)
@@ -599,192 +419,4 @@ ErrCode planning_bundle_of(const Coordinator *coordinator, const Digest *plan_bl
     err_set(err, ERR_STATE, "this coordinator does not remember having made the plan");
     err_hint(err, "Make the plan again: plans in flight are forgotten by a restart.");
     return ERR_STATE;
-}
-
-/* --- rollbacks -------------------------------------------------------------------------------- */
-
-/* The rows after one more upgrade step: it replaces its parents. */
-static ErrCode advance_rows(const Planning *planning, const StrList *rows, const char *revision,
-                            StrList *ret_rows, Error *err)
-{
-    const Script *script = graph_find(planning->bundle.map, revision);
-    StrList gone = {0};
-    StrList out = {0};
-    if (script == NULL)
-        return err_set(err, ERR_REVISION_UNKNOWN, "the bundle has no revision %s", revision);
-    for (size_t i = 0; i < script->parents.count; i++)
-        strlist_add(planning->arena, &gone, script->parents.items[i]);
-    for (size_t i = 0; i < script->depends_on.count; i++) {
-        const char *id;
-        ErrCode code = graph_resolve_one(planning->arena, planning->bundle.map,
-                                         script->depends_on.items[i], &id, err);
-        if (code != ERR_OK)
-            return code;
-        strlist_add(planning->arena, &gone, id);
-    }
-    for (size_t i = 0; i < rows->count; i++) {
-        if (!strlist_has(&gone, rows->items[i]))
-            strlist_add(planning->arena, &out, rows->items[i]);
-    }
-    strlist_add(planning->arena, &out, revision);
-    strlist_sort(&out);
-    *ret_rows = out;
-    return ERR_OK;
-}
-
-ErrCode planning_steps_done(const Planning *planning, const RolloutEntry *of,
-                            const PlanShard *shard, const StrList *rows_now, size_t *ret_steps,
-                            Error *err)
-{
-    *ret_steps = 0;
-    if (strlist_equal(rows_now, &shard->rows_after)) {
-        *ret_steps = shard->steps.count;
-        return ERR_OK;
-    }
-    if (of->header.direction != DIRECTION_UPGRADE)
-        return ERR_OK;
-    StrList rows = shard->rows_before;
-    for (size_t i = 0; i < shard->steps.count; i++) {
-        ErrCode code = advance_rows(planning, &rows, shard->steps.items[i], &rows, err);
-        if (code != ERR_OK)
-            return code;
-        if (strlist_equal(&rows, rows_now)) {
-            *ret_steps = i + 1;
-            return ERR_OK;
-        }
-    }
-    return ERR_OK;
-}
-
-static ErrCode take_back_shard(Planning *planning, const RolloutEntry *of, uint32_t index,
-                               PlanShard *out, bool *ret_wanted, Error *err)
-{
-    const Coordinator *coordinator = planning->coordinator;
-    const PlanShard *shard = &of->shards[index];
-    const FleetShard *now = inventory_find(coordinator->inventory, &shard->uuid);
-    RolloutShardView view;
-    size_t steps = 0;
-    *ret_wanted = false;
-    rollout_shard(of->core, index, &view);
-    if (view.generation == 0 || view.rolled_back)
-        return ERR_OK;
-    const char *name =
-        shard_display_name(planning->arena, shard->cluster, shard->database, shard->schema);
-    ShardBarrier barrier =
-        now == NULL ? SHARD_BARRIER_UNLISTED : standing_barrier(coordinator, now);
-    if (barrier != SHARD_BARRIER_NONE) {
-        planning_leave_out(planning, name,
-                           standing_reason(coordinator, planning->arena, now, barrier));
-        return ERR_OK;
-    }
-    ErrCode code = planning_steps_done(planning, of, shard, &now->rows, &steps, err);
-    if (code == ERR_OK && steps == 0 && !strlist_equal(&now->rows, &shard->rows_before))
-        planning_leave_out(planning, name, "moved by something else since");
-    if (code != ERR_OK || steps == 0)
-        return code;
-    *out = planning_shard_of(now);
-    out->rows_after = shard->rows_before;
-    for (size_t i = steps; i > 0; i--) {
-        const char *revision = shard->steps.items[i - 1];
-        if (planning->header.direction == DIRECTION_DOWNGRADE) {
-            const StrList *after = i == 1 ? &shard->rows_before : &now->rows;
-            const Script *script;
-            code = graph_step_script(planning->bundle.map, revision, DIRECTION_DOWNGRADE,
-                                     &now->rows, after, &script, err);
-            if (code == ERR_OK)
-                code = check_reversible(script, err);
-            if (code == ERR_REFUSED)
-                err_hint(err, "Take it back from its backups: pgtide rollout rollback %s --restore",
-                         of->header.name);
-            if (code != ERR_OK)
-                return code;
-        }
-        strlist_add(planning->arena, &out->steps, revision);
-    }
-    *ret_wanted = true;
-    return ERR_OK;
-}
-
-ErrCode planning_take_waves(Planning *planning, const RolloutEntry *of, PlanningTake *take,
-                            Error *err)
-{
-    PlannerResult *result = &planning->result;
-    size_t waves = of->header.wave_count;
-    uint32_t end = of->header.shard_count;
-    result->shards = ARENA_ARRAY(planning->arena, PlanShard, end + 1);
-    result->waves = ARENA_ARRAY(planning->arena, WavePlan, waves + 1);
-    for (size_t w = waves; w > 0; w--) {
-        const WavePlan *from = &of->header.waves[w - 1];
-        uint32_t first = end - from->shard_count;
-        uint32_t count = 0;
-        for (uint32_t i = first; i < end; i++) {
-            PlanShard *out = &result->shards[result->shard_count];
-            bool wanted;
-            ErrCode code = take(planning, of, i, out, &wanted, err);
-            if (code != ERR_OK)
-                return code;
-            if (!wanted)
-                continue;
-            out->index = (uint32_t)result->shard_count++;
-            out->wave = (uint32_t)result->wave_count;
-            count++;
-        }
-        end = first;
-        if (count == 0)
-            continue;
-        result->waves[result->wave_count++] =
-            (WavePlan){.name = from->name, .shard_count = count, .budget = from->budget};
-    }
-    return ERR_OK;
-}
-
-static void rollback_header(Planning *planning, const RolloutEntry *of, const char *author)
-{
-    PlanHeader *header = &planning->header;
-    header->name = arena_printf(planning->arena, "%.54s-rollback", of->header.name);
-    header->author = author;
-    header->direction =
-        of->header.direction == DIRECTION_UPGRADE ? DIRECTION_DOWNGRADE : DIRECTION_UPGRADE;
-    header->target = arena_printf(planning->arena, "before %s", of->header.name);
-    header->rollback_of = of->header.rollout_id;
-    header->notes.select = arena_printf(planning->arena, "what %s has changed", of->header.name);
-    header->notes.order = "reverse";
-    header->policy = of->header.policy;
-    header->policy.on_shard_failure = ON_SHARD_FAILURE_STAY;
-    header->policy.on_failure = ON_FAILURE_PAUSE; /* back and forth helps nobody */
-    planning->result.budget_fleet = of->header.policy.budget_fleet;
-}
-
-ErrCode planning_check_over(const RolloutEntry *of, Error *err)
-{
-    if (of->started && !rollout_entry_is_open(of))
-        return ERR_OK;
-    err_set(err, ERR_STATE, "rollout %s is %s", of->header.name,
-            rollout_state_name(rollout_entry_state(of)));
-    err_hint(err, of->started ? "Abort it first; what it has changed can be taken back then."
-                              : "It has changed nothing.");
-    return ERR_STATE;
-}
-
-ErrCode planning_make_rollback(Coordinator *coordinator, const RolloutEntry *of, const char *author,
-                               Arena *arena, PlanSummary *ret_summary, Error *err)
-{
-    Planning planning = {.coordinator = coordinator, .arena = arena};
-    ErrCode code = planning_check_over(of, err);
-    if (code != ERR_OK)
-        return code;
-    if (of->header.direction == DIRECTION_RESTORE)
-        return err_set(err, ERR_REFUSED, "rollout %s has restored its shards from backups",
-                       of->header.name);
-    rollback_header(&planning, of, author);
-    code = planning_open_bundle(&planning, &of->bundle_blob, err);
-    if (code == ERR_OK)
-        code = planning_take_waves(&planning, of, take_back_shard, err);
-    if (code == ERR_OK && planning.result.shard_count == 0)
-        code = err_set(err, ERR_EMPTY_SELECTION,
-                       "no shard stands where rollout %s has left it, so nothing can be taken back",
-                       of->header.name);
-    if (code != ERR_OK)
-        return code;
-    return planning_finish(&planning, ret_summary, err);
 }

@@ -1,5 +1,5 @@
 /*
- * Inside of planning.c and planning_restore.c.
+ * Inside of planning.c, planning_request.c, planning_rollback.c and planning_restore.c.
  */
 #pragma once
 
@@ -23,9 +23,18 @@ typedef struct Planning {
 typedef ErrCode PlanningTake(Planning *planning, const RolloutEntry *of, uint32_t index,
                              PlanShard *out, bool *ret_wanted, Error *err);
 
+/* planning_request.c: the header, all but what follows from the shards; and the planner's waves,
+ * order and budgets. */
+ErrCode planning_read_header(Planning *planning, const Pgtide__V1__MakePlan *request,
+                             const char *author, Error *err) MUST_CHECK;
+ErrCode planning_read_waves(Planning *planning, const Pgtide__V1__MakePlan *request,
+                            PlannerRequest *planner, Error *err) MUST_CHECK;
+
 ErrCode planning_open_bundle(Planning *planning, const Digest *blob, Error *err) MUST_CHECK;
 /* Told to the plan's author and approvers. */
 void planning_leave_out(Planning *planning, const char *shard, const char *reason);
+/* ERR_REFUSED with its reason. */
+ErrCode planning_check_reversible(const Script *script, Error *err) MUST_CHECK;
 PlanShard planning_shard_of(const FleetShard *shard);
 /* How many of the plan's steps the shard stands after; 0 when it was not changed, or by something
  * else too. */

@@ -1,6 +1,6 @@
 #include "sinks.h"
 
-#include "child.h"
+#include "command.h"
 #include "delivery_codec.h"
 #include "digest.h"
 #include "http.h"
@@ -187,23 +187,12 @@ static void try_webhook(Sink *sink, const FleetEvent *event, Arena *arena, const
         answer(sink, DELIVERY_FAILED, "%s", err.message);
 }
 
-/* The last line that it said, for people. */
-static const char *last_line(const char *text)
-{
-    const char *line = text;
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '\n' && at[1] != '\0')
-            line = at + 1;
-    }
-    return line;
-}
-
 static void on_command_end(const ChildResult *result, void *data)
 {
     Sink *sink = data;
     sink->child = NULL;
-    const char *said = last_line(result->errors[0] != '\0' ? result->errors : result->output);
-    int length = (int)strcspn(said, "\r\n");
+    int length;
+    const char *said = command_said(result, &length);
     if (result->term_signal != 0)
         answer(sink, DELIVERY_FAILED, "ended by signal %d", result->term_signal);
     else if (result->exit_status != 0)
@@ -216,17 +205,11 @@ static void on_command_end(const ChildResult *result, void *data)
 static void try_command(Sink *sink, const FleetEvent *event, Arena *arena, const Str *body)
 {
     const Coordinator *coordinator = sink->sinks->coordinator;
-    const StrList *command = &sink->settings->argv;
-    const char **argv = ARENA_ARRAY(arena, const char *, command->count + 1);
-    for (size_t i = 0; i < command->count; i++)
-        argv[i] = command->items[i];
     char id[VIEW_EVENT_ID_SIZE];
-    const char *path = getenv("PATH");
     const char *shard = view_event_shard(coordinator, event, arena);
     const char *rollout = event->rollout != NULL ? event->rollout->name : "";
     view_event_id(coordinator, event->seq, id);
-    const char *env[] = {
-        arena_printf(arena, "PATH=%s", path == NULL ? "/usr/bin:/bin" : path),
+    const char *const told[] = {
         arena_printf(arena, "PGTIDE_EVENT_ID=%s", id),
         arena_printf(arena, "PGTIDE_EVENT_SEQ=%llu", (unsigned long long)event->seq),
         arena_printf(arena, "PGTIDE_EVENT_TYPE=%s", fleet_event_type_name(event->type)),
@@ -236,16 +219,10 @@ static void try_command(Sink *sink, const FleetEvent *event, Arena *arena, const
         arena_printf(arena, "PGTIDE_MESSAGE=%s", event->message),
         NULL,
     };
-    ChildArgs args = {
-        .program = argv[0],
-        .argv = argv,
-        .env = env,
-        .input = body->data,
-        .input_length = body->length,
-    };
+    CommandArgs args = {.argv = &sink->settings->argv, .told = told, .input = body};
     Error err;
     sink->until_ms = coordinator->now_ms + sink->settings->timeout_ms;
-    if (child_start(sink->sinks->loop, &args, on_command_end, sink, &sink->child, &err) != ERR_OK)
+    if (command_start(sink->sinks->loop, &args, on_command_end, sink, &sink->child, &err) != ERR_OK)
         answer(sink, DELIVERY_FAILED, "%s", err.message);
 }
 

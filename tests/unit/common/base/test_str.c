@@ -84,6 +84,9 @@ static void test_list(void **state)
     strlist_add(arena, &three, "");
     strlist_add(arena, &three, "z");
     assert_string_equal(strlist_join(arena, &three, ", "), "x, , z");
+    const char **argv = strlist_argv(arena, &three);
+    assert_string_equal(argv[2], "z");
+    assert_null(argv[3]);
 }
 
 static void test_prefix_and_suffix(void **state)
