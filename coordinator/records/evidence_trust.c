@@ -39,15 +39,16 @@ static ErrCode find_candidates(EvidenceState *state, Candidates *list, Error *er
     const Evidence *index = &state->file.index;
     for (size_t i = 0; i < index->item_count; i++) {
         ByteSpan bytes = state->file.items[i];
-        const char *name = evidence_item_name(state->arena, index, i);
         EvidenceRecord record;
         ErrCode code = ERR_OK;
         arena_reset(state->scratch);
         if (index->items[i].kind == EVIDENCE_TRUST) {
-            code = add_candidate(state, list, bytes, name, err);
+            code =
+                add_candidate(state, list, bytes, evidence_item_name(state->arena, index, i), err);
         } else if (index->items[i].kind == EVIDENCE_RECORD &&
                    evidence_record_decode(state->scratch, bytes, &record, err) == ERR_OK &&
                    record.shown && record.kind == JOURNAL_TRUST_IN_FORCE) {
+            const char *name = evidence_item_name(state->arena, index, i);
             ByteSpan envelope;
             if (journal_envelope_decode(state->arena, JOURNAL_TRUST_IN_FORCE, record.payload,
                                         &envelope, err) != ERR_OK)

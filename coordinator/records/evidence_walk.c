@@ -380,7 +380,6 @@ static ErrCode check_link(const EvidenceRecord *record, Chain *chain, Error *err
 
 static ErrCode walk_one(EvidenceState *state, size_t item, Chain *chain, Error *err)
 {
-    const char *name = evidence_item_name(state->arena, &state->file.index, item);
     EvidenceRecord record;
     arena_reset(state->scratch);
     ErrCode code = evidence_record_decode(state->scratch, state->file.items[item], &record, err);
@@ -389,7 +388,7 @@ static ErrCode walk_one(EvidenceState *state, size_t item, Chain *chain, Error *
     if (code == ERR_OK)
         code = take_record(state, &record, err);
     if (code != ERR_OK)
-        return evidence_not(err, name);
+        return evidence_not(err, evidence_item_name(state->scratch, &state->file.index, item));
     state->out.record_count++;
     state->out.shown_count += record.shown ? 1 : 0;
     return ERR_OK;
