@@ -526,6 +526,18 @@ static ErrCode watch_check(const json_t *rollout, Error *err)
     return ERR_STATE;
 }
 
+/* Whoever stops looking does not stop the rollout. */
+static void watch_interrupted(const char *name, const char *state, Error *err)
+{
+    if (state[0] == '\0')
+        err_set(err, ERR_INTERRUPTED, "interrupted before rollout %s was seen", name);
+    else
+        err_set(err, ERR_INTERRUPTED, "%s was %s when last seen, and goes on unwatched", name,
+                state);
+    err_hint(err, "`pgtide rollout status %s` shows it, `pgtide rollout pause %s` holds it.", name,
+             name);
+}
+
 static ErrCode run_watch(CommandContext *context, Error *err)
 {
     const char *name;
@@ -538,13 +550,11 @@ static ErrCode run_watch(CommandContext *context, Error *err)
     WatchScreen screen = {0};
     ClientAnswer answer = {0};
     uint64_t seen = 0;
+    char state[32] = "";
     while (code == ERR_OK) {
         code = rollout_view(client, name, false, seen, seen == 0 ? 0 : WATCH_WAIT_MS, &answer, err);
         if (code == ERR_INTERRUPTED)
-            err_hint(
-                err,
-                "The rollout goes on without being watched; `pgtide rollout status %s` shows it.",
-                name);
+            watch_interrupted(name, state, err);
         if (code != ERR_OK)
             return code;
         code = watch_check(answer.result, err);
@@ -553,6 +563,7 @@ static ErrCode run_watch(CommandContext *context, Error *err)
         if (answer.revision == seen)
             continue;
         seen = answer.revision;
+        snprintf(state, sizeof state, "%s", answer_text(answer.result, "state"));
         watch_draw(context, answer.result, &screen);
         if (watch_is_over(answer.result))
             break;
@@ -563,12 +574,12 @@ static ErrCode run_watch(CommandContext *context, Error *err)
     code = rollout_view(client, name, true, 0, 0, &answer, err);
     if (code != ERR_OK)
         return code;
-    const char *state = answer_text(answer.result, "state");
+    const char *end = answer_text(answer.result, "state");
     const char *reason = answer_text(answer.result, "reason");
     shards_tell(context, answer.result, true);
-    say(context, "%s is %s%s%s", answer_text(answer.result, "name"), state,
+    say(context, "%s is %s%s%s", answer_text(answer.result, "name"), end,
         reason[0] == '\0' ? "" : ": ", reason);
-    context->exit_status = strcmp(state, "succeeded") == 0 ? 0 : 1;
+    context->exit_status = strcmp(end, "succeeded") == 0 ? 0 : 1;
     return ERR_OK;
 }
 
@@ -605,8 +616,10 @@ static const CommandOption status_options[] = {
 ROLLOUT_COMMAND(cmd_rollout_start, "start", "start an approved plan", start_options, run_start,
                 NULL);
 ROLLOUT_COMMAND(cmd_rollout_status, "status", "show one rollout", status_options, run_status, NULL);
-ROLLOUT_COMMAND(cmd_rollout_watch, "watch", "follow a rollout until it is over", options, run_watch,
-                "Exit status 0 when it succeeded, 1 when it was halted, rolled back or aborted.");
+ROLLOUT_COMMAND(
+    cmd_rollout_watch, "watch", "follow a rollout until it is over", options, run_watch,
+    "Exit status 0 when it succeeded, 1 when it was halted, rolled back or aborted, 130 "
+    "or 143 when it\nwas Ctrl-C or SIGTERM that ended the watching: the rollout goes on.");
 ROLLOUT_COMMAND(cmd_rollout_pause, "pause", "start nothing new; jobs finish their step",
                 reason_options, run_pause, NULL);
 ROLLOUT_COMMAND(cmd_rollout_resume, "resume", "go on after a pause", reason_options, run_resume,

@@ -4,7 +4,9 @@
 
 /* --- the state that is shown ------------------------------------------------------------------ */
 
-/* What a rollout has left behind is shown until the shard is moved by something else. */
+/* What a rollout has left behind is shown until the shard is moved by something else. One that it
+ * left diverged or halfway back is quarantined until a person releases it, who has looked: then the
+ * rollout is believed no more. */
 static bool rollout_still_tells(const RolloutEntry *entry, const RolloutShardView *view,
                                 const FleetShard *shard)
 {
@@ -13,8 +15,6 @@ static bool rollout_still_tells(const RolloutEntry *entry, const RolloutShardVie
     switch (view->state) {
     case SHARD_FAILED:
     case SHARD_UNKNOWN:
-    case SHARD_DIVERGED:
-    case SHARD_ROLLBACK_FAILED:
         return view->rows->count == 0 || strlist_equal(view->rows, &shard->rows);
     default:
         return false;
