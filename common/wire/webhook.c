@@ -112,6 +112,11 @@ ErrCode webhook_secrets_load(const char *path, WebhookSecrets *ret_secrets, Erro
     return code;
 }
 
+void webhook_secrets_wipe(WebhookSecrets *secrets)
+{
+    OPENSSL_cleanse(secrets, sizeof *secrets);
+}
+
 /* --- signing ---------------------------------------------------------------------------------- */
 
 void webhook_sign(const WebhookSecrets *secrets, const char *id, uint64_t unix_s, const char *body,

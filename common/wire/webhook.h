@@ -21,6 +21,7 @@ typedef struct WebhookSecrets {
 ErrCode webhook_secrets_load(const char *path, WebhookSecrets *ret_secrets, Error *err) MUST_CHECK;
 ErrCode webhook_secrets_parse(const char *text, const char *path, WebhookSecrets *ret_secrets,
                               Error *err) MUST_CHECK;
+void webhook_secrets_wipe(WebhookSecrets *secrets);
 /* "v1,<base64>", one for each secret, separated by blanks. */
 void webhook_sign(const WebhookSecrets *secrets, const char *id, uint64_t unix_s, const char *body,
                   size_t length, Str *out);

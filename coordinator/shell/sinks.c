@@ -23,7 +23,6 @@ typedef struct Sink {
     Sinks *sinks;
     const SinkSettings *settings;
     Delivery *delivery;
-    WebhookSecrets secrets;
     Arena *arena; /* of the page */
     EventPage *page;
     size_t at;              /* the next event there */
@@ -163,8 +162,15 @@ static void try_webhook(Sink *sink, const FleetEvent *event, Arena *arena, const
     char id[VIEW_EVENT_ID_SIZE];
     AUTO_STR Str signature = {0};
     uint64_t unix_s = coordinator->unix_ms / 1000;
+    WebhookSecrets secrets;
+    Error err;
+    if (webhook_secrets_load(sink->settings->secret_path, &secrets, &err) != ERR_OK) {
+        answer(sink, DELIVERY_FAILED, "%s", err.message);
+        return;
+    }
     view_event_id(coordinator, event->seq, id);
-    webhook_sign(&sink->secrets, id, unix_s, body->data, body->length, &signature);
+    webhook_sign(&secrets, id, unix_s, body->data, body->length, &signature);
+    webhook_secrets_wipe(&secrets);
     const char *headers[] = {
         "Content-Type: application/json",
         arena_printf(arena, "webhook-id: %s", id),
@@ -182,7 +188,6 @@ static void try_webhook(Sink *sink, const FleetEvent *event, Arena *arena, const
         .response_bytes_max = LIMIT_SINK_ANSWER_BYTES,
         .ca_file = sink->settings->ca_path,
     };
-    Error err;
     if (http_request(sink->sinks->http, &request, on_response, sink, &sink->call, &err) != ERR_OK)
         answer(sink, DELIVERY_FAILED, "%s", err.message);
 }
@@ -358,11 +363,6 @@ static ErrCode sink_start(Sinks *sinks, const SinkSettings *settings, Error *err
     };
     uint64_t seed;
     *sink = (Sink){.sinks = sinks, .settings = settings};
-    if (settings->url != NULL) {
-        ErrCode code = webhook_secrets_load(settings->secret_path, &sink->secrets, err);
-        if (code != ERR_OK)
-            return err_wrap(err, "webhook %s", settings->name);
-    }
     if (!secure_random(&seed, sizeof seed))
         return err_set(err, ERR_IO, "no random numbers from the system");
     sink->delivery = delivery_of(sinks, settings->name);
@@ -382,6 +382,7 @@ ErrCode sinks_check(const Coordinator *coordinator, Error *err)
         ErrCode code = webhook_secrets_load(items[i].secret_path, &secrets, err);
         if (code != ERR_OK)
             return err_wrap(err, "webhook %s", items[i].name);
+        webhook_secrets_wipe(&secrets);
     }
     return ERR_OK;
 }
@@ -395,7 +396,9 @@ ErrCode sinks_start(Sinks *sinks, uv_loop_t *loop, Error *err)
         return ERR_OK;
     sinks->loop = loop;
     sinks->items = xcalloc(count, sizeof *sinks->items);
-    ErrCode code = http_client_new(loop, &sinks->http, err);
+    ErrCode code = sinks_check(sinks->coordinator, err);
+    if (code == ERR_OK)
+        code = http_client_new(loop, &sinks->http, err);
     for (size_t i = 0; i < 2; i++) {
         const SinkSettings *items = lists[i]->items;
         for (size_t j = 0; code == ERR_OK && j < lists[i]->count; j++)

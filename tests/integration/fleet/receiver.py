@@ -1,11 +1,12 @@
 """A receiver of webhooks for tests: receiver.py DIRECTORY SECRET [CERTIFICATE]
 
 Writes its port to DIRECTORY/port and each request as a line of JSON to DIRECTORY/got. What it answers on the path
-/NAME is in the file DIRECTORY/NAME: a status, or `hang`, which lasts until the file says something else.
+/NAME is in the file DIRECTORY/NAME: a status, or `hang`, which lasts until the file says something else. Signatures are
+checked with SECRET, or with what is in the file DIRECTORY/secret where there is one.
 """
 import base64, hashlib, hmac, http.server, json, os, ssl, sys, threading, time
 
-directory, secret = sys.argv[1], base64.b64decode(sys.argv[2].removeprefix("whsec_"))
+directory = sys.argv[1]
 lock = threading.Lock()
 
 
@@ -14,12 +15,17 @@ def mode(name):
         return file.read().strip()
 
 
+def secret():
+    text = mode("secret") if os.path.exists(os.path.join(directory, "secret")) else sys.argv[2]
+    return base64.b64decode(text.removeprefix("whsec_"))
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         name = self.path.lstrip("/")
         signed = b"%s.%s.%s" % (self.headers["webhook-id"].encode(), self.headers["webhook-timestamp"].encode(), body)
-        mac = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+        mac = base64.b64encode(hmac.new(secret(), signed, hashlib.sha256).digest()).decode()
         event = json.loads(body)
         good = (
             "v1," + mac in self.headers["webhook-signature"].split()

@@ -144,6 +144,39 @@ events = {}
 for d in map(json.loads, open(sys.argv[1])):
     assert events.setdefault(d["seq"], d["event"]) == d["event"]' "$T/in/got"
 
+# --- the secret is read anew at each try; a file that others may read signs nothing
+new_secret=whsec_$(head -c 32 /dev/urandom | base64)
+expect_secret() { echo "$1" >"$T/in/secret.new" && mv "$T/in/secret.new" "$T/in/secret"; } # of the receiver
+brake() { expect_exit 0 alice fleet brake "$1" --reason 'a change of secrets' && last=$(newest); }
+arrives() { wait_for 30 'the event to arrive' has_got all "$last"; }
+is_signed() { /usr/bin/python3 -c 'import json, sys
+print([d["good"] for d in map(json.loads, open(sys.argv[1])) if d["to"] == "all" and d["seq"] == int(sys.argv[2])][-1])' "$T/in/got" "$last"; }
+expect_secret "$new_secret"
+brake off
+arrives
+check 'the receiver is ahead' same "$(is_signed)" False
+echo "$new_secret" >"$T/secret.new"
+mv "$T/secret.new" "$T/secret"
+brake on
+arrives
+check 'signed with the new secret, without a restart' same "$(is_signed)" True
+printf '%s\n' "$new_secret" "$SECRET" >"$T/secret"
+expect_secret "$SECRET"
+brake off
+arrives
+check 'a file that was written over is read too' same "$(is_signed)" True
+chmod 644 "$T/secret"
+brake on
+wait_for 30 'the sink to be failing' is_failing all
+check 'in words' contains "$(sink all message)" 'is open to others (mode 0644)'
+rm "$T/secret"
+misses_file() { [[ "$(sink all message)" = "can't open $T/"*'No such file'* ]]; }
+wait_for 30 'the sink to miss its file' misses_file
+check 'nothing was sent' eval '! has_got all "$last"'
+echo "$SECRET" >"$T/secret"
+arrives
+check 'signed' same "$(is_signed)" True
+
 # --- TLS: a certificate that nobody here knows is refused, one that is named is not
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext 'subjectAltName=DNS:localhost' \
     -keyout "$T/tls.key" -out "$T/tls.crt" 2>/dev/null
@@ -164,4 +197,4 @@ tls_sink ", ca-file: $T/tls.crt"
 wait_for 30 'the event to arrive' test -s "$T/tls/got"
 check 'that one' contains "$(cat "$T/tls/got")" '"type": "fleet.unbraked"'
 
-check 'no secret in the log' same "$(grep -c "${SECRET#whsec_}" "$T/coordinator/coordinator.log" || true)" 0
+check 'no secret in the log' same "$(grep -cF -e "${SECRET#whsec_}" -e "${new_secret#whsec_}" "$T/coordinator/coordinator.log" || true)" 0
