@@ -72,10 +72,10 @@ static const char *subject(CommandContext *context, const json_t *event)
     if (json_is_object(wave))
         return arena_printf(context->arena, "wave %lld (%s)", (long long)answer_int(wave, "number"),
                             answer_text(wave, "name"));
-    if (answer_text(event, "agent")[0] != '\0')
-        return arena_printf(context->arena, "agent %s", answer_text(event, "agent"));
     if (count > 1)
         return arena_printf(context->arena, "%lld shards", (long long)count);
+    if (shard[0] == '\0' && answer_text(event, "agent")[0] != '\0')
+        return arena_printf(context->arena, "agent %s", answer_text(event, "agent"));
     return shard;
 }
 

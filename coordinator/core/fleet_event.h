@@ -17,6 +17,12 @@ typedef enum FleetEventType {
     FLEET_EVENT_COUNT
 } FleetEventType;
 
+/* One outside of a rollout, by the name that it had then. */
+typedef struct FleetEventShard {
+    const char *name;
+    Uuid uuid; /* nil = not known, or it has none yet */
+} FleetEventShard;
+
 /* Texts are never NULL where `type` is set; '' = it has none. All is borrowed. */
 typedef struct FleetEvent {
     uint64_t seq; /* of the journal record */
@@ -33,8 +39,10 @@ typedef struct FleetEvent {
     const char *code;    /* of a failure */
     const char *sqlstate;
     const char *gate;
-    Uuid shard;        /* one of the fleet, outside of a rollout; nil = none */
-    const char *agent; /* whose key it is about */
+    Uuid shard; /* one of the fleet, outside of a rollout, called as it is now; nil = none */
+    const FleetEventShard *named; /* those of the fleet that the record names */
+    size_t named_count;
+    const char *agent; /* whose key it is about, or who was asked */
 } FleetEvent;
 
 const char *fleet_event_type_name(FleetEventType type); /* "rollout.started" */

@@ -260,6 +260,53 @@ ErrCode shards_known_decode(Arena *arena, ByteSpan payload, ShardsKnown *out, Er
     return ERR_OK;
 }
 
+ByteSpan task_ended_encode(Arena *arena, const TaskEnded *ended)
+{
+    Pgtide__V1__TaskEnded out = PGTIDE__V1__TASK_ENDED__INIT;
+    out.request_id = proto_from_uuid(&ended->request_id);
+    out.kind = (uint32_t)ended->kind;
+    out.who = proto_from_text(ended->who);
+    out.agent = proto_from_text(ended->agent);
+    out.cluster = proto_from_text(ended->cluster);
+    out.database = proto_from_text(ended->database);
+    out.schema = proto_from_text(ended->schema);
+    if (!uuid_is_nil(&ended->shard))
+        out.shard = proto_from_uuid(&ended->shard);
+    if (ended->has_plan)
+        out.plan_digest = proto_from_digest(&ended->plan);
+    out.code = proto_from_text(ended->code);
+    out.message = proto_from_text(ended->message);
+    out.at_unix_ms = ended->at_unix_ms;
+    return pack(arena, &out.base);
+}
+
+ErrCode task_ended_decode(Arena *arena, ByteSpan payload, TaskEnded *out, Error *err)
+{
+    Pgtide__V1__TaskEnded *in;
+    CHECK(unpack(arena, &pgtide__v1__task_ended__descriptor, payload, &in, err));
+    if (in->kind == TASK_KIND_UNSPECIFIED || in->kind >= TASK_KIND_COUNT)
+        return err_set(err, ERR_JOURNAL, "a task's record has an unknown kind");
+    TaskEnded ended = {
+        .kind = (TaskKind)in->kind,
+        .who = in->who,
+        .agent = in->agent,
+        .cluster = in->cluster,
+        .database = in->database,
+        .schema = in->schema,
+        .has_plan = in->plan_digest.len > 0,
+        .code = in->code,
+        .message = in->message,
+        .at_unix_ms = in->at_unix_ms,
+    };
+    CHECK(proto_uuid(&in->request_id, "request id", &ended.request_id, err));
+    if (in->shard.len > 0)
+        CHECK(proto_uuid(&in->shard, "shard", &ended.shard, err));
+    if (ended.has_plan)
+        CHECK(proto_digest(&in->plan_digest, "plan digest", &ended.plan, err));
+    *out = ended;
+    return ERR_OK;
+}
+
 static ErrCode shard_decode(Arena *arena, const Pgtide__V1__RolloutShardRecord *in,
                             RolloutShardRecord *out, Error *err)
 {

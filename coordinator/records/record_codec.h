@@ -19,6 +19,7 @@ typedef enum JournalKind {
     JOURNAL_REPORT_KEPT = 8,       /* ReportKept, before what was decided by it */
     JOURNAL_TRUST_IN_FORCE = 14,   /* TrustInForce: what follows was judged by it */
     JOURNAL_SHARDS_KNOWN = 10,     /* ShardsKnown: also when they are forgotten */
+    JOURNAL_TASK_ENDED = 11,       /* TaskEnded: what an agent made of an operator's request */
     JOURNAL_SINK_POSITION = 9,     /* SinkPosition */
     JOURNAL_SINK_LETTER = 13,      /* SinkLetter */
 } JournalKind;
@@ -67,6 +68,30 @@ typedef struct ShardsKnown {
     uint64_t at_unix_ms;
 } ShardsKnown;
 
+/* On disk, never reused. */
+typedef enum TaskKind {
+    TASK_KIND_UNSPECIFIED = 0,
+    TASK_KIND_ADOPT = 1,
+    TASK_KIND_PROVISION = 2,
+    TASK_KIND_COUNT
+} TaskKind;
+
+typedef struct TaskEnded {
+    Uuid request_id;
+    TaskKind kind;
+    const char *who;
+    const char *agent;
+    const char *cluster;
+    const char *database;
+    const char *schema;
+    Uuid shard;    /* nil = not known */
+    bool has_plan; /* PROVISION */
+    Digest plan;
+    const char *code; /* '' = done */
+    const char *message;
+    uint64_t at_unix_ms;
+} TaskEnded;
+
 /* AgentAdmitted, ApprovalRecorded, ReportKept and TrustInForce: an envelope as it came. */
 ByteSpan journal_envelope_encode(Arena *arena, JournalKind kind, ByteSpan envelope);
 ErrCode journal_envelope_decode(Arena *arena, JournalKind kind, ByteSpan payload,
@@ -88,6 +113,9 @@ ErrCode fleet_word_decode(Arena *arena, JournalKind kind, ByteSpan payload, Flee
 ByteSpan shards_known_encode(Arena *arena, const ShardsKnown *known);
 ErrCode shards_known_decode(Arena *arena, ByteSpan payload, ShardsKnown *out,
                             Error *err) MUST_CHECK;
+
+ByteSpan task_ended_encode(Arena *arena, const TaskEnded *ended);
+ErrCode task_ended_decode(Arena *arena, ByteSpan payload, TaskEnded *out, Error *err) MUST_CHECK;
 
 /* `number` is not stored: it is the count of records of the rollout. */
 ByteSpan rollout_record_encode(Arena *arena, const Uuid *rollout_id, const RolloutRecord *record);

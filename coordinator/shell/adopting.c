@@ -130,6 +130,24 @@ static ErrCode on_adopted(Coordinator *coordinator, const void *about, const Tas
     return ERR_OK;
 }
 
+/* An adoption that was done is told by what is known from then on. */
+static void on_ended(Coordinator *coordinator, const void *about, const TaskDone *done)
+{
+    const Adoption *adoption = about;
+    TaskEnded ended = {
+        .request_id = adoption->id,
+        .kind = TASK_KIND_ADOPT,
+        .who = adoption->who,
+        .agent = adoption->agent,
+        .cluster = adoption->cluster,
+        .database = adoption->database,
+        .schema = adoption->schema,
+        .shard = adoption->uuid,
+    };
+    if (done->code[0] != '\0')
+        coordinator_note_end(coordinator, &ended, done);
+}
+
 void adopting_follow(Coordinator *coordinator, const Adoption *adoption)
 {
     Arena *arena = relay_arena(coordinator->relay, &adoption->id);
@@ -141,5 +159,5 @@ void adopting_follow(Coordinator *coordinator, const Adoption *adoption)
     kept->schema = arena_strdup(arena, adoption->schema);
     kept->former_schema = arena_strdup(arena, adoption->former_schema);
     kept->reason = arena_strdup(arena, adoption->reason);
-    relay_follow(coordinator->relay, &adoption->id, on_adopted, kept);
+    relay_follow(coordinator->relay, &adoption->id, on_adopted, on_ended, kept);
 }

@@ -189,6 +189,13 @@ static ErrCode replay_known(Coordinator *coordinator, Arena *arena, ByteSpan pay
     return code;
 }
 
+/* For events: what is known by it has records of its own. */
+static ErrCode replay_task(Arena *arena, ByteSpan payload, Error *err)
+{
+    TaskEnded ended;
+    return task_ended_decode(arena, payload, &ended, err);
+}
+
 static ErrCode replay_sink(Coordinator *coordinator, Arena *arena, JournalKind kind,
                            ByteSpan payload, Error *err)
 {
@@ -225,6 +232,8 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
         return replay_trust(coordinator, arena, payload, record->seq, err);
     case JOURNAL_SHARDS_KNOWN:
         return replay_known(coordinator, arena, payload, err);
+    case JOURNAL_TASK_ENDED:
+        return replay_task(arena, payload, err);
     case JOURNAL_SINK_POSITION:
     case JOURNAL_SINK_LETTER:
         return replay_sink(coordinator, arena, (JournalKind)record->kind, payload, err);
@@ -421,6 +430,19 @@ void coordinator_remember(Coordinator *coordinator, const ShardsKnown *known)
         shard_memory_apply(coordinator->memory, &part);
     }
     inventory_judge_anew(coordinator->inventory);
+    coordinator_changed(coordinator);
+}
+
+void coordinator_note_end(Coordinator *coordinator, const TaskEnded *ended, const TaskDone *done)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    TaskEnded whole = *ended;
+    if (coordinator_is_read_only(coordinator))
+        return;
+    whole.code = done->code;
+    whole.message = done->message;
+    whole.at_unix_ms = coordinator->unix_ms;
+    coordinator_append(coordinator, JOURNAL_TASK_ENDED, task_ended_encode(arena, &whole));
     coordinator_changed(coordinator);
 }
 

@@ -106,6 +106,9 @@ uint64_t coordinator_append(Coordinator *coordinator, JournalKind kind, ByteSpan
 void coordinator_note_place(Coordinator *coordinator, const char *agent, uint64_t seq);
 /* Journals where shards are and folds it, at most LIMIT_SHARDS_PER_RECORD a record. */
 void coordinator_remember(Coordinator *coordinator, const ShardsKnown *known);
+/* Journals what came of a task, for events: `ended` says whose it was, `done` and now the rest. A
+ * read-only coordinator journals nothing. */
+void coordinator_note_end(Coordinator *coordinator, const TaskEnded *ended, const TaskDone *done);
 /* Keeps of an agent's new listing what is not known yet. */
 void coordinator_learn(Coordinator *coordinator, const char *agent);
 /* Something that a view shows has changed. */

@@ -1,6 +1,8 @@
 #include "event_log.h"
 
 #include "admission.h"
+#include "operator.pb-c.h"
+#include "proto_read.h"
 
 #include <string.h>
 
@@ -117,6 +119,97 @@ static bool of_word(Arena *arena, JournalKind kind, ByteSpan payload, FleetEvent
     return true;
 }
 
+static void name_shard(FleetEvent *event, Arena *arena, const char *cluster, const char *database,
+                       const char *schema, const Uuid *uuid)
+{
+    FleetEventShard *shard = ARENA_NEW(arena, FleetEventShard);
+    *shard = (FleetEventShard){shard_display_name(arena, cluster, database, schema), *uuid};
+    event->named = shard;
+    event->named_count = 1;
+}
+
+/* Listings are not told of. What an adoption has put out of its place goes without saying. */
+static bool of_known(Arena *arena, ByteSpan payload, FleetEvent *event)
+{
+    ShardsKnown known;
+    if (shards_known_decode(arena, payload, &known, NULL) != ERR_OK || known.who[0] == '\0')
+        return false;
+    *event = plain_event(FLEET_EVENT_SHARD_FORGOTTEN, known.at_unix_ms);
+    FleetEventShard *named = ARENA_ARRAY(arena, FleetEventShard, known.count + 1);
+    event->who = known.who;
+    event->message = known.reason;
+    event->named = named;
+    for (size_t i = 0; i < known.count; i++) {
+        const KnownShard *shard = &known.shards[i];
+        if (!shard->forgotten) {
+            event->type = FLEET_EVENT_SHARD_ADOPTED;
+            name_shard(event, arena, shard->cluster, shard->database, shard->schema, &shard->uuid);
+            return true;
+        }
+        named[event->named_count++] = (FleetEventShard){
+            shard_display_name(arena, shard->cluster, shard->database, shard->schema), shard->uuid};
+    }
+    return true;
+}
+
+static void take_plan(const Coordinator *coordinator, const Digest *digest, FleetEvent *event)
+{
+    const RolloutEntry *entry = rollouts_find_digest(coordinator->rollouts, digest);
+    event->rollout = entry != NULL ? &entry->header : NULL;
+}
+
+/* It was verified when it was recorded. Most requests are told of by the records of what they do.
+ */
+static bool of_request(const Coordinator *coordinator, Arena *arena, ByteSpan payload,
+                       FleetEvent *event)
+{
+    RequestDone done;
+    const uint8_t *bytes;
+    size_t length;
+    ProtobufCMessage *message;
+    Digest plan;
+    static const Uuid none;
+    if (request_done_decode(arena, payload, &done, NULL) != ERR_OK ||
+        envelope_peek_unverified(arena, done.envelope.bytes, done.envelope.length, MESSAGE_REQUEST,
+                                 &bytes, &length, NULL, NULL) != ERR_OK ||
+        proto_unpack(arena, &pgtide__v1__request__descriptor, bytes, length, UNKNOWN_FIELDS_REFUSE,
+                     &message, NULL) != ERR_OK)
+        return false;
+    const Pgtide__V1__Request *request = (const Pgtide__V1__Request *)message;
+    if (request->body_case != PGTIDE__V1__REQUEST__BODY_PROVISION)
+        return false;
+    const Pgtide__V1__Provision *in = request->provision;
+    *event = plain_event(FLEET_EVENT_PROVISION_BEGUN, done.created_unix_ms);
+    event->who = operator_name(coordinator, arena, done.keyid);
+    name_shard(event, arena, in->cluster, in->database, in->schema, &none);
+    if (proto_digest(&in->plan_digest, "plan digest", &plan, NULL) == ERR_OK)
+        take_plan(coordinator, &plan, event);
+    return true;
+}
+
+static bool of_task(const Coordinator *coordinator, Arena *arena, ByteSpan payload,
+                    FleetEvent *event)
+{
+    TaskEnded ended;
+    if (task_ended_decode(arena, payload, &ended, NULL) != ERR_OK)
+        return false;
+    bool is_done = ended.code[0] == '\0';
+    FleetEventType type =
+        ended.kind == TASK_KIND_PROVISION
+            ? (is_done ? FLEET_EVENT_PROVISION_DONE : FLEET_EVENT_PROVISION_FAILED)
+        : is_done ? FLEET_EVENT_NONE
+                  : FLEET_EVENT_SHARD_ADOPT_FAILED;
+    *event = plain_event(type, ended.at_unix_ms);
+    event->who = ended.who;
+    event->agent = ended.agent;
+    event->code = ended.code;
+    event->message = ended.message;
+    name_shard(event, arena, ended.cluster, ended.database, ended.schema, &ended.shard);
+    if (ended.has_plan)
+        take_plan(coordinator, &ended.plan, event);
+    return type != FLEET_EVENT_NONE;
+}
+
 static bool of_rollout(const Coordinator *coordinator, Arena *arena, ByteSpan payload,
                        FleetEvent *event)
 {
@@ -156,6 +249,15 @@ static bool of_record(const Coordinator *coordinator, Arena *arena, const Journa
     case JOURNAL_SHARD_QUARANTINED:
     case JOURNAL_FLEET_BRAKED:
         made = of_word(arena, (JournalKind)record->kind, payload, event);
+        break;
+    case JOURNAL_SHARDS_KNOWN:
+        made = of_known(arena, payload, event);
+        break;
+    case JOURNAL_REQUEST_DONE:
+        made = of_request(coordinator, arena, payload, event);
+        break;
+    case JOURNAL_TASK_ENDED:
+        made = of_task(coordinator, arena, payload, event);
         break;
     default: /* bookkeeping */
         break;

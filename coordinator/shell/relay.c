@@ -25,6 +25,7 @@ typedef struct RelayTask {
     RelayAgent *agents;
     size_t agent_count;
     RelayFollow *follow; /* NULL: none */
+    RelayEnded *ended;   /* NULL: none */
     const void *about;
     uint64_t after_seq;
     uint64_t sent_ms; /* 0: not yet */
@@ -165,10 +166,12 @@ void relay_begin(Relay *relay, const Uuid *request_id, const OperatorTask *asked
         relay->coordinator->now_ms + (wait_ms < LIMIT_TASK_MS ? wait_ms : LIMIT_TASK_MS);
 }
 
-void relay_follow(Relay *relay, const Uuid *request_id, RelayFollow *follow, const void *about)
+void relay_follow(Relay *relay, const Uuid *request_id, RelayFollow *follow, RelayEnded *ended,
+                  const void *about)
 {
     RelayTask *task = find(relay, request_id);
     task->follow = follow;
+    task->ended = ended;
     task->about = about;
 }
 
@@ -179,7 +182,8 @@ Arena *relay_arena(const Relay *relay, const Uuid *request_id)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void write_answer(RelayAgent *agent, const TaskDone *done)
+static void take_answer(const Relay *relay, const RelayTask *task, RelayAgent *agent,
+                        const TaskDone *done)
 {
     JsonWriter json = json_writer(&agent->answer);
     json_object_begin(&json);
@@ -201,6 +205,8 @@ static void write_answer(RelayAgent *agent, const TaskDone *done)
         json_object_end(&json);
     }
     json_object_end(&json);
+    if (task->ended != NULL)
+        task->ended(relay->coordinator, task->about, done);
 }
 
 /* It goes into an answer that the coordinator signs: an object, or nothing. */
@@ -245,7 +251,7 @@ void relay_take(Relay *relay, const char *agent, const TaskDone *done)
                               .message = err.message,
                               .detail = err.detail,
                               .hint = err.hint};
-        write_answer(asked, &told);
+        take_answer(relay, task, asked, &told);
         log_event(told.code[0] == '\0' ? LOG_INFO : LOG_WARN, "task.answered", "agent", agent,
                   "code", told.code[0] == '\0' ? NULL : told.code, "message",
                   told.message[0] == '\0' ? NULL : told.message, NULL);
@@ -264,7 +270,7 @@ static void end_by_time(const Relay *relay, RelayTask *task)
     };
     for (size_t i = 0; i < task->agent_count; i++)
         if (task->agents[i].answer.length == 0)
-            write_answer(&task->agents[i], &silent);
+            take_answer(relay, task, &task->agents[i], &silent);
     task->ended_ms = relay->coordinator->now_ms;
 }
 

@@ -5,8 +5,9 @@
  *   {"agents":[{"agent":NAME,"result":{...}|null,"error":{"code","message","detail","hint"}|null}]}
  *
  * An agent that has not answered by the deadline has the error UNKNOWN: it may still have acted.
- * Nothing of this is journalled but the request: a restart forgets who waits, and asking again is
- * safe, since what agents do for a request they do once or can do again.
+ * Nothing of this is journalled but the request, and what who follows it journals: a restart
+ * forgets who waits, and asking again is safe, since what agents do for a request they do once or
+ * can do again.
  */
 #pragma once
 
@@ -36,8 +37,12 @@ void relay_tick(Relay *relay, uint64_t persisted_seq); /* once a turn */
  * result's place. */
 typedef ErrCode RelayFollow(Coordinator *coordinator, const void *about, const TaskDone *done,
                             Error *err);
-/* After relay_begin(): for this task's results. `about` is of relay_arena(). */
-void relay_follow(Relay *relay, const Uuid *request_id, RelayFollow *follow, const void *about);
+/* Once for each agent: its result as the operator has it, an error, or that its time is over. */
+typedef void RelayEnded(Coordinator *coordinator, const void *about, const TaskDone *done);
+/* After relay_begin(): for this task's results and ends; each may be NULL. `about` is of
+ * relay_arena(). */
+void relay_follow(Relay *relay, const Uuid *request_id, RelayFollow *follow, RelayEnded *ended,
+                  const void *about);
 /* Lives as long as the task. Borrows. */
 Arena *relay_arena(const Relay *relay, const Uuid *request_id);
 

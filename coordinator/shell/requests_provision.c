@@ -1,7 +1,9 @@
 /* New tenants: where they are to be made, and by whose plan; the cluster's agent makes them. */
 #include "named_limits.h"
+#include "relay.h"
 #include "requests_asked.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static ErrCode find_cluster(const Asked *asked, const char *name, const FleetCluster **ret_cluster,
@@ -41,16 +43,57 @@ static ErrCode find_plan(const Asked *asked, RolloutEntry **ret_entry, Error *er
     return ERR_OK;
 }
 
+/* --- what came of it -------------------------------------------------------------------------- */
+
+static void on_ended(Coordinator *coordinator, const void *about, const TaskDone *done)
+{
+    TaskEnded ended = *(const TaskEnded *)about;
+    json_t *result = json_loads(done->json, JSON_REJECT_DUPLICATES, NULL);
+    const char *text = json_string_value(json_object_get(result, "uuid"));
+    if (text == NULL || !uuid_parse(text, &ended.shard))
+        ended.shard = (Uuid){{0}};
+    json_decref(result);
+    coordinator_note_end(coordinator, &ended, done);
+}
+
+static void follow(const Asked *asked, const char *agent, const Digest *plan)
+{
+    const Pgtide__V1__Provision *in = asked->request->provision;
+    Relay *relay = asked->coordinator->relay;
+    Arena *arena = relay_arena(relay, &asked->id);
+    TaskEnded *ended = ARENA_NEW(arena, TaskEnded);
+    *ended = (TaskEnded){
+        .request_id = asked->id,
+        .kind = TASK_KIND_PROVISION,
+        .who = arena_strdup(arena, asked->signer->key.name),
+        .agent = arena_strdup(arena, agent),
+        .cluster = arena_strdup(arena, in->cluster),
+        .database = arena_strdup(arena, in->database),
+        .schema = arena_strdup(arena, in->schema),
+        .has_plan = true,
+        .plan = *plan,
+    };
+    relay_follow(relay, &asked->id, NULL, on_ended, ended);
+}
+
+static ErrCode read_place(const Asked *asked, const FleetCluster **ret_cluster, Error *err)
+{
+    const Pgtide__V1__Provision *in = asked->request->provision;
+    const char *name;
+    ErrCode code = proto_name(in->cluster, "cluster", &name, err);
+    if (code == ERR_OK)
+        code = proto_identifier(in->database, "database", false, &name, err);
+    if (code == ERR_OK)
+        code = proto_identifier(in->schema, "schema", true, &name, err);
+    return code == ERR_OK ? find_cluster(asked, in->cluster, ret_cluster, err) : code;
+}
+
 ErrCode handle_provision(Asked *asked, Error *err)
 {
     Coordinator *coordinator = asked->coordinator;
-    const Pgtide__V1__Provision *in = asked->request->provision;
     const FleetCluster *cluster;
-    const char *name;
     RolloutEntry *entry;
-    ErrCode code = proto_name(in->cluster, "cluster", &name, err);
-    if (code == ERR_OK)
-        code = find_cluster(asked, name, &cluster, err);
+    ErrCode code = read_place(asked, &cluster, err);
     if (code == ERR_OK)
         code = find_plan(asked, &entry, err);
     if (code == ERR_OK && coordinator->braked)
@@ -68,5 +111,8 @@ ErrCode handle_provision(Asked *asked, Error *err)
         .bundle_digest = entry->header.bundle_digest,
         .bundle_blob_digest = entry->bundle_blob,
     };
-    return asked_relay(asked, &agents, &plan, LIMIT_TASK_MS, err);
+    code = asked_relay(asked, &agents, &plan, LIMIT_TASK_MS, err);
+    if (code == ERR_OK)
+        follow(asked, cluster->agent, &entry->plan_digest);
+    return code;
 }

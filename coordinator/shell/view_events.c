@@ -32,6 +32,8 @@ const char *view_event_shard(const Coordinator *coordinator, const FleetEvent *e
 {
     if (!uuid_is_nil(&event->shard))
         return fleet_shard_name(coordinator, &event->shard, arena);
+    if (event->named_count == 1)
+        return event->named[0].name;
     const PlanShard *shard = event->shard_count == 1 ? planned(event, 0) : NULL;
     if (shard == NULL)
         return NULL;
@@ -54,6 +56,8 @@ static void write_shards(const Coordinator *coordinator, const FleetEvent *event
     json_field_array(json, "shards");
     if (outside)
         write_shard(json, fleet_shard_name(coordinator, &event->shard, arena), &event->shard);
+    for (size_t i = 0; i < event->named_count && i < VIEW_EVENT_SHARDS_MAX; i++)
+        write_shard(json, event->named[i].name, &event->named[i].uuid);
     for (size_t i = 0; i < event->shard_count && i < VIEW_EVENT_SHARDS_MAX; i++) {
         const PlanShard *shard = planned(event, i);
         if (shard != NULL)
@@ -62,7 +66,7 @@ static void write_shards(const Coordinator *coordinator, const FleetEvent *event
                         &shard->uuid);
     }
     json_array_end(json);
-    json_field_uint(json, "shard_count", outside ? 1 : event->shard_count);
+    json_field_uint(json, "shard_count", outside ? 1 : event->named_count + event->shard_count);
     const RolloutShardRecord *job = event->shard_count == 1 ? event->shards : NULL;
     json_field_string(json, "direction",
                       job != NULL && job->direction != DIRECTION_UNSPECIFIED

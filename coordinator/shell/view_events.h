@@ -5,7 +5,7 @@
  *   {"id":"pgtide_FLEET_SEQ","seq":12,"type":"shard.failed","at":TIME,"fleet":UUID,
  *    "rollout":{"id":UUID,"name":NAME}|null,"wave":{"number":1,"name":TEXT}|null,
  *    "shard":NAME|null,                        where it is about one
- *    "shards":[{"name","uuid"},...],"shard_count":1,           at most 100 named, all counted
+ *    "shards":[{"name","uuid"|null},...],"shard_count":1,      at most 100 named, all counted
  *    "direction":WORD|null,"revision":TEXT,    of one shard's job: what it did last or failed at
  *    "gate":TEXT,"agent":TEXT,"who":TEXT,"message":TEXT,"code":TEXT,"sqlstate":TEXT}
  */

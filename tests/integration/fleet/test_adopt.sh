@@ -67,6 +67,9 @@ wait_for 60 'and the renamed one' field_is one/renamed fault renamed
 expect_error 5 STATE "can't be the shard" alice fleet adopt one/copy --as-is --reason 'it is not'
 expect_error 5 STATE 'no row' alice fleet adopt one/tenant_0003 --as-is --reason 'it has none'
 expect_error 2 USAGE 'exclude each other' alice fleet adopt one/copy --as-is --as-new --reason 'both'
+sql one copy "REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgtide FROM $FLEET_ROLE"
+expect_error 1 SQL 'permission denied' alice fleet adopt one/copy --reason 'looked at it'
+sql one copy "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgtide TO $FLEET_ROLE"
 expect_exit 0 alice fleet adopt one/copy one/renamed one/tenant_0003 one/tenant_0004 --reason 'looked at them'
 check 'the clone is another shard' test "$(row copy uuid)" != "$uuid"
 check 'the renamed one is the same' same "$(row renamed uuid)" "$(field one/renamed uuid)"
@@ -95,3 +98,15 @@ fleet_coordinator_stop KILL
 fleet_coordinator_start
 wait_for 60 'all shards reported' fleet_has_shards 4
 check 'forgotten still' same "$(missing)" '[]'
+
+# --- all of that is told, over a restart too, by the names that shards had then
+told() { alice fleet events --json --type 'shard.adopt*' --type shard.forgotten | /usr/bin/python3 -c 'import json, sys
+for d in (json.loads(line)["result"] for line in sys.stdin):
+    assert d["shard_count"] == 1 and d["shards"][0]["name"] == d["shard"] and len(d["shards"][0]["uuid"]) == 36
+    print(d["type"], d["shard"], d["who"], d["code"] or "-", d["message"])'; }
+check 'what was adopted and forgotten' same "$(told | sed 's/permission denied.*/permission denied/')" "$(
+    for name in 1 2 3 4; do echo "shard.adopted one/tenant_000$name alice - the first tenants"; done
+    echo 'shard.adopt-failed one/copy alice SQL permission denied'
+    for name in copy renamed tenant_0003 tenant_0004; do echo "shard.adopted one/$name alice - looked at them"; done
+    echo 'shard.forgotten one/copy alice - the tenant has left'
+)"

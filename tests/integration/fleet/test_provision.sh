@@ -42,6 +42,20 @@ check 'asked again, nothing happens' contains "$(alice fleet provision one/new_1
 check 'as JSON' same "$(alice fleet provision one/new_1 --json | json '(d["command"], d["result"]["made"], d["result"]["rows"])')" \
     "('fleet provision', False, ['002_second'])"
 
+told() { # SHARD: types, codes and rollouts of the events about it
+    alice fleet events --json --type 'provision.*' | /usr/bin/python3 -c 'import json, sys
+for d in (json.loads(line)["result"] for line in sys.stdin):
+    if d["shard"] == sys.argv[1]:
+        assert d["who"] == "alice" and d["shards"] == [{"name": d["shard"], "uuid": d["shards"][0]["uuid"]}]
+        print(d["type"], d["code"] or d["shards"][0]["uuid"] or "-", d["rollout"]["name"])' "$1"
+}
+check 'events tell of the failure, the success, and the other two' same "$(told one/new_1)" "$(
+    made="provision.done $(sql one new_1 'SELECT uuid FROM pgtide.shard') forge"
+    printf '%s\n' 'provision.begun - forge' 'provision.failed SQL forge' 'provision.begun - forge' "$made" \
+        'provision.begun - forge' "$made" 'provision.begun - forge' "$made"
+)"
+check 'in words' contains "$(alice fleet events --type provision.failed)" 'provision.failed        forge  one/new_1  by alice  SQL  '
+
 # --- once it is listed it is a shard like the others
 sql one postgres "INSERT INTO tenants VALUES ('new_1', '{\"tier\": \"new\"}')"
 wait_for 30 'the new shard to be listed' fleet_has_shards 3
@@ -79,6 +93,7 @@ fleet_agent_start one
 wait "$CUT" || { cat "$T/cut.err" >&2; exit 1; }
 check 'the same request is taken up' contains "$(cat "$T/cut.out")" 'at 003_slow'
 check 'each step once, over both lives' same "$(done_once one cut_1)" 3/3
+check 'begun and done, once each' same "$(told one/cut_1 | cut -d' ' -f1 | paste -sd' ')" 'provision.begun provision.done'
 
 # --- an older rollout's place; a baseline; a template
 check 'where an older rollout stands' contains "$(alice fleet provision one/old_1 --rollout forge)" 'at 002_second'

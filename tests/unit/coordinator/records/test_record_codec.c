@@ -163,14 +163,56 @@ static void the_small_records_come_back(void **state)
     assert_string_equal(done_back.keyid, done.keyid);
 }
 
+static void what_came_of_a_task_comes_back(void **state)
+{
+    Arena *arena = *state;
+    TaskEnded ended = {
+        .request_id = rollout_id,
+        .kind = TASK_KIND_PROVISION,
+        .who = "alice",
+        .agent = "one",
+        .cluster = "c1",
+        .database = "a/b",
+        .schema = "s",
+        .shard = {{5}},
+        .has_plan = true,
+        .plan = {{7}},
+        .code = "SQL",
+        .message = "permission denied",
+        .at_unix_ms = 1700000000000,
+    };
+    TaskEnded back;
+    assert_ok(task_ended_decode(arena, task_ended_encode(arena, &ended), &back, err));
+    assert_true(uuid_equal(&back.request_id, &ended.request_id));
+    assert_int_equal(back.kind, TASK_KIND_PROVISION);
+    assert_string_equal(back.who, "alice");
+    assert_string_equal(back.agent, "one");
+    assert_string_equal(back.cluster, "c1");
+    assert_string_equal(back.database, "a/b");
+    assert_string_equal(back.schema, "s");
+    assert_true(uuid_equal(&back.shard, &ended.shard));
+    assert_true(back.has_plan && digest_equal(&back.plan, &ended.plan));
+    assert_string_equal(back.code, "SQL");
+    assert_string_equal(back.message, "permission denied");
+    assert_int_equal(back.at_unix_ms, ended.at_unix_ms);
+    TaskEnded bare = {.request_id = rollout_id, .kind = TASK_KIND_ADOPT};
+    assert_ok(task_ended_decode(arena, task_ended_encode(arena, &bare), &back, err));
+    assert_true(uuid_is_nil(&back.shard));
+    assert_false(back.has_plan);
+    assert_string_equal(back.code, "");
+    bare.kind = TASK_KIND_COUNT;
+    assert_code(ERR_JOURNAL, task_ended_decode(arena, task_ended_encode(arena, &bare), &back, err));
+    bare.kind = TASK_KIND_UNSPECIFIED;
+    assert_code(ERR_JOURNAL, task_ended_decode(arena, task_ended_encode(arena, &bare), &back, err));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_full_record_comes_back),
-        TEST(every_kind_comes_back),
-        TEST(what_no_version_wrote_is_refused),
-        TEST(the_small_records_come_back),
+        TEST(a_full_record_comes_back),         TEST(every_kind_comes_back),
+        TEST(what_no_version_wrote_is_refused), TEST(the_small_records_come_back),
+        TEST(what_came_of_a_task_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

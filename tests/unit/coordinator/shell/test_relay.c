@@ -157,7 +157,7 @@ static void a_result_is_followed_and_may_be_refused(void **state)
     world_fleet(world);
     begin(world, 1000);
     unsigned *followed = ARENA_NEW(relay_arena(relay, &request_id), unsigned);
-    relay_follow(relay, &request_id, on_followed, followed);
+    relay_follow(relay, &request_id, on_followed, NULL, followed);
     TaskDone full = result("{\"rows\":3}"), empty = result("{}");
     relay_take(relay, "boston", &full);
     relay_take(relay, "boston", &full); /* again: it was told */
@@ -170,6 +170,43 @@ static void a_result_is_followed_and_may_be_refused(void **state)
     assert_string_equal(json_string_value(json_object_get(error, "code")), "STATE");
     json_decref(first);
     json_decref(second);
+}
+
+typedef struct Ends {
+    unsigned count;
+    char codes[64];
+} Ends;
+
+static void on_ended(Coordinator *coordinator, const void *about, const TaskDone *done)
+{
+    (void)coordinator;
+    Ends *ends = *(Ends *const *)about;
+    ends->count++;
+    strcat(ends->codes, done->code);
+    strcat(ends->codes, ";");
+}
+
+static void each_agents_end_is_told_once_by_time_too(void **state)
+{
+    World *world = *state;
+    Relay *relay = world->coordinator->relay;
+    Ends ends = {0};
+    world_fleet(world);
+    begin(world, 1000);
+    Ends **about = ARENA_NEW(relay_arena(relay, &request_id), Ends *);
+    *about = &ends;
+    relay_follow(relay, &request_id, NULL, on_ended, about);
+    TaskDone wrong = result("");
+    wrong.code = "SQL";
+    relay_take(relay, "boston", &wrong);
+    relay_take(relay, "boston", &wrong);
+    assert_int_equal(ends.count, 1);
+    world->coordinator->now_ms += 1000;
+    relay_tick(relay, 7);
+    relay_tick(relay, 7);
+    TaskDone late = result("{}");
+    relay_take(relay, "chennai", &late);
+    assert_string_equal(ends.codes, "SQL;UNKNOWN;");
 }
 
 static void what_has_ended_makes_room(void **state)
@@ -211,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_agent_that_is_away_cannot_be_asked, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_result_is_followed_and_may_be_refused, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(each_agents_end_is_told_once_by_time_too, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(what_has_ended_makes_room, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(answers_are_forgotten_after_a_while, world_setup,
