@@ -78,7 +78,7 @@ check 'in its schema' same "$(sql one apps "SELECT string_agg(relname, ' ' ORDER
 sql one postgres "CREATE DATABASE slow_template OWNER $FLEET_ROLE"
 revision 003_slow 002_second 'SELECT pg_advisory_xact_lock(42); CREATE TABLE third (id int);' 'DROP TABLE third;'
 bundle slow
-rollout_yaml "$T/slow.yaml" slow "$T/slow.bundle"
+rollout_yaml "$T/slow.yaml" slow "$T/slow.bundle" 'locks: {timeout: 1m}'
 started slow
 wait_for 30 'the rollout to be over' is_over slow
 sql one postgres "CREATE DATABASE cut_1 OWNER $FLEET_ROLE"
