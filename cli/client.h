@@ -28,12 +28,13 @@ typedef struct ClientAnswer {
 } ClientAnswer;
 
 /* Rows for a command's option table. */
-#define CLIENT_OPTIONS                                                                             \
+#define CLIENT_OPTIONS CLIENT_OPTIONS_FOR("15s")
+#define CLIENT_OPTIONS_FOR(default_timeout)                                                        \
     {"coordinator", 0, "ENDPOINT", "tcp://HOST:PORT (PGTIDE_COORDINATOR)"},                        \
         {"key", 0, "FILE", "the operator's key (PGTIDE_KEY)"},                                     \
         {"trust", 0, "FILE", "the trust file (PGTIDE_TRUST)"},                                     \
     {                                                                                              \
-        "timeout", 0, "DURATION", "how long to wait for an answer (default 15s)"                   \
+        "timeout", 0, "DURATION", "how long to wait for an answer (default " default_timeout ")"   \
     }
 
 /* Loads key and trust, connects. Errors: USAGE, NOT_FOUND, KEY_UNKNOWN, CONFIG. Returns owned. */

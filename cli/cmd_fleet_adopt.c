@@ -282,7 +282,7 @@ static const CommandOption options[] = {
     {"as-new", 0, NULL, "it is a shard of its own: a copy"},
     {"agent", 0, "NAME", "the agent that lists it, where several do"},
     {"reason", 0, "TEXT", "why; kept in the shard's history and the journal"},
-    CLIENT_OPTIONS,
+    CLIENT_OPTIONS_FOR("75s"),
     {0},
 };
 const CliCommand cmd_fleet_adopt = {

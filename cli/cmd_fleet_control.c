@@ -113,7 +113,8 @@ const CliCommand cmd_fleet_release = {
     .summary = "end the quarantine of shards (needs --reason, role admin)",
     .details =
         "Also of those that a rollout left diverged or with a failed downgrade: look at them "
-        "first, `pgtide current --verbose` on the database tells where it stands.",
+        "first, `pgtide current --verbose` on the database tells where it stands. A halted rollout "
+        "holds its shards until `rollout abort`.",
     .options = options,
     .run = run_release,
 };

@@ -1,11 +1,15 @@
 /* A new tenant, born where the fleet stands. */
 #include "client.h"
 
+#include "named_limits.h"
 #include "proto_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The coordinator gives up after LIMIT_TASK_MS, and says so. */
+enum { PROVISION_TIMEOUT_MS = LIMIT_TASK_MS + 60 * 1000 };
 
 static int hex_value(char c)
 {
@@ -130,7 +134,7 @@ static ErrCode run(CommandContext *context, Error *err)
     AUTO_CLIENT Client *client = NULL;
     ErrCode code = place_read(context, context_argument(context, 0), &message, err);
     if (code == ERR_OK)
-        code = client_open(context, &client, err);
+        code = client_open_for(context, PROVISION_TIMEOUT_MS, &client, err);
     if (code == ERR_OK)
         code = plan_find(context, client, &digest, err);
     if (code != ERR_OK)
@@ -146,7 +150,7 @@ static ErrCode run(CommandContext *context, Error *err)
 
 static const CommandOption options[] = {
     {"rollout", 0, "NAME", "whose bundle and target (default: the newest that has succeeded)"},
-    CLIENT_OPTIONS,
+    CLIENT_OPTIONS_FOR("31min"),
     {0},
 };
 
@@ -158,7 +162,8 @@ const CliCommand cmd_fleet_provision = {
     .summary = "make a new tenant that stands where the fleet does",
     .details = "The cluster's agent creates the database (or the schema in an existing one) and "
                "runs what leads to the rollout's target, by a baseline where the bundle has one. "
-               "Asked again, it takes up what was cut off. A database that is there already is "
+               "Ctrl-C ends the waiting, not the making. Asked again, it takes up what was cut "
+               "off. A database that is there already is "
                "taken when it is empty. The agent's `shards` or `discover` must list it for "
                "rollouts to come.",
     .options = options,

@@ -115,7 +115,7 @@ says 'the session goes on' 'recorded at base'
 database one slow
 sql 'CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NEW; END $$;
     CREATE TABLE a (id int, t text); CREATE TRIGGER wait BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION wait()'
-large 200000 | sed '/^CREATE/d' >"$V/001_first.sql"
+large 200000 | sed -e '/^CREATE/d' -e '2i -- lock-timeout: 60s' >"$V/001_first.sql"
 hold_lock
 expect_exit 1 probe claim 0 0 deadline 300 up "$V/001_first.sql"
 says 'late' 'step: TIMEOUT'
