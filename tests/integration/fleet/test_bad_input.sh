@@ -78,8 +78,9 @@ unchanged coordinator.yaml
 # --- agent.yaml
 yaml=$T/agent-one/agent.yaml bad=$T/agent-one/agent-bad.yaml
 edit "$yaml" 's/^    user:/    usr:/'
-daemon_refuses 2 pgtide-agent "$bad" "$bad:12" "unknown key 'clusters[0].usr' (did you mean 'user'?)" \
-    "'clusters[0].user' is missing"
+daemon_refuses 2 pgtide-agent "$bad" "$bad:12" "unknown key 'clusters[0].usr' (did you mean 'user'?)"
+edit "$yaml" '12{/^    user:/d}'
+daemon_refuses 2 pgtide-agent "$bad" "'clusters[0]' needs 'user', or 'service'"
 edit "$yaml" 's/^inventory:.*/inventory: soon/; s/name: gone,/name: one,/'
 daemon_refuses 2 pgtide-agent "$bad" "$bad:8" "'inventory' must be a duration"
 edit "$yaml" 's/name: gone,/name: one,/'
