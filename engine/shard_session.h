@@ -101,8 +101,9 @@ void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb,
 void shard_reset_add(ShardSession *session, PgBatch *batch);
 /* The beginning of anything but the step that a transaction was left open for: rolls it back. */
 void shard_abandon_add(ShardSession *session, PgBatch *batch);
-/* What a revision left in the session is not there for the next: temporary tables, prepared
- * statements, cursors, channels. Its advisory locks stay, as one of them is ours. */
+/* What a revision left in the session is not there for the next: temporary tables, cursors,
+ * channels, and prepared statements when its text mentions them (shard_script_prepares()). Its
+ * advisory locks stay, as one of them is ours. */
 void shard_discard_add(ShardSession *session, PgBatch *batch);
 /* Settings of the session itself: how long it may be idle, and how soon a lost client is noticed.
  */
