@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "activity.h"
 #include "ids.h"
 #include "pg.h"
 #include "states.h"
@@ -158,6 +159,8 @@ typedef struct UnitProgress {
     const char *state;
 } UnitProgress;
 /* Must not close the session. */
+typedef void ShardActivityCb(ShardSession *session, const Activity *activity, void *data);
+/* Must not close the session. */
 typedef void ShardUnitCb(ShardSession *session, const UnitProgress *progress, void *data);
 
 typedef struct StepArgs StepArgs;
@@ -182,6 +185,8 @@ struct StepArgs {
     const char *message;           /* kept with the history row; NULL = none */
     ShardUnitCb *unit_cb;          /* told of each unit of `transaction: none`; NULL = nobody */
     void *unit_data;
+    ShardActivityCb *activity_cb; /* told about once a second while a step is long; NULL = nobody */
+    void *activity_data;
     /* The step that follows at once if this one succeeds: its transaction is opened in the round
      * trip that reads after COMMIT, and shard_step() of that operation goes on in it. Anything else
      * that is started on the session instead rolls it back. NULL = none is known; of several in one
