@@ -19,6 +19,7 @@ enum {
     WATCH_PAUSE_MS =
         50, /* a view for each change would cost the coordinator more than the shards */
     WATCH_WAVES = 12,
+    WATCH_ACTIVITIES = 5,
     BAR_WIDTH = 30,
 };
 
@@ -350,6 +351,29 @@ static void gates_tell(CommandContext *context, const json_t *rollout)
     table_print(&table);
 }
 
+/* The number of lines. What jobs that take their time are at; `limit` 0 = all that were told. */
+static size_t activities_tell(CommandContext *context, const json_t *rollout, size_t limit)
+{
+    static const char *const header[] = {"AT WORK", "REVISION", "AT", NULL};
+    const json_t *activities = json_object_get(rollout, "activities");
+    size_t count = json_array_size(activities);
+    size_t shown = limit == 0 || count < limit ? count : limit;
+    size_t more = count - shown + (size_t)answer_int(rollout, "activities_untold");
+    if (count == 0)
+        return 0;
+    Table table = table_begin(context, header);
+    for (size_t i = 0; i < shown; i++) {
+        const json_t *activity = json_array_get(activities, i);
+        table_cell(&table, answer_text(activity, "shard"));
+        table_cell(&table, answer_text(activity, "revision"));
+        table_cell(&table, answer_text(activity, "text"));
+    }
+    table_print(&table);
+    if (more > 0)
+        say(context, "and %zu more", more);
+    return 1 + shown + (more > 0 ? 1 : 0);
+}
+
 static void shards_tell(CommandContext *context, const json_t *rollout, bool only_troubled)
 {
     static const char *const header[] = {"SHARD", "WAVE", "STATE", "STEPS", "AT", "MESSAGE", NULL};
@@ -452,6 +476,7 @@ static ErrCode run_status(CommandContext *context, Error *err)
     newcomers_tell(context, answer.result);
     (void)waves_tell(context, answer.result, 0);
     gates_tell(context, answer.result);
+    (void)activities_tell(context, answer.result, 0);
     shards_tell(context, answer.result, !context_has(context, "shards"));
     log_tell(context, answer.result);
     return ERR_OK;
@@ -504,6 +529,7 @@ static void watch_draw(CommandContext *context, const json_t *rollout, WatchScre
     gates_tell(context, rollout);
     size_t gates = json_array_size(json_object_get(rollout, "gates"));
     screen->lines += gates > 0 ? gates + 1 : 0;
+    screen->lines += activities_tell(context, rollout, WATCH_ACTIVITIES);
     fputs("\x1b[?7h", stdout);
     fflush(stdout);
 }

@@ -128,6 +128,7 @@ static void copy_report(Arena *arena, const JobReport *from, JobReport *to)
     to->sqlstate = arena_strdup(arena, from->sqlstate);
     to->message = arena_strdup(arena, from->message);
     to->hint = arena_strdup(arena, from->hint);
+    to->activity = activity_copy(arena, &from->activity);
     if (from->has_backup)
         to->backup.path = arena_strdup(arena, from->backup.path);
 }

@@ -30,6 +30,8 @@ struct Exec {
     Restore *restore;
     RestoreClear *clear;
     BackupInfo backup_info;
+    Arena *activity_arena; /* of `activity` */
+    Activity activity;     /* of the step in hand, or of the one that will be tried again */
     uv_timer_t timer;
     char rollout[UUID_TEXT_SIZE];
     char source[UUID_TEXT_SIZE]; /* of the rollout that is taken back; '' = its own */
@@ -376,10 +378,28 @@ static void start_backup(Exec *exec)
 
 /* --- step ------------------------------------------------------------------------------------- */
 
+static void on_activity(ShardSession *session, const Activity *activity, void *data)
+{
+    (void)session;
+    Exec *exec = data;
+    arena_reset(exec->activity_arena);
+    exec->activity = activity_copy(exec->activity_arena, activity);
+    exec_query(exec);
+}
+
+/* While a step that found a lock taken waits to be tried again, what it waited for stays told. */
+static void end_activity(Exec *exec, const Error *err)
+{
+    bool waits = err != NULL && err->code == ERR_LOCK_TIMEOUT;
+    if (!waits || exec->activity.kind != ACTIVITY_LOCK_WAIT)
+        exec->activity = (Activity){0};
+}
+
 static void on_step(ShardSession *session, const StepResult *result, const Error *err, void *data)
 {
     (void)session;
     Exec *exec = data;
+    end_activity(exec, err);
     if (err == NULL) {
         JobEvent event = {.kind = JOB_EVENT_STEP_DONE};
         event.step_done.rows = result->rows;
@@ -420,6 +440,8 @@ static void start_step(Exec *exec, const JobStepEffect *step)
         .lock_timeout_ms = plan->header.policy.lock_timeout_ms,
         .statement_timeout_ms = plan->header.policy.statement_timeout_ms,
         .run_verify = step->direction == DIRECTION_UPGRADE,
+        .activity_cb = on_activity,
+        .activity_data = exec,
     };
     shard_step(exec->session, &args, on_step, exec);
 }
@@ -513,7 +535,10 @@ static void send_report(Exec *exec, const JobReport *report)
     if (report->phase == PHASE_DONE && !exec->end_logged)
         log_end(exec, report);
     exec->end_logged = report->phase == PHASE_DONE;
-    exec->world->report(exec->world->context, report);
+    JobReport told = *report;
+    if (report->phase == PHASE_STEP || report->phase == PHASE_WAITING)
+        told.activity = exec->activity;
+    exec->world->report(exec->world->context, &told);
 }
 
 static void run_effect(Exec *exec, const JobEffect *effect)
@@ -644,6 +669,7 @@ Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard
     Exec *exec = xcalloc(1, sizeof(*exec));
     exec->world = world;
     exec->arena = arena_new();
+    exec->activity_arena = arena_new();
     exec->plan = plan;
     plan->users++;
     exec->order = copy_order(exec->arena, shard);
@@ -664,6 +690,7 @@ Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard
 static void on_timer_closed(uv_handle_t *handle)
 {
     Exec *exec = handle->data;
+    arena_free(exec->activity_arena);
     arena_free(exec->arena);
     free(exec);
 }

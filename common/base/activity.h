@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include <stdbool.h>
+#include "arena.h"
+
 #include <stdint.h>
 
 typedef enum ActivityKind {
@@ -43,3 +44,11 @@ typedef struct Activity {
 } Activity;
 
 const char *activity_kind_name(ActivityKind kind); /* lock-wait, build, backfill; '' */
+/* Texts are copied, those longer than LIMIT_ACTIVITY_TEXT_BYTES without their end; NULL becomes ''.
+ */
+Activity activity_copy(Arena *arena, const Activity *activity);
+/* For people, on one line: "ALTER TABLE users, waits for a lock behind 4711 (app, psql, idle in
+ * transaction, in its transaction for 12 s); 3 sessions wait behind it". */
+const char *activity_text(Arena *arena, const Activity *activity);
+/* "4711 (app, psql, idle in transaction, in its transaction for 12 s)" */
+const char *blocker_text(Arena *arena, const Blocker *blocker);

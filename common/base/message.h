@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "activity.h"
 #include "gate.h"
 #include "plan.h"
 
@@ -252,7 +253,8 @@ typedef struct JobReport {
     bool has_backup;
     BackupInfo backup; /* only with has_backup */
     uint64_t duration_ms;
-    uint32_t line; /* in the revision's file */
+    uint32_t line;     /* in the revision's file */
+    Activity activity; /* of a job at work; kind UNSPECIFIED = nothing to tell */
 } JobReport;
 
 typedef struct JobReports {

@@ -88,6 +88,7 @@ enum {
     LIMIT_DISCOVER_BYTES = 64 * 1024 * 1024, /* what a discovery command prints */
     LIMIT_PASSWORD_BYTES = 16 * 1024,        /* what a password command prints: tokens are long */
     LIMIT_TEXT_BYTES = 4096,
+    LIMIT_ACTIVITY_TEXT_BYTES = 255, /* longer ones are cut, by whoever makes them */
     LIMIT_ROWS = 256,
     LIMIT_STEPS = 100000,
 

@@ -1,3 +1,4 @@
+#include "activity_codec.h"
 #include "backup_codec.h"
 #include "codec_common.h"
 #include "message_codec.h"
@@ -171,7 +172,7 @@ static ErrCode job_decode(Arena *arena, const Pgtide__V1__JobReport *in, JobRepo
     }
     out->duration_ms = in->duration_ms;
     out->line = in->line;
-    return ERR_OK;
+    return activity_decode(in->activity, &out->activity, err);
 }
 
 static ErrCode jobs_decode(Arena *arena, const Pgtide__V1__JobReports *in, JobReports *out,
@@ -422,6 +423,7 @@ static Pgtide__V1__JobReport *job_encode(Arena *arena, const JobReport *job)
     out->backup = job->has_backup ? backup_encode(arena, &job->backup) : NULL;
     out->duration_ms = job->duration_ms;
     out->line = job->line;
+    out->activity = activity_encode(arena, &job->activity);
     return out;
 }
 

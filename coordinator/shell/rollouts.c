@@ -54,6 +54,7 @@ static void entry_free(RolloutEntry *entry)
     rollout_free(entry->core);
     free(entry->approvals);
     rollout_log_free(&entry->log);
+    activities_free(&entry->activities);
     arena_free(entry->arena);
     free(entry);
 }
@@ -579,11 +580,10 @@ uint64_t rollouts_agent_shards(const Rollouts *rollouts, const char *agent)
 
 /* An agent tells of rows at a job's end, when it has read them last. It tells a new coordinator of
  * all the jobs it remembers: what is no news says nothing about the shard now. */
-static bool tells_rows(const RolloutEntry *entry, const JobReport *report)
+static bool tells_rows(const RolloutShardView *view, const JobReport *report)
 {
-    RolloutShardView view;
-    rollout_shard(entry->core, report->index, &view);
-    return view.in_flight && view.generation == report->generation && report->phase == PHASE_DONE &&
+    return view->in_flight && view->generation == report->generation &&
+           report->phase == PHASE_DONE &&
            (report->outcome == OUTCOME_SUCCEEDED || report->rows.count > 0);
 }
 
@@ -596,7 +596,11 @@ void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report
     const PlanShard *shard = &entry->shards[report->index];
     if (!uuid_equal(&shard->uuid, &report->shard) || strcmp(shard->agent, agent) != 0)
         return;
-    if (tells_rows(entry, report)) {
+    RolloutShardView view;
+    rollout_shard(entry->core, report->index, &view);
+    if (view.in_flight && view.generation == report->generation && view.attempt == report->attempt)
+        activities_take(&entry->activities, report);
+    if (tells_rows(&view, report)) {
         inventory_set_rows(rollouts->coordinator->inventory, &shard->uuid, agent, &report->rows,
                            rollouts->coordinator->now_ms);
         coordinator_changed(rollouts->coordinator);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "activities.h"
 #include "gate_look.h"
 #include "merkle.h"
 #include "plan_codec.h"
@@ -41,6 +42,7 @@ struct RolloutEntry {
     size_t approval_capacity;
     Rollout *core;
     RolloutLog log;
+    Activities activities;
     bool started; /* START has been taken; perhaps not durable yet */
     uint64_t started_unix_ms;
     uint64_t finished_unix_ms;

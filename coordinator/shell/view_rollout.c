@@ -322,6 +322,7 @@ static void write_shard_progress(const RolloutShardView *view, JsonWriter *json)
 
 static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json)
 {
+    const Activity *activity = activities_find(&entry->activities, index);
     RolloutShardView view;
     rollout_shard(entry->core, index, &view);
     const PlanShard *plan = view.plan;
@@ -341,6 +342,7 @@ static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena,
     json_field_string(json, "sqlstate", view.sqlstate);
     json_field_string(json, "message", view.message);
     json_field_uint(json, "duration_ms", view.duration_ms);
+    activity_write(view.in_flight ? activity : NULL, json);
     write_backup(view.backup, json);
     json_object_end(json);
     arena_reset(arena);
@@ -412,6 +414,7 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
                                                     entry->shards, entry->header.shard_count),
                                     entry->header.shard_count));
     write_waves(entry, request->now_ms, json);
+    activities_write(&entry->activities, entry->core, json);
     write_approvals(coordinator, entry, json);
     write_log(coordinator, entry, json);
     json_field_uint(json, "same_name",

@@ -281,9 +281,43 @@ static JobReport make_job(Arena *arena)
                      .backup = {"a/b.dump", {{6}}, 7, 8, BACKUP_METHOD_DUMP, true, true, 9},
                      .duration_ms = 9,
                      .line = 10};
+    job.activity = (Activity){.kind = ACTIVITY_LOCK_WAIT,
+                              .what = "ALTER TABLE users",
+                              .unit = 2,
+                              .unit_count = 3,
+                              .done = 4,
+                              .total = 5,
+                              .percent = 80,
+                              .rate_per_s = 6,
+                              .eta_ms = 7,
+                              .held_back = "replica lag 3.1 s",
+                              .waiting_behind = 8,
+                              .has_blocker = true,
+                              .blocker = {4711, "app", "psql", "idle in transaction", 12000}};
     strlist_add(arena, &job.rows, "b-alembic");
     strlist_add(arena, &job.rows, "a");
     return job;
+}
+
+static void assert_activity(const Activity *activity, const Activity *expected)
+{
+    assert_int_equal(activity->kind, expected->kind);
+    assert_string_equal(activity->what, expected->what);
+    assert_int_equal(activity->unit, expected->unit);
+    assert_int_equal(activity->unit_count, expected->unit_count);
+    assert_int_equal(activity->done, expected->done);
+    assert_int_equal(activity->total, expected->total);
+    assert_int_equal(activity->percent, expected->percent);
+    assert_int_equal(activity->rate_per_s, expected->rate_per_s);
+    assert_int_equal(activity->eta_ms, expected->eta_ms);
+    assert_string_equal(activity->held_back, expected->held_back);
+    assert_int_equal(activity->waiting_behind, expected->waiting_behind);
+    assert_true(activity->has_blocker);
+    assert_int_equal(activity->blocker.pid, expected->blocker.pid);
+    assert_string_equal(activity->blocker.user, expected->blocker.user);
+    assert_string_equal(activity->blocker.application, expected->blocker.application);
+    assert_string_equal(activity->blocker.query_class, expected->blocker.query_class);
+    assert_int_equal(activity->blocker.since_ms, expected->blocker.since_ms);
 }
 
 static void job_report_comes_back(void **state)
@@ -297,6 +331,7 @@ static void job_report_comes_back(void **state)
     jobs[1].phase = PHASE_STEP;
     jobs[1].outcome = OUTCOME_UNSPECIFIED;
     jobs[1].revision = "";
+    jobs[1].activity = (Activity){0};
     in.jobs = (JobReports){jobs, 2};
     assert_int_equal(report_round_trip(arena, &in, &out), ERR_OK);
     assert_int_equal(out.kind, REPORT_JOBS);
@@ -324,6 +359,9 @@ static void job_report_comes_back(void **state)
     assert_string_equal(job->sqlstate, "42P01");
     assert_string_equal(job->message, jobs[0].message);
     assert_string_equal(job->hint, "Look.");
+    assert_activity(&job->activity, &jobs[0].activity);
+    assert_int_equal(out.jobs.items[1].activity.kind, ACTIVITY_UNSPECIFIED);
+    assert_string_equal(out.jobs.items[1].activity.what, "");
     assert_true(job->has_backup);
     assert_string_equal(job->backup.path, "a/b.dump");
     assert_true(digest_equal(&job->backup.sha256, &jobs[0].backup.sha256));
@@ -510,6 +548,12 @@ static void wrong_job_reports_are_refused(void **state)
     char *long_text = arena_alloc(arena, LIMIT_TEXT_BYTES + 2);
     memset(long_text, 'x', LIMIT_TEXT_BYTES + 1);
     REFUSED_JOB(ERR_LIMIT, job.message = long_text);
+    REFUSED_JOB(ERR_PROTOCOL, job.activity.kind = ACTIVITY_KIND_COUNT);
+    REFUSED_JOB(ERR_LIMIT, job.activity.percent = 101);
+    REFUSED_JOB(ERR_LIMIT, job.activity.what = long_text);
+    REFUSED_JOB(ERR_LIMIT, job.activity.held_back = long_text);
+    REFUSED_JOB(ERR_LIMIT, job.activity.blocker.application = long_text);
+    REFUSED_JOB(ERR_PROTOCOL, job.activity.blocker.user = "\xff");
     REFUSED_JOB(ERR_LIMIT, job.backup.path = long_text);
     REFUSED_JOB(ERR_PROTOCOL, report.sequence = 0);
     REFUSED_JOB(ERR_PROTOCOL, report.agent_boot = (Uuid){{0}});

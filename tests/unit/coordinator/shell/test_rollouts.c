@@ -361,6 +361,54 @@ static void lies_about_other_shards_are_not_heard(void **state)
     assert_int_equal(progress(&view, "done"), 0);
 }
 
+static const char *activity_shown(const Answer *view, const char *key)
+{
+    const json_t *shard = json_array_get(json_object_get(view->result, "shards"), 0);
+    return json_string_value(json_object_get(json_object_get(shard, "activity"), key));
+}
+
+static void what_a_job_is_at_is_shown_while_it_lasts(void **state)
+{
+    World *world = *state;
+    prepare(world);
+    world_start(world, "first");
+    RolloutEntry *entry;
+    assert_ok(rollouts_find(world->coordinator->rollouts, "first", &entry, err));
+    JobReport report = {.rollout_id = entry->header.rollout_id,
+                        .shard = entry->shards[0].uuid,
+                        .generation = 1,
+                        .direction = DIRECTION_UPGRADE,
+                        .attempt = 1,
+                        .phase = PHASE_STEP,
+                        .revision = "",
+                        .code = "",
+                        .sqlstate = "",
+                        .message = "",
+                        .hint = "",
+                        .activity = {.kind = ACTIVITY_LOCK_WAIT,
+                                     .what = "ALTER TABLE users",
+                                     .held_back = "",
+                                     .has_blocker = true,
+                                     .blocker = {4711, "app", "psql", "UPDATE", 0}}};
+    world_report(world, "boston", &report);
+    AUTO_ANSWER Answer waits = world_view(world, VIEW_ROLLOUT, "first");
+    assert_string_equal(activity_shown(&waits, "kind"), "lock-wait");
+    assert_string_equal(activity_shown(&waits, "text"),
+                        "ALTER TABLE users, waits for a lock behind 4711 (app, psql, UPDATE)");
+    const json_t *first = json_array_get(json_object_get(waits.result, "activities"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "shard")), "boston/tenant_01");
+    report.attempt = 2; /* of no job in flight */
+    report.activity.kind = ACTIVITY_UNSPECIFIED;
+    world_report(world, "boston", &report);
+    AUTO_ANSWER Answer still = world_view(world, VIEW_ROLLOUT, "first");
+    assert_string_equal(activity_shown(&still, "kind"), "lock-wait");
+    report.attempt = 1;
+    world_report(world, "boston", &report);
+    AUTO_ANSWER Answer goes_on = world_view(world, VIEW_ROLLOUT, "first");
+    assert_null(activity_shown(&goes_on, "kind"));
+    assert_int_equal(json_array_size(json_object_get(goes_on.result, "activities")), 0);
+}
+
 /* An agent tells a restarted coordinator of every job it remembers. */
 static void old_news_do_not_move_a_shard(void **state)
 {
@@ -426,6 +474,7 @@ int main(void)
         TEST(a_quarantined_shard_is_in_no_plan),
         TEST(a_rollback_is_the_inverse_plan),
         TEST(lies_about_other_shards_are_not_heard),
+        TEST(what_a_job_is_at_is_shown_while_it_lasts),
         TEST(old_news_do_not_move_a_shard),
         TEST(states_of_a_shard),
     };
