@@ -32,6 +32,10 @@ typedef struct Probe {
     /* CREATE INDEX: the same index on pg_temp.<table>, without CONCURRENTLY and named pgtide_twin,
      * whose definition the server can be asked for; NULL when it can't be written. */
     const char *twin;
+    /* CREATE INDEX: on a partitioned table, what stands behind the index's name in the statement
+     * that makes it on the table alone; NULL when it can't be written. */
+    const char *root_tail;
+    bool is_unique;
     bool has_tablespace; /* the statement names one */
 } Probe;
 
@@ -44,11 +48,12 @@ static inline bool probe_is_concurrent(ProbeForm form)
 /* What the catalog says; the names stand in the first column of a probe's query. */
 typedef enum ProbeState {
     PROBE_STATE_UNSPECIFIED,
-    PROBE_STATE_ABSENT,   /* the effect is not there: run it */
-    PROBE_STATE_THERE,    /* it has happened */
-    PROBE_STATE_SAME,     /* a valid index has the name: there, if its definition is the same */
-    PROBE_STATE_LEFTOVER, /* of an attempt that was cut off: clean it up and look again */
-    PROBE_STATE_REFUSED,  /* something else has the name */
+    PROBE_STATE_ABSENT,      /* the effect is not there: run it */
+    PROBE_STATE_THERE,       /* it has happened */
+    PROBE_STATE_SAME,        /* a valid index has the name: there, if its definition is the same */
+    PROBE_STATE_LEFTOVER,    /* of an attempt that was cut off: clean it up and look again */
+    PROBE_STATE_PARTITIONED, /* the table is: the index is not whole, and is built in pieces */
+    PROBE_STATE_REFUSED,     /* something else has the name */
     PROBE_STATE_COUNT,
 } ProbeState;
 
@@ -71,6 +76,13 @@ ErrCode probe_parse(Arena *arena, const char *file, const Statement *statement,
 extern const char probe_find_sql[];
 const char *probe_query(ProbeForm form);
 ProbeState probe_state_from_name(const char *name);
+/*
+ * Of an index on a partitioned table, behind probe_find_sql: 1 name. No row while the index is not
+ * there: it is made on the table alone first. Answers: the next piece (a statement; NULL = none is
+ * left), whether it waits for locks as any statement does (the rest is CONCURRENTLY), how many
+ * partitions are done and how many there are, why it can't be done (NULL = it can).
+ */
+extern const char probe_piece_sql[];
 /* 1 the index's oid, 2 with tablespace: whether it has the definition of its twin; its
  * own; the twin's. */
 extern const char probe_compare_sql[];

@@ -330,6 +330,8 @@ void units_next(StepOp *op)
     units->after = false;
     err_clear(&units->outcome);
     units->rounds = units->waits = 0;
+    units->begun = units->piece_waits = false;
+    units->piece = NULL;
     if (units->stop || op->session->cancelled) {
         err_set(&op->session->error, ERR_INTERRUPTED, "interrupted before %s",
                 units->at == units->run_count ? "the step was recorded" : "it was begun");

@@ -8,6 +8,7 @@
  *         ├─ an index has the name ─ compare ─┬─ the same ──────────────────────▶ note it as done
  *         │                                   └─ another ▶ refuse
  *         ├─ left behind ─ clean up ─▶ look
+ *         ├─ partitioned ─ note the intent ─ run the next piece ─ look ... (shard_units_pieces.c)
  *         └─ absent ─ note the intent ─ run it alone ─ look ─┬─ there ──────────▶ note it as done
  *                                                            ├─ left behind ─ clean up ▶ fail
  *                                                            └─ absent ▶ fail
@@ -68,6 +69,9 @@ typedef struct ShardUnits {
     uint32_t sql_deadline_ms;
     Error sql_error;
     StepNext *then;
+    bool begun;        /* the intent is noted, by this attempt */
+    const char *piece; /* of an index on a partitioned table: what ran last */
+    bool piece_waits;  /* for locks, as other statements do */
 } ShardUnits;
 
 ShardUnits *units_of(const StepOp *op);
@@ -87,5 +91,13 @@ void units_add_reset(StepOp *op, PgBatch *batch);
 /* Writes the row of the unit in hand: as finished or as begun. */
 void units_add_row(StepOp *op, PgBatch *batch, bool finished);
 
+/* Parts of shard_units_outside.c for shard_units_pieces.c. */
+void units_run_alone(StepOp *op, const char *sql, uint32_t deadline_ms, StepNext *then);
+uint32_t units_deadline_ms(const StepOp *op);
+void units_look(StepOp *op);
+void units_fail_statement(StepOp *op);
+void units_note_begun(StepOp *op); /* StepNext */
+/* The unit in hand is an index on a partitioned table, which lacks pieces. */
+void units_build_pieces(StepOp *op);
 /* StepNext: runs the unit in hand, which can't be in a transaction, and goes on to units_next(). */
 void units_run_outside(StepOp *op);

@@ -13,8 +13,6 @@ enum {
     ORPHAN_WAITS_MAX = 100, /* of 0.1 s */
 };
 
-static void look(StepOp *op);
-
 static bool is_concurrent(const Unit *unit)
 {
     return unit->kind == UNIT_CATALOG && probe_is_concurrent(unit->probe->form);
@@ -91,7 +89,7 @@ static void on_entered(PgConn *conn, const PgReply *reply, void *data)
  * server's: they would fire for any old snapshot and leave debris. It holds nobody up but its like,
  * and ends at our own deadline.
  */
-static void run_alone(StepOp *op, const char *sql, uint32_t deadline_ms, StepNext *then)
+void units_run_alone(StepOp *op, const char *sql, uint32_t deadline_ms, StepNext *then)
 {
     ShardUnits *units = units_of(op);
     ShardSession *session = op->session;
@@ -102,7 +100,7 @@ static void run_alone(StepOp *op, const char *sql, uint32_t deadline_ms, StepNex
                                                     : item->args.lock_timeout_ms;
     const char *enter[] = {
         shard_script_path(session->arena, session->conn, &session->target, session->path),
-        shard_ms_param(session, is_concurrent(unit) ? 0 : lock_ms),
+        shard_ms_param(session, is_concurrent(unit) && !units->piece_waits ? 0 : lock_ms),
         "0",
     };
     units->sql = sql;
@@ -120,7 +118,7 @@ static void run_alone(StepOp *op, const char *sql, uint32_t deadline_ms, StepNex
 }
 
 /* The revision's word, or else the run's for what is no index build, or else a day. */
-static uint32_t deadline_of(const StepOp *op)
+uint32_t units_deadline_ms(const StepOp *op)
 {
     const StepItem *item = step_item(op);
     int64_t ms = item->script.script->statement_timeout_ms;
@@ -193,7 +191,7 @@ static void note_forgotten(StepOp *op)
 
 /* --- the statement ---------------------------------------------------------------------------- */
 
-static void fail_statement(StepOp *op)
+void units_fail_statement(StepOp *op)
 {
     ShardUnits *units = units_of(op);
     Error *err = &op->session->error;
@@ -205,9 +203,9 @@ static void fail_statement(StepOp *op)
     if (units->state == PROBE_STATE_LEFTOVER)
         err_detail(err, "What it left is cleaned up by the next attempt.");
     else if (strcmp(err->sqlstate, "0A000") == 0 && units_run(op)->unit.kind == UNIT_CATALOG &&
-             units_run(op)->unit.probe->form == PROBE_CREATE_INDEX)
-        err_hint(err, "For a partitioned table: CREATE INDEX ... ON ONLY it, CONCURRENTLY on each "
-                      "partition, then ALTER INDEX ... ATTACH PARTITION.");
+             units_run(op)->unit.probe->form == PROBE_DROP_INDEX)
+        err_hint(err, "The index of a partitioned table is dropped without CONCURRENTLY: that is "
+                      "quick, but locks all partitions, so its lock timeout and retries count.");
     step_fail(op);
 }
 
@@ -217,24 +215,34 @@ static void on_ran(StepOp *op)
     units->after = true;
     units->outcome = units->sql_error;
     if (units_run(op)->unit.kind != UNIT_RERUNNABLE)
-        look(op);
+        units_look(op);
     else if (units->outcome.code != ERR_OK)
-        fail_statement(op);
+        units_fail_statement(op);
     else
         step_open(op, note_finished);
 }
 
 static void run_statement(StepOp *op)
 {
-    run_alone(op, units_run(op)->unit.statements.items[0].text, deadline_of(op), on_ran);
+    units_run_alone(op, units_run(op)->unit.statements.items[0].text, units_deadline_ms(op),
+                    on_ran);
+}
+
+static void go_ahead(StepOp *op)
+{
+    units_of(op)->begun = true;
+    if (units_of(op)->state == PROBE_STATE_PARTITIONED)
+        units_build_pieces(op);
+    else
+        run_statement(op);
 }
 
 static void on_begun(PgConn *conn, const PgReply *reply, void *data)
 {
-    on_noted(conn, reply, data, run_statement);
+    on_noted(conn, reply, data, go_ahead);
 }
 
-static void note_begun(StepOp *op)
+void units_note_begun(StepOp *op)
 {
     units_report(op, "started");
     PgBatch batch = pg_batch(op->session->arena);
@@ -254,7 +262,7 @@ static void on_cleaned(StepOp *op)
         units->cleaned++;
         clean_up(op);
     } else if (units->outcome.code != ERR_OK) {
-        fail_statement(op);
+        units_fail_statement(op);
     } else {
         op->session->error = units->sql_error;
         err_wrap(&op->session->error, "can't clean up after an earlier attempt");
@@ -268,11 +276,11 @@ static void clean_up(StepOp *op)
     ShardUnits *units = units_of(op);
     if (units->cleaned == units->cleanup.count) {
         units_run(op)->rebuilt = true;
-        look(op);
+        units_look(op);
         return;
     }
     uint32_t deadline_ms = units->after ? CLEANUP_DEADLINE_MS : LIMIT_STATEMENT_ALONE_MS;
-    run_alone(op, units->cleanup.items[units->cleaned], deadline_ms, on_cleaned);
+    units_run_alone(op, units->cleanup.items[units->cleaned], deadline_ms, on_cleaned);
 }
 
 /* --- deciding --------------------------------------------------------------------------------- */
@@ -306,7 +314,7 @@ static void settle_after(StepOp *op, bool there)
     if (there) {
         step_open(op, note_finished);
     } else if (units->outcome.code != ERR_OK) {
-        fail_statement(op);
+        units_fail_statement(op);
     } else {
         err_set(&op->session->error, ERR_STATE, "it ended without an error, but %s",
                 units_run(op)->unit.kind == UNIT_PROBED ? "its +probe says that it has not happened"
@@ -322,7 +330,7 @@ static void settle(StepOp *op, bool there)
     else if (units_of(op)->after)
         settle_after(op, there);
     else
-        step_open(op, there ? note_finished : note_begun);
+        step_open(op, there ? note_finished : units_note_begun);
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
@@ -395,6 +403,12 @@ static void act(StepOp *op)
         else
             compare(op);
         break;
+    case PROBE_STATE_PARTITIONED:
+        if (run->orphan && units->index[0] == '\0')
+            settle(op, false);
+        else
+            units_build_pieces(op);
+        break;
     case PROBE_STATE_LEFTOVER:
         if (units->rounds++ < CLEANUP_ROUNDS_MAX) {
             units->cleaned = 0;
@@ -420,7 +434,7 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
     ShardSession *session = op->session;
     if (reply->unprepared) {
         op->plain = true;
-        look(op);
+        units_look(op);
         return;
     }
     if (reply->error != NULL) {
@@ -493,7 +507,7 @@ static void ask_probe(StepOp *op)
     shard_send(op->session, &batch, on_probed, op);
 }
 
-static void look(StepOp *op)
+void units_look(StepOp *op)
 {
     switch (units_run(op)->unit.kind) {
     case UNIT_CATALOG:
@@ -503,7 +517,7 @@ static void look(StepOp *op)
         ask_probe(op);
         break;
     default:
-        step_open(op, note_begun);
+        step_open(op, units_note_begun);
     }
 }
 
@@ -531,7 +545,7 @@ static void on_ended(PgConn *conn, const PgReply *reply, void *data)
         err_wrap(err, "backend %s, which an earlier attempt left, can't be ended", pid);
         step_fail(op);
     } else if (pg_rows(&reply->results[0]) == 0) {
-        look(op);
+        units_look(op);
     } else if (++units_of(op)->waits < ORPHAN_WAITS_MAX) {
         end_backend(op);
     } else {
@@ -546,5 +560,5 @@ void units_run_outside(StepOp *op)
     if (row != NULL && row->pid != NULL && row->started != NULL)
         end_backend(op);
     else
-        look(op);
+        units_look(op);
 }

@@ -326,9 +326,6 @@ check 'pending' same "$(sql "SELECT inhdetachpending FROM pg_inherits WHERE inhr
 let_go
 expect_exit 0 pgtide upgrade
 check 'detached' same "$(sql "SELECT count(*) FROM pg_inherits WHERE inhrelid = 'part_1'::regclass")|$(progress)" '0|0'
-none 003_part 002_index 'CREATE INDEX CONCURRENTLY part_id ON part (id);' 'SELECT 1;'
-expect_exit 1 pgtide upgrade
-check 'a hint for partitioned tables' contains "$(cat "$T/err")" 'ATTACH PARTITION'
 
 # --- what needs a word of the author's
 fresh others

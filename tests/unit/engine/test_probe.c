@@ -94,6 +94,22 @@ static void test_others(void **state)
     }
 }
 
+/* On the partitioned table alone: everything behind the name. */
+static void test_roots(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    const Probe *probe = parse(
+        arena, "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"A b\" ON s.t USING btree (a DESC, "
+               "lower(b)) INCLUDE (c) WITH (fillfactor=70) WHERE a > 1");
+    assert_true(probe->is_unique);
+    assert_string_equal(probe->root_tail,
+                        " ON ONLY s.t USING btree (a DESC, lower(b)) INCLUDE (c) WITH "
+                        "(fillfactor=70) WHERE a > 1");
+    assert_null(strstr(probe->twin, "ONLY"));
+    assert_null(parse(arena, "CREATE INDEX CONCURRENTLY i ON ONLY t (a)")->root_tail);
+}
+
 /* The index, everything that makes its definition kept, on a table of the same name in pg_temp. */
 static void test_twins(void **state)
 {
@@ -126,6 +142,7 @@ static void test_names_of_states(void **state)
     assert_int_equal(probe_state_from_name("there"), PROBE_STATE_THERE);
     assert_int_equal(probe_state_from_name("same"), PROBE_STATE_SAME);
     assert_int_equal(probe_state_from_name("leftover"), PROBE_STATE_LEFTOVER);
+    assert_int_equal(probe_state_from_name("partitioned"), PROBE_STATE_PARTITIONED);
     assert_int_equal(probe_state_from_name("refused"), PROBE_STATE_REFUSED);
     assert_int_equal(probe_state_from_name("else"), PROBE_STATE_UNSPECIFIED);
 }
@@ -135,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_others),
+        cmocka_unit_test(test_roots),
         cmocka_unit_test(test_twins),
         cmocka_unit_test(test_names_of_states),
     };
