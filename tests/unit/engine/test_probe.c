@@ -150,10 +150,8 @@ static void test_names_of_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_roots),
-        cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_forms),           cmocka_unit_test(test_others),
+        cmocka_unit_test(test_roots),           cmocka_unit_test(test_twins),
         cmocka_unit_test(test_names_of_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
