@@ -76,6 +76,8 @@ static void say_verbose(CommandContext *context, const RevisionMap *map, const S
         say(context, "Origin: %s", script->origin);
     if (!script->transactional)
         say(context, "Transaction: none");
+    if (script->phase != SCRIPT_PHASE_NONE)
+        say(context, "Phase: %s", script_phase_name(script->phase));
     if (script->irreversible != NULL)
         say(context, "Irreversible: %s", script->irreversible);
     if (graph_baseline(map, script->id) != NULL)
@@ -124,6 +126,8 @@ void listing_json(JsonWriter *json, const RevisionMap *map, const Script *script
     else
         json_field_bool(json, "current", strlist_has(rows, script->id));
     json_field_bool(json, "transactional", script->transactional);
+    json_field_string(json, "phase",
+                      script->phase == SCRIPT_PHASE_NONE ? NULL : script_phase_name(script->phase));
     json_field_string(json, "irreversible", script->irreversible);
     json_field_string(json, "source_sha256", digest);
     json_field_string(json, "token_digest", script->token_digest);

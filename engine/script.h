@@ -22,6 +22,15 @@ typedef enum ScriptKind {
     SCRIPT_BASELINE,   /* `-- baseline: ID`: on an empty shard stands for all revisions up to ID */
 } ScriptKind;
 
+/* What a change that applications must follow is cut into: what it adds can be there beside what it
+ * takes away, which goes once nobody uses it any more. */
+typedef enum ScriptPhase {
+    SCRIPT_PHASE_NONE,
+    SCRIPT_PHASE_EXPAND,   /* adds; the application before it goes on working */
+    SCRIPT_PHASE_CONTRACT, /* takes away: everything has expanded, the old application is gone */
+    SCRIPT_PHASE_COUNT
+} ScriptPhase;
+
 /* A value that the one who runs it gives: :name, :'name' or :"name" in SQL, as in psql. */
 typedef struct Placeholder {
     const char *name;
@@ -50,6 +59,7 @@ typedef struct Script {
     const Placeholder *placeholders; /* `placeholders: a, b=default` */
     size_t placeholder_count;
     bool transactional;           /* false: `transaction: none` */
+    ScriptPhase phase;            /* `phase: expand` or `contract` */
     const char *irreversible;     /* the reason; NULL when there is a downgrade */
     int64_t lock_timeout_ms;      /* -1 = not set */
     int64_t statement_timeout_ms; /* -1 = not set */
@@ -61,6 +71,8 @@ typedef struct Script {
     Digest source_sha256;
     char token_digest[TOKEN_DIGEST_TEXT_SIZE];
 } Script;
+
+const char *script_phase_name(ScriptPhase phase); /* expand, contract; '' for none */
 
 /* `file` is used in messages, and its base name must be the script's. Everything lives in `arena`.
  * Errors: ERR_SCRIPT or ERR_LIMIT, with file, line and column. */

@@ -65,7 +65,7 @@ static ErrCode name_check(Reader *reader, Error *err)
 static ErrCode kind_check(const Reader *reader, Error *err)
 {
     static const Header never[] = {HEADER_REVISES, HEADER_DEPENDS_ON, HEADER_LABELS,
-                                   HEADER_IRREVERSIBLE};
+                                   HEADER_IRREVERSIBLE, HEADER_PHASE};
     const Script *script = reader->script;
     if (script->kind == SCRIPT_REVISION)
         return ERR_OK;

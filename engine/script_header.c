@@ -21,6 +21,7 @@ static const char *const header_words[HEADER_COUNT] = {
     [HEADER_STATEMENT_TIMEOUT] = "statement-timeout",
     [HEADER_ORIGIN] = "origin",
     [HEADER_PLACEHOLDERS] = "placeholders",
+    [HEADER_PHASE] = "phase",
 };
 
 /* A header's value and where in the file it begins. */
@@ -29,6 +30,12 @@ typedef struct Value {
     const char *text;
     const char *place;
 } Value;
+
+const char *script_phase_name(ScriptPhase phase)
+{
+    static const char *const names[SCRIPT_PHASE_COUNT] = {"", "expand", "contract"};
+    return names[phase];
+}
 
 const char *script_header_name(Header header)
 {
@@ -86,6 +93,18 @@ static ErrCode transaction_read(Reader *reader, const Value *value, Error *err)
     }
     reader->script->transactional = strcmp(value->text, "revision") == 0;
     return ERR_OK;
+}
+
+static ErrCode phase_read(Reader *reader, const Value *value, Error *err)
+{
+    for (ScriptPhase phase = SCRIPT_PHASE_EXPAND; phase < SCRIPT_PHASE_COUNT; phase++) {
+        if (strcmp(value->text, script_phase_name(phase)) == 0) {
+            reader->script->phase = phase;
+            return ERR_OK;
+        }
+    }
+    err_set(err, ERR_SCRIPT, "'phase:' must be 'expand' or 'contract', not '%.80s'", value->text);
+    return reader_fail(reader, value->place, err);
 }
 
 static ErrCode origin_read(Reader *reader, const Value *value, Error *err)
@@ -221,6 +240,8 @@ static ErrCode value_read(Reader *reader, Header header, const Value *value, Err
         return origin_read(reader, value, err);
     case HEADER_PLACEHOLDERS:
         return placeholders_read(reader, value, err);
+    case HEADER_PHASE:
+        return phase_read(reader, value, err);
     case HEADER_COUNT:
         break;
     }

@@ -30,6 +30,7 @@ typedef enum Header {
     HEADER_STATEMENT_TIMEOUT,
     HEADER_ORIGIN,
     HEADER_PLACEHOLDERS,
+    HEADER_PHASE,
     HEADER_COUNT
 } Header;
 

@@ -201,6 +201,9 @@ static void test_directions_are_said_aloud(void **state)
     refused(HEAD "-- irreversible: data is gone\n" BODY, 5, "irreversible");
     refused(HEAD "-- irreversible:\n-- +upgrade\nSELECT 1;\n", 2, "irreversible");
     AUTO_ARENA Arena *arena = arena_new();
+    refused(HEAD "-- phase: shrink\n" BODY, 2, "'expand' or 'contract'");
+    assert_int_equal(parse(arena, HEAD "-- phase: contract\n" BODY)->phase, SCRIPT_PHASE_CONTRACT);
+    assert_int_equal(parse(arena, HEAD BODY)->phase, SCRIPT_PHASE_NONE);
     Script *script = parse(arena, HEAD "-- irreversible: data is gone\n-- +upgrade\nSELECT 1;\n");
     assert_string_equal(script->irreversible, "data is gone");
     assert_false(script->downgrade.present);
@@ -351,6 +354,7 @@ static void test_repeatables(void **state)
     refused_file(file, REPEATABLE "-- revises: b\n-- +upgrade\n", 2, "revises");
     refused_file(file, REPEATABLE "-- depends-on: b\n-- +upgrade\n", 2, "depends-on");
     refused_file(file, REPEATABLE "-- labels: b\n-- +upgrade\n", 2, "labels");
+    refused_file(file, REPEATABLE "-- phase: expand\n-- +upgrade\n", 2, "phase");
     refused_file(file, REPEATABLE "-- irreversible: b\n-- +upgrade\n", 2, "irreversible");
     refused_file(file, REPEATABLE "-- +upgrade\n-- +downgrade\n", 3, "downgrade");
     refused_file(file, REPEATABLE "-- +verify\n", 2, "upgrade");
