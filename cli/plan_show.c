@@ -222,6 +222,31 @@ static void tell_requires(CommandContext *context, const json_t *plan)
     }
 }
 
+static const char *join_texts(CommandContext *context, const json_t *items)
+{
+    StrList list = {0};
+    for (size_t i = 0; i < json_array_size(items); i++)
+        strlist_add(context->arena, &list, json_string_value(json_array_get(items, i)));
+    return strlist_join(context->arena, &list, ", ");
+}
+
+static void tell_contract(CommandContext *context, const json_t *plan)
+{
+    const json_t *contract = json_object_get(plan, "contract");
+    if (!json_is_object(contract))
+        return;
+    const char *shards = answer_text(contract, "shards");
+    say(context,
+        "contract   %s take%s away what an older application uses: gate '%s' before the first wave",
+        join_texts(context, json_object_get(contract, "contracts")),
+        json_array_size(json_object_get(contract, "contracts")) == 1 ? "s" : "",
+        answer_text(contract, "gate"));
+    if (json_array_size(json_object_get(contract, "expands")) > 0)
+        say(context, "contract   %s applied on every shard%s%s",
+            join_texts(context, json_object_get(contract, "expands")),
+            shards[0] == '\0' ? " of the fleet" : " where ", shards);
+}
+
 static void tell_limits(CommandContext *context, const json_t *plan)
 {
     const json_t *caps = json_object_get(plan, "concurrency");
@@ -247,6 +272,7 @@ static void tell_limits(CommandContext *context, const json_t *plan)
         say(context, "patience   it stops when no shard gets on for %s",
             duration_text(context, answer_int(plan, "progress_deadline_ms")));
     tell_requires(context, plan);
+    tell_contract(context, plan);
 }
 
 static void tell_cost(CommandContext *context, const json_t *plan)

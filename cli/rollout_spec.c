@@ -65,6 +65,7 @@ typedef struct SpecFile {
     int64_t approvals;
     ConfigList gates;
     ConfigList requires;
+    ContractPart contract;
     ConfigList windows;
     const ConfigNode *newcomers;
 } SpecFile;
@@ -232,6 +233,7 @@ static const ConfigField fields[] = {
           .max = LIMIT_PLAN_REQUIRES, .without = "none",
           .help = "rollouts that must have succeeded with the same bundle before the start",
           .example = "[{labels: {env: staging}}]"),
+    FIELD(SpecFile, "contract", CONFIG_TABLE, contract, .table = &rollout_contract_table),
     FIELD(SpecFile, "windows", CONFIG_TABLES, windows, .table = &window_table,
           .max = LIMIT_PLAN_WINDOWS, .without = "always", .help = "when shards may be begun",
           .example = "[{days: mon-thu, from: \"01:00\", to: \"05:00\"}]"),
@@ -252,6 +254,7 @@ static const SpecFile defaults = {
                .compress = 1,
                .verify = true,
                .keep = 3},
+    .contract = {.gate = "", .shards = ""},
     .locks = {.timeout_ms = 500, .attempts = 30},
     .rollback_until_ms = 24ULL * 3600 * 1000,
     .unknown_deadline_ms = 120000,
@@ -666,6 +669,7 @@ ErrCode rollout_spec_read(Arena *arena, const char *path, RolloutSpec *ret_spec,
                            config_node_get(config_root(config), "gates"), &spec.plan);
         rollout_requires_read(arena, config, &file.requires,
                               config_node_get(config_root(config), "requires"), &spec);
+        rollout_contract_read(arena, &file.contract, &spec.plan);
         windows_read(arena, config, &file.windows, config_node_get(config_root(config), "windows"),
                      &spec.plan);
         spec.plan.budget_wave = budget_read(arena, config, file.budget.wave);

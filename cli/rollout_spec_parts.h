@@ -22,4 +22,11 @@ extern const ConfigTable rollout_require_table;
 void rollout_requires_read(Arena *arena, Config *config, const ConfigList *list,
                            const ConfigNode *node, RolloutSpec *spec);
 
+typedef struct ContractPart {
+    const char *gate;
+    const char *shards;
+} ContractPart;
+extern const ConfigTable rollout_contract_table;
+void rollout_contract_read(Arena *arena, const ContractPart *part, Pgtide__V1__MakePlan *plan);
+
 Pgtide__V1__Label **rollout_labels_make(Arena *arena, const LabelList *labels); /* rollout_spec.c */

@@ -208,6 +208,14 @@ typedef struct Requirement {
     RequiredEvidence *evidence; /* NULL = a rollout of this fleet */
 } Requirement;
 
+/* Of a plan with contract steps. */
+typedef struct ContractPlan {
+    const char *gate;   /* one of the gates: the old application is gone; '' = none is named */
+    const char *shards; /* which must have expanded; '' = every shard of the fleet */
+    StrList contracts;  /* none = the plan has no contract step; sorted */
+    StrList expands;    /* sorted */
+} ContractPlan;
+
 typedef struct PlanHeader {
     Uuid fleet_id;
     Uuid rollout_id;
@@ -233,6 +241,7 @@ typedef struct PlanHeader {
     size_t gate_count;
     Requirement *requires; /* before the start */
     size_t require_count;
+    ContractPlan contract;
     uint64_t seed;         /* of what chance has decided; 0 = nothing */
     bool accept_data_loss; /* direction restore: what was written since the backup may be lost */
     PlanNotes notes;

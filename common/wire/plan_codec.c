@@ -2,6 +2,7 @@
 
 #include "codec_common.h"
 
+#include "contract_codec.h"
 #include "merkle.h"
 #include "named_limits.h"
 
@@ -340,6 +341,7 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
             return err_set(err, ERR_PROTOCOL, "the evidence required is of another bundle");
         }
     }
+    CHECK(contract_decode(arena, in->contract, out->gates, out->gate_count, &out->contract, err));
     out->accept_data_loss = in->accept_data_loss != 0;
     if (out->accept_data_loss && out->direction != DIRECTION_RESTORE) {
         return err_set(err, ERR_PROTOCOL, "only a restore can accept the loss of data");
@@ -400,6 +402,7 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.gates = gates_encode(arena, header);
     out.n_requires = header->require_count;
     out.requires = requires_encode(arena, header);
+    out.contract = contract_encode(arena, &header->contract);
     out.accept_data_loss = header->accept_data_loss;
     out.seed = header->seed;
     out.notes = notes_encode(arena, &header->notes);

@@ -323,6 +323,21 @@ void plan_view_requires(const PlanHeader *header, JsonWriter *json)
     json_array_end(json);
 }
 
+void plan_view_contract(const PlanHeader *header, JsonWriter *json)
+{
+    const ContractPlan *contract = &header->contract;
+    if (contract->contracts.count == 0) {
+        json_field_null(json, "contract");
+        return;
+    }
+    json_field_object(json, "contract");
+    json_field_string(json, "gate", contract->gate);
+    json_field_string(json, "shards", contract->shards[0] == '\0' ? NULL : contract->shards);
+    json_field_strings(json, "contracts", &contract->contracts);
+    json_field_strings(json, "expands", &contract->expands);
+    json_object_end(json);
+}
+
 void plan_view_gates(const PlanHeader *header, JsonWriter *json)
 {
     static const char *const moments[] = {"before", "during", "after"};
@@ -434,6 +449,7 @@ void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const D
     plan_view_windows(header, json);
     plan_view_gates(header, json);
     plan_view_requires(header, json);
+    plan_view_contract(header, json);
     if (with_shards)
         write_shards(header, shards, json);
 }

@@ -47,4 +47,5 @@ void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, const 
                        JsonWriter *json);
 void plan_view_windows(const PlanHeader *header, JsonWriter *json);
 void plan_view_gates(const PlanHeader *header, JsonWriter *json);
+void plan_view_contract(const PlanHeader *header, JsonWriter *json); /* "contract" */
 void plan_view_requires(const PlanHeader *header, JsonWriter *json); /* "requires" */

@@ -5,6 +5,7 @@
 #include "estimates.h"
 #include "gates.h"
 #include "named_limits.h"
+#include "phases.h"
 #include "proto_read.h"
 #include "select.h"
 #include "standing.h"
@@ -204,26 +205,13 @@ static void add_missing(Planning *planning, const Selection *selection)
 {
     const Coordinator *coordinator = planning->coordinator;
     const ShardMemory *memory = coordinator->memory;
-    const LabelList no_labels = {NULL, 0};
-    const StrList no_rows = {0};
     for (size_t i = 0; i < shard_memory_count(memory); i++) {
         const KnownShard *known = shard_memory_at(memory, i);
         if (known == NULL || inventory_find(coordinator->inventory, &known->uuid) != NULL)
             continue;
         const char *name =
             shard_display_name(planning->arena, known->cluster, known->database, known->schema);
-        SelectTarget target = {
-            .name = name,
-            .host = "",
-            .cluster = known->cluster,
-            .database = known->database,
-            .schema = known->schema,
-            .agent = "",
-            .role = "primary",
-            .state = SHARD_UNREACHABLE,
-            .rows = &no_rows,
-            .labels = &no_labels,
-        };
+        SelectTarget target = standing_select_missing(known, name);
         if (!select_matches(selection, &target))
             continue;
         ShardBarrier barrier = standing_missing(coordinator, known);
@@ -283,6 +271,21 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
     return ERR_OK;
 }
 
+static ErrCode check_phases(Planning *planning, Error *err)
+{
+    const PlannerResult *result = &planning->result;
+    ContractPlan *contract = &planning->header.contract;
+    if (planning->header.direction != DIRECTION_UPGRADE) {
+        *contract = (ContractPlan){0};
+        return ERR_OK;
+    }
+    ErrCode code = phases_find(planning->arena, planning->bundle.map, result->shards,
+                               result->shard_count, contract, err);
+    if (code == ERR_OK)
+        code = phases_check(planning->coordinator, planning->bundle.map, contract, err);
+    return code;
+}
+
 static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *request, Error *err)
 {
     PlannerRequest planner = {.concurrency = planning->header.policy.concurrency};
@@ -297,7 +300,8 @@ static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *reque
         return code;
     planner.candidates = candidates;
     planning->header.notes.select = request->select;
-    return planner_plan(&planner, planning->arena, &planning->result, err);
+    code = planner_plan(&planner, planning->arena, &planning->result, err);
+    return code == ERR_OK ? check_phases(planning, err) : code;
 }
 
 /* --- the plan's bytes ------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "planning_parts.h"
 
 #include "codec_common.h"
+#include "contract_codec.h"
 #include "digest.h"
 #include "gates.h"
 #include "named_limits.h"
@@ -89,6 +90,9 @@ ErrCode planning_read_header(Planning *planning, const Pgtide__V1__MakePlan *req
     if (code == ERR_OK)
         code = requires_decode(planning->arena, request->requires, request->n_requires,
                                &planning->header.requires, err);
+    if (code == ERR_OK)
+        code = contract_decode(planning->arena, request->contract, planning->header.gates,
+                               planning->header.gate_count, &planning->header.contract, err);
     if (code != ERR_OK)
         return code;
     return read_policy(coordinator, request->policy, &planning->header.policy, err);

@@ -4,6 +4,7 @@
 #include "coordinator.h"
 
 #include "named_limits.h"
+#include "phases.h"
 #include "requirements.h"
 
 #include <string.h>
@@ -121,6 +122,8 @@ ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error
         code = check_shard(coordinator, &entry->shards[i], err);
     if (code == ERR_OK && !blob_has(coordinator->blobs, &entry->bundle_blob))
         code = err_set(err, ERR_NOT_FOUND, "the bundle of rollout %s is gone", entry->header.name);
+    if (code == ERR_OK)
+        code = phases_check_bundle(coordinator, &entry->bundle_blob, &entry->header.contract, err);
     return code;
 }
 

@@ -141,6 +141,24 @@ SelectTarget standing_select_target(const Coordinator *coordinator, const FleetS
     };
 }
 
+SelectTarget standing_select_missing(const KnownShard *known, const char *name)
+{
+    static const LabelList no_labels;
+    static const StrList no_rows;
+    return (SelectTarget){
+        .name = name,
+        .host = "",
+        .cluster = known->cluster,
+        .database = known->database,
+        .schema = known->schema,
+        .agent = "",
+        .role = "primary",
+        .state = SHARD_UNREACHABLE,
+        .rows = &no_rows,
+        .labels = &no_labels,
+    };
+}
+
 const char *standing_reason(const Coordinator *coordinator, Arena *arena, const FleetShard *shard,
                             ShardBarrier barrier)
 {

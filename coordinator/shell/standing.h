@@ -33,6 +33,8 @@ ShardBarrier standing_missing(const Coordinator *coordinator, const KnownShard *
 /* Its agent's listing is older than `inventory-limit`. */
 bool standing_is_stale(const Coordinator *coordinator, uint64_t listed_ms);
 SelectTarget standing_select_target(const Coordinator *coordinator, const FleetShard *shard);
+/* Of one that nobody lists: labels and rows are not known. Borrows both. */
+SelectTarget standing_select_missing(const KnownShard *known, const char *name);
 
 /* For people: "quarantined by alice: ...", "a standby: ...". `shard` NULL: UNLISTED. Lives in
  * `arena`. */

@@ -407,6 +407,7 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
     write_windows(entry, json);
     write_gates(entry, json);
     plan_view_requires(&entry->header, json);
+    plan_view_contract(&entry->header, json);
     write_budgets(entry, json);
     json_field_uint(json, "worst_case",
                     plan_worst_case(rollout_budget_fleet(entry->core),

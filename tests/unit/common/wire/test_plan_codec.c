@@ -527,11 +527,48 @@ static void required_evidence_is_of_the_plans_own_bundle(void **state)
     assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
 }
 
+static void contract_comes_back(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    PlanHeader in = make_header(arena);
+    PlanHeader out;
+    GatePlan gate = {.name = "gone",
+                     .kind = GATE_KIND_PERSON,
+                     .when = GATE_BEFORE,
+                     .text = "is it gone?",
+                     .success = "",
+                     .failure = "",
+                     .interval_ms = 10000,
+                     .attempts = 4,
+                     .timeout_ms = 60000};
+    in.gates = &gate;
+    in.gate_count = 1;
+    in.contract = (ContractPlan){.gate = "gone", .shards = "app = forge"};
+    strlist_add(arena, &in.contract.contracts, "003_drop");
+    strlist_add(arena, &in.contract.expands, "001_add");
+    strlist_add(arena, &in.contract.expands, "002_fill");
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    assert_string_equal(out.contract.gate, "gone");
+    assert_string_equal(out.contract.shards, "app = forge");
+    assert_true(strlist_equal(&out.contract.contracts, &in.contract.contracts));
+    assert_true(strlist_equal(&out.contract.expands, &in.contract.expands));
+    gate.when = GATE_AFTER;
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_CONFIG);
+    gate.when = GATE_BEFORE;
+    in.contract.gate = "another";
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_CONFIG);
+    in.contract = (ContractPlan){0};
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    assert_int_equal(out.contract.contracts.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(required_evidence_is_of_the_plans_own_bundle),
         cmocka_unit_test(requirements_caps_and_patience_come_back),
+        cmocka_unit_test(contract_comes_back),
         cmocka_unit_test(header_comes_back),
         cmocka_unit_test(notes_come_back),
         cmocka_unit_test(shard_comes_back),
