@@ -264,7 +264,7 @@ static void write_row(Writer *writer)
             "            USING HINT = '`pgtide current --verbose` says which. A fleet''s shard"
             " takes a script written with --unmanaged REASON.';\n"
             "    END IF;\n"
-            "    IF (SELECT max(format) FROM pgtide.meta) <> 1 THEN\n"
+            "    IF (SELECT max(format) FROM pgtide.meta) NOT IN (1, 2) THEN\n"
             "        RAISE EXCEPTION 'pgtide: the bookkeeping has another format than this script "
             "knows';\n"
             "    END IF;\n"

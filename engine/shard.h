@@ -13,6 +13,7 @@
 #pragma once
 
 #include "activity.h"
+#include "facts.h"
 #include "ids.h"
 #include "pg.h"
 #include "states.h"
@@ -201,6 +202,7 @@ typedef struct StepResult {
     bool failure_recorded; /* with an error: a failed row is in the history */
     StrList rows;          /* as read from the shard last; without error, rows_after */
     uint64_t duration_ms;
+    FactList facts; /* of the author's statements, when one was slow or has failed; else empty */
 } StepResult;
 
 /* `result` is never NULL. Errors: LOCK_TIMEOUT or BUSY (deadlock, serialization: nothing changed,

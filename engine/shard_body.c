@@ -15,7 +15,7 @@
 
 /* --- the parts -------------------------------------------------------------------------------- */
 
-void step_add_author_settings(StepOp *op, PgBatch *batch)
+void step_add_author_settings(StepOp *op, PgBatch *batch, FactsRun *run)
 {
     ShardSession *session = op->session;
     const StepItem *item = step_item(op);
@@ -31,14 +31,18 @@ void step_add_author_settings(StepOp *op, PgBatch *batch)
         shard_ms_param(session, lock_ms),
         shard_ms_param(session, statement_ms),
     };
-    step_add(op, batch, shard_sql_enter_author, 3, enter);
+    *run = (FactsRun){.at_start = batch->count, .start_column = 5, .at_end = SIZE_MAX};
+    run->sent_ms = uv_now(session->loop);
+    step_add(op, batch, shard_sql_enter_author_mark, 3, enter);
 }
 
-void step_add_own_settings(StepOp *op, PgBatch *batch)
+void step_add_own_settings(StepOp *op, PgBatch *batch, FactsRun *run)
 {
     pg_batch_add(batch, "RESET SESSION AUTHORIZATION");
     pg_batch_add(batch, "RESET ROLE");
-    step_add(op, batch, shard_sql_leave_author, 0, NULL);
+    if (run->at_end == SIZE_MAX)
+        run->at_end = batch->count;
+    step_add(op, batch, shard_sql_leave_author_mark, 0, NULL);
 }
 
 void step_add_statements(PgBatch *batch, const StatementList *statements)
@@ -61,18 +65,19 @@ static void add_succession(StepOp *op, PgBatch *batch)
 static void add_author(StepOp *op, PgBatch *batch)
 {
     StepItem *item = step_item(op);
-    step_add_author_settings(op, batch);
-    item->at_author = batch->count;
-    step_add_statements(batch, item->script.author);
+    step_add_author_settings(op, batch, &item->run);
+    step_add_measured(op, batch, item->script.author, &item->run);
     /* What was put off until the end runs as the revision would have it: with its path and role. */
     pg_batch_add(batch, "SET CONSTRAINTS ALL IMMEDIATE");
     if (item->script.verify != NULL) {
+        item->run.at_end = batch->count;
+        step_add(op, batch, shard_sql_mark, 0, NULL);
         pg_batch_add(batch, "SAVEPOINT pgtide_verify");
         item->at_verify = batch->count;
         step_add_statements(batch, item->script.verify);
         pg_batch_add(batch, "ROLLBACK TO SAVEPOINT pgtide_verify");
     }
-    step_add_own_settings(op, batch);
+    step_add_own_settings(op, batch, &item->run);
 }
 
 static void add_version_rows(StepOp *op, PgBatch *batch)
@@ -165,8 +170,9 @@ void step_describe(StepOp *op, const PgReply *reply, const Statement *statement)
 static void fail_body(StepOp *op, const PgReply *reply)
 {
     const StepItem *item = step_item(op);
-    const Statement *author = find_failed(item->script.author, item->at_author, reply->failed);
+    const Statement *author = facts_run_statement(&item->run, reply->failed);
     const Statement *verify = find_failed(item->script.verify, item->at_verify, reply->failed);
+    step_take_facts(op, reply, &item->run);
     step_describe(op, reply, author == NULL ? verify : author);
     Error *err = &op->session->error;
     if (verify != NULL && err->code == ERR_SQL)
@@ -231,6 +237,12 @@ static void go_on(StepOp *op)
         step_commit(op, step_read_after);
 }
 
+static void on_item_done(StepOp *op)
+{
+    op->done++;
+    go_on(op);
+}
+
 static void on_body(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -243,8 +255,8 @@ static void on_body(PgConn *conn, const PgReply *reply, void *data)
         step_fail(op);
     } else {
         take_deferred(op, reply);
-        op->done++;
-        go_on(op);
+        step_take_facts(op, reply, &step_item(op)->run);
+        step_keep_facts(op, on_item_done);
     }
 }
 
@@ -254,7 +266,8 @@ static void send_body(StepOp *op, bool with_author)
 {
     PgBatch batch = pg_batch(op->session->arena);
     StepItem *item = step_item(op);
-    item->at_author = item->at_verify = item->at_fence = item->at_deferred = SIZE_MAX;
+    item->run = (FactsRun){0};
+    item->at_verify = item->at_fence = item->at_deferred = SIZE_MAX;
     if (op->done > 0)
         add_succession(op, &batch);
     if (with_author)

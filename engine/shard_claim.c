@@ -1,11 +1,14 @@
 /*
- * Claiming a shard, in one transaction of two round trips (three when the bookkeeping is made):
+ * Claiming a shard, in one transaction of two round trips (more when the bookkeeping is made or
+ * brought up to date):
  *
  *   1. BEGIN; the run lock, which outlives the transaction; identity and ledger
  *      checked here before anything is written; without the lock: ROLLBACK, poll, start again
  *   2. (CREATE SCHEMA pgtide ...)
  *   3. take the row and raise its fence; read it; fail unless taken; create the version table;
  *      note a move from outside; read rows and history; COMMIT
+ *   4. (bookkeeping of an older format is brought up to date, if nothing stands in the way: what
+ *      claims and steps need of it is the same, so that this may wait for another claim)
  *
  * Each statement of the third has a snapshot of its own, taken after the row's lock was granted:
  * what a transaction in flight had done is seen. When the row refuses us the fourth statement
@@ -25,6 +28,8 @@ enum {
     CLAIM_ORPHAN_WAIT_MS = 10000, /* for the run lock of a backend that was told to go */
     CLAIM_ROLLBACK_DEADLINE_MS = 10000,
     CLAIM_VERSION_WIDTH = 255,
+    CLAIM_FORMAT_LOCK_TIMEOUT_MS = 100, /* others wait behind us for the history */
+    LEDGER_FORMAT = 2,
 };
 
 typedef struct ClaimOp {
@@ -110,9 +115,9 @@ static void explain_refusal(ClaimOp *op, const PgReply *reply)
         err_hint(err, "Run `pgtide ensure-version`, or let a rollout adopt it.");
         return;
     }
-    if (pg_i64(row, 0, 9) != 1) {
-        err_set(err, ERR_STATE, "the shard's bookkeeping has format %s, this pgtide knows 1",
-                pg_text(row, 0, 9));
+    if (pg_i64(row, 0, 9) < 1 || pg_i64(row, 0, 9) > LEDGER_FORMAT) {
+        err_set(err, ERR_STATE, "the shard's bookkeeping has format %s, this pgtide knows 1 to %d",
+                pg_text(row, 0, 9), LEDGER_FORMAT);
         err_hint(err, "Use the version of pgtide that wrote it.");
         return;
     }
@@ -138,6 +143,7 @@ static void take_row(ClaimOp *op, const PgReply *reply)
 {
     ClaimResult *result = &op->result;
     const PgResult *row = &reply->results[op->at_row];
+    op->session->ledger_format = (uint32_t)pg_u64(row, 0, 9);
     result->fence = pg_u64(row, 0, 3);
     result->epoch = pg_u64(row, 0, 4);
     if (!uuid_parse(pg_text(row, 0, 2), &result->fleet_id))
@@ -191,6 +197,37 @@ static void take_result(ClaimOp *op, const PgReply *reply)
         err_set(&session->error, ERR_STATE, "the claim was not committed");
 }
 
+static void on_format(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ClaimOp *op = data;
+    ShardSession *session = op->session;
+    if (reply->error == NULL)
+        session->ledger_format = LEDGER_FORMAT;
+    else if (!reply->lost && pg_in_transaction(session->conn)) {
+        PgBatch batch = pg_batch(session->arena);
+        pg_batch_add(&batch, "ROLLBACK");
+        shard_send(session, &batch, on_rolled_back, op);
+        return;
+    }
+    finish(op);
+}
+
+/* The claim is committed, whatever becomes of this: the bookkeeping may be another role's, or a
+ * long step of another shard of this database may be reading it. */
+static void take_up_format(ClaimOp *op)
+{
+    ShardSession *session = op->session;
+    PgBatch batch = pg_batch(session->arena);
+    const char *lock = shard_ms_param(session, CLAIM_FORMAT_LOCK_TIMEOUT_MS);
+    pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    pg_batch_add_params(&batch, shard_sql_enter_step, 1, &lock);
+    pg_batch_add(&batch, shard_sql_take_up_format);
+    pg_batch_add(&batch, shard_sql_note_format);
+    pg_batch_add(&batch, "COMMIT");
+    shard_send(session, &batch, on_format, op);
+}
+
 static void on_claimed(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -198,7 +235,11 @@ static void on_claimed(PgConn *conn, const PgReply *reply, void *data)
     ShardSession *session = op->session;
     if (reply->error == NULL) {
         take_result(op, reply);
-        finish(op);
+        if (session->ledger_format < LEDGER_FORMAT && session->error.code == ERR_OK &&
+            !op->args.rehearse)
+            take_up_format(op);
+        else
+            finish(op);
         return;
     }
     bool refused = !reply->lost && strcmp(reply->error->sqlstate, "22012") == 0 &&

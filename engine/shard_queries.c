@@ -188,9 +188,9 @@ const char shard_sql_adopt_row[] =
 
 const char shard_sql_row[] = ROW_COLUMNS " WHERE s.schema_name = ANY($1::text[])";
 
-const char shard_sql_assert_claim[] =
-    "SELECT 1 / count(*) FROM pgtide.shard WHERE schema_name = $1"
-    " AND xmin = pg_current_xact_id()::xid AND 1 = (SELECT max(format) FROM pgtide.meta)";
+const char shard_sql_assert_claim[] = "SELECT 1 / count(*) FROM pgtide.shard WHERE schema_name = $1"
+                                      " AND xmin = pg_current_xact_id()::xid"
+                                      " AND (SELECT max(format) FROM pgtide.meta) BETWEEN 1 AND 2";
 
 const char shard_sql_create_version[] =
     "CREATE TABLE %s (version_num varchar(255) NOT NULL,"
@@ -304,17 +304,29 @@ const char shard_sql_stand[] = "SELECT pg_current_xact_id(), " STAND_OF("$2") ",
     "$3") "," GUARDED_TABLE("$4", "$5", "$6");
 
 /* Author statements say what they have to say. */
-const char shard_sql_enter_author[] = "SELECT pg_catalog.set_config('lock_timeout', $2, true),"
-                                      " pg_catalog.set_config('statement_timeout', $3, true),"
-                                      " pg_catalog.set_config('client_min_messages', NULL, true),"
-                                      " pg_catalog.set_config('plan_cache_mode', NULL, true),"
-                                      " pg_catalog.set_config('search_path', $1, true)";
+#define ENTER_AUTHOR                                                                               \
+    "SELECT pg_catalog.set_config('lock_timeout', $2, true),"                                      \
+    " pg_catalog.set_config('statement_timeout', $3, true),"                                       \
+    " pg_catalog.set_config('client_min_messages', NULL, true),"                                   \
+    " pg_catalog.set_config('plan_cache_mode', NULL, true),"                                       \
+    " pg_catalog.set_config('search_path', $1, true)"
+#define LEAVE_AUTHOR                                                                               \
+    " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"                          \
+    " pg_catalog.set_config('statement_timeout', '0', true),"                                      \
+    " pg_catalog.set_config('client_min_messages', 'warning', true),"                              \
+    " pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)," DURABLE
 
-const char shard_sql_leave_author[] =
-    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-    " pg_catalog.set_config('statement_timeout', '0', true),"
-    " pg_catalog.set_config('client_min_messages', 'warning', true),"
-    " pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)," DURABLE;
+const char shard_sql_enter_author[] = ENTER_AUTHOR;
+const char shard_sql_leave_author[] = "SELECT" LEAVE_AUTHOR;
+
+/* Select lists are worked through from left to right: the clock is read last where the author's
+ * statements begin, and first where they have ended. */
+#define MARK                                                                                       \
+    " extract(epoch FROM pg_catalog.clock_timestamp()), pg_catalog.pg_current_wal_insert_lsn()"
+
+const char shard_sql_mark[] = "SELECT" MARK;
+const char shard_sql_enter_author_mark[] = ENTER_AUTHOR "," MARK;
+const char shard_sql_leave_author_mark[] = "SELECT" MARK "," LEAVE_AUTHOR;
 
 const char shard_sql_version_update[] =
     "UPDATE ONLY %s SET version_num = $2 WHERE version_num = $1";
@@ -331,10 +343,24 @@ const char shard_sql_version_insert[] = "INSERT INTO %s (version_num) SELECT unn
 const char shard_sql_history_insert[] =
     HISTORY_INTO "message) SELECT" HISTORY_VALUES " 'succeeded', $13";
 
-const char shard_sql_history_failed[] =
-    HISTORY_INTO "sqlstate, message) SELECT" HISTORY_VALUES " 'failed', $13, $14"
-                 " FROM pgtide.shard s WHERE s.schema_name = $1 AND s.fence = $15::bigint"
-                 " AND s.epoch = $16::bigint";
+#define HISTORY_WHILE_OURS                                                                         \
+    " FROM pgtide.shard s WHERE s.schema_name = $1 AND s.fence = $15::bigint"                      \
+    " AND s.epoch = $16::bigint"
+
+const char shard_sql_history_failed[] = HISTORY_INTO "sqlstate, message) SELECT" HISTORY_VALUES
+                                                     " 'failed', $13, $14" HISTORY_WHILE_OURS;
+const char shard_sql_history_failed_facts[] =
+    HISTORY_INTO "sqlstate, message, facts) SELECT" HISTORY_VALUES
+                 " 'failed', $13, $14, $17::jsonb" HISTORY_WHILE_OURS;
+
+/* The newest row of a shard whose row this transaction holds is its own. */
+const char shard_sql_history_facts[] =
+    "UPDATE pgtide.history SET facts = $2::jsonb"
+    " WHERE seq = (SELECT max(seq) FROM pgtide.history WHERE schema_name = $1)";
+
+const char shard_sql_take_up_format[] =
+    "ALTER TABLE pgtide.history ADD COLUMN IF NOT EXISTS facts jsonb";
+const char shard_sql_note_format[] = "UPDATE pgtide.meta SET format = 2 WHERE format = 1";
 
 const char shard_sql_reassert[] =
     "SELECT (SELECT count(*) FROM pgtide.shard WHERE schema_name = $1 AND fence = $3::bigint"

@@ -65,6 +65,11 @@ extern const char shard_sql_stand[];
 /* 1 search_path, 2 lock_timeout, 3 statement_timeout */
 extern const char shard_sql_enter_author[];
 extern const char shard_sql_leave_author[];
+/* The same with a mark: the clock, in seconds since 1970, and where the server's WAL ends. It is
+ * columns 5 and 6 of the first, 0 and 1 of the others. Not on a standby. */
+extern const char shard_sql_enter_author_mark[];
+extern const char shard_sql_leave_author_mark[];
+extern const char shard_sql_mark[];
 extern const char shard_sql_version_update[]; /* %s; 1 from, 2 to */
 extern const char shard_sql_version_delete[]; /* %s; 1 array */
 extern const char shard_sql_version_insert[]; /* %s; 1 array */
@@ -73,6 +78,11 @@ extern const char shard_sql_version_insert[]; /* %s; 1 array */
 extern const char shard_sql_history_insert[];
 /* the same 1-12, then 13 sqlstate, 14 message, 15 fence, 16 epoch; only while ours. */
 extern const char shard_sql_history_failed[];
+extern const char shard_sql_history_failed_facts[]; /* and 17 facts; from format 2 on */
+extern const char shard_sql_history_facts[]; /* 1 schema, 2 facts: of the row just inserted */
+/* From format 1 to 2: the column of facts. */
+extern const char shard_sql_take_up_format[];
+extern const char shard_sql_note_format[];
 /* %s; 1 schema, 2 operation, 3 fence, 4 epoch, 5 fleet: whether the row is ours (1), version rows,
  * transaction id */
 extern const char shard_sql_reassert[];

@@ -58,6 +58,8 @@ struct ShardSession {
     OperationId ahead;       /* whose it is */
     const ShardStand *stand; /* in `arena`; NULL = it has failed */
 
+    uint32_t ledger_format; /* as the last claim found or made it; 0 before */
+
     /* Learnt by a claim or a read. */
     const char *version_schema; /* in `own`; NULL before */
     const char *version_table;  /* quoted and qualified */

@@ -48,6 +48,8 @@ static void finish(StepOp *op)
     ShardSession *session = op->session;
     const Error *err = session->error.code == ERR_OK ? NULL : &session->error;
     op->result.duration_ms = uv_now(session->loop) - op->started_ms;
+    if (err != NULL || facts_are_slow(&op->facts))
+        op->result.facts = op->facts;
     op->result.needs_claim = err != NULL && !pg_is_connected(session->conn);
     shard_end(session);
     session->used = true;
@@ -101,8 +103,12 @@ static void add_record(StepOp *op, PgBatch *batch)
         err->message,
         shard_u64_param(session, op->items[0].args.fence),
         shard_u64_param(session, op->items[0].args.epoch),
+        step_facts_text(op),
     };
-    pg_batch_add_params(batch, shard_sql_history_failed, 16, params);
+    bool has_facts = params[16] != NULL;
+    pg_batch_add_params(batch,
+                        has_facts ? shard_sql_history_failed_facts : shard_sql_history_failed,
+                        has_facts ? 17 : 16, params);
 }
 
 void step_add(StepOp *op, PgBatch *batch, const char *sql, int param_count,
@@ -568,6 +574,8 @@ bool step_reopen(StepOp *op, const PgReply *reply)
     op->plain = op->reopened = true;
     op->done = 0;
     op->deferred = NULL;
+    if (op->units == NULL) /* units that are over stay */
+        op->facts.count = op->fact_from = 0;
     op->session->used = true; /* what was reset is rolled back with the rest */
     step_open(op, op->opened);
     return true;

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "shard_facts.h"
 #include "shard_script.h"
 #include "shard_session.h"
 
@@ -30,7 +31,7 @@ typedef struct StepItem {
     StrList come;
     /* Where in its batch each answer is. */
     size_t at_fence; /* of an item that is not the first; SIZE_MAX = not asked, as with all */
-    size_t at_author;
+    FactsRun run;    /* of the author's statements */
     size_t at_verify;
     size_t at_gone;
     size_t at_come;
@@ -69,6 +70,9 @@ struct StepOp {
     StepNext *next;
     StepNext *failing; /* adds to an error before it is recorded; NULL = nothing to add */
     void *units;       /* shard_units.c's */
+    FactList facts;    /* of the statements that have run */
+    size_t fact_from;  /* where those of the item in hand begin */
+    StepNext *kept;    /* what follows step_keep_facts() */
 };
 
 /* Copies the arguments. Afterwards the session's error is that of the first item that must be
@@ -102,9 +106,19 @@ void step_describe(StepOp *op, const PgReply *reply, const Statement *statement)
 /* BEGIN's companions within a transaction: settings of ours, the operation in our row. */
 void step_add_enter(StepOp *op, const StepItem *item, PgBatch *batch);
 size_t step_add_fence(StepOp *op, const StepItem *item, PgBatch *batch);
-/* Settings for author statements (path, timeouts), and back to ours (role too). */
-void step_add_author_settings(StepOp *op, PgBatch *batch);
-void step_add_own_settings(StepOp *op, PgBatch *batch);
+/* Settings for author statements (path, timeouts), and back to ours (role too); each ends with the
+ * mark of `run`, which shard_facts.h is about. */
+void step_add_author_settings(StepOp *op, PgBatch *batch, FactsRun *run);
+void step_add_own_settings(StepOp *op, PgBatch *batch, FactsRun *run);
+/* The author's statements with marks between them. */
+void step_add_measured(StepOp *op, PgBatch *batch, const StatementList *statements, FactsRun *run);
+/* What `run` has cost goes to the op's facts. */
+void step_take_facts(StepOp *op, const PgReply *reply, const FactsRun *run);
+/* Puts the op's facts into the history row that was just inserted in the transaction in hand, when
+ * some statement was slow; goes on to `next`. */
+void step_keep_facts(StepOp *op, StepNext *next);
+/* Those of the item in hand as the history has them; NULL = none, or the ledger has no place. */
+const char *step_facts_text(const StepOp *op);
 void step_add_statements(PgBatch *batch, const StatementList *statements);
 /* Fence, epoch, fleet, version rows and transaction id once more; the answer's index goes to
  * `at_reassert`, and step_reassert_holds() says whether it is what it must be. */

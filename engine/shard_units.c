@@ -100,7 +100,7 @@ void units_fail_reply(StepOp *op, const PgReply *reply, const Statement *stateme
 void units_add_author(StepOp *op, PgBatch *batch)
 {
     ShardUnits *units = units_of(op);
-    step_add_author_settings(op, batch);
+    step_add_author_settings(op, batch, &units->run);
     units->at_sent = batch->count;
     size_t count = units->at < units->run_count ? units_run(op)->unit.setting_count
                                                 : units->list.settings.count;
@@ -266,11 +266,10 @@ static bool is_about_transactions(const Error *err)
 static void fail_transaction(StepOp *op, const PgReply *reply)
 {
     const ShardUnits *units = units_of(op);
-    const Unit *unit = &units_run(op)->unit;
-    size_t first = units->at_sent + unit->setting_count;
-    const Statement *failed = units_failed_setting(op, reply);
-    if (reply->failed >= first && reply->failed < first + unit->statements.count)
-        failed = &unit->statements.items[reply->failed - first];
+    const Statement *setting = units_failed_setting(op, reply);
+    const Statement *failed = facts_run_statement(&units->run, reply->failed);
+    failed = setting != NULL ? setting : failed;
+    step_take_facts(op, reply, &units->run);
     step_describe(op, reply, failed);
     if (is_about_transactions(&op->session->error))
         err_hint(&op->session->error,
@@ -290,6 +289,7 @@ static void on_transaction(PgConn *conn, const PgReply *reply, void *data)
         fail_transaction(op, reply);
         return;
     }
+    step_take_facts(op, reply, &units_of(op)->run);
     if (!step_reassert_holds(op, reply, &step_item(op)->args.rows_before)) {
         err_set(err, ERR_SQL, "it moved the version rows or left its transaction itself");
         err_hint(err, "Remove what writes alembic_version or schema pgtide.");
@@ -307,9 +307,9 @@ static void run_in_transaction(StepOp *op)
     PgBatch batch = pg_batch(op->session->arena);
     units_report(op, "started");
     units_add_author(op, &batch);
-    step_add_statements(&batch, &units_run(op)->unit.statements);
+    step_add_measured(op, &batch, &units_run(op)->unit.statements, &units_of(op)->run);
     pg_batch_add(&batch, "SET CONSTRAINTS ALL IMMEDIATE");
-    step_add_own_settings(op, &batch);
+    step_add_own_settings(op, &batch, &units_of(op)->run);
     units_add_row(op, &batch, true);
     step_add_reassert(op, &batch);
     shard_send(op->session, &batch, on_transaction, op);

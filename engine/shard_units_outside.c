@@ -20,20 +20,44 @@ static bool is_concurrent(const Unit *unit)
 
 /* --- one statement alone ---------------------------------------------------------------------- */
 
+/* Of the author's statement; what cleans up after it is ours. */
+static void take_facts(StepOp *op, const PgReply *reply)
+{
+    const ShardUnits *units = units_of(op);
+    const Unit *unit = &units_run(op)->unit;
+    bool is_piece = units->sql == units->piece;
+    if (!is_piece && units->sql != unit->statements.items[0].text)
+        return;
+    FactsMark now = facts_mark(&reply->results[0], 0);
+    StatementFacts item = {
+        .revision = step_item(op)->args.revision,
+        .line = unit->place != NULL && unit->place->line > 0 ? (uint32_t)unit->place->line : 0,
+        .what = is_piece ? statement_in_few_words(op->session->arena, units->sql) : unit->what,
+        .statements = 1,
+        .rows = units->changed,
+        .failed = units->sql_error.code != ERR_OK,
+    };
+    facts_between(&units->alone_from, &now, &item);
+    facts_add(op->session->arena, &op->facts, &item);
+}
+
 static void on_left(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     StepOp *op = data;
-    if (reply->error != NULL)
+    if (reply->error != NULL) {
         units_fail_reply(op, reply, NULL);
-    else
-        units_of(op)->then(op);
+        return;
+    }
+    take_facts(op, reply);
+    units_of(op)->then(op);
 }
 
 /* Role and settings of the session are ours again. */
 static void leave(StepOp *op)
 {
     PgBatch batch = pg_batch(op->session->arena);
+    pg_batch_add(&batch, shard_sql_mark);
     units_add_reset(op, &batch);
     shard_send(op->session, &batch, on_left, op);
 }
@@ -48,6 +72,7 @@ static void on_alone(PgConn *conn, const PgReply *reply, void *data)
         units_fail_reply(op, reply, NULL);
         return;
     }
+    units->changed = reply->error != NULL ? 0 : pg_affected(&reply->results[0]);
     if (reply->error != NULL) {
         const Statement *statement = &units_run(op)->unit.statements.items[0];
         if (units->sql == statement->text)
@@ -73,6 +98,7 @@ static void on_entered(PgConn *conn, const PgReply *reply, void *data)
         units_fail_reply(op, reply, units_failed_setting(op, reply));
         return;
     }
+    units->alone_from = facts_mark(&reply->results[reply->count - 1], 0);
     uint64_t deadline_ms = session->deadline_ms;
     uint64_t alone_ms = uv_now(session->loop) + units->sql_deadline_ms;
     if (deadline_ms == 0 || alone_ms < deadline_ms)
@@ -114,6 +140,7 @@ void units_run_alone(StepOp *op, const char *sql, uint32_t deadline_ms, StepNext
     units->at_sent = batch.count;
     StatementList settings = {.items = units->list.settings.items, .count = unit->setting_count};
     step_add_statements(&batch, &settings);
+    pg_batch_add(&batch, shard_sql_mark);
     shard_send(session, &batch, on_entered, op);
 }
 
@@ -379,7 +406,7 @@ static void compare(StepOp *op)
     pg_batch_add(&batch, arena_printf(session->arena, "CREATE TEMPORARY TABLE %s (LIKE %s)", last,
                                       str_text(&table)));
     pg_batch_add(&batch, probe->twin);
-    step_add_own_settings(op, &batch);
+    step_add_own_settings(op, &batch, &units_of(op)->run);
     const char *params[] = {units->index, probe->has_tablespace ? "t" : "f"};
     pg_batch_add_params(&batch, probe_compare_sql, 2, params);
     pg_batch_add(&batch, "ROLLBACK");

@@ -64,6 +64,10 @@ bool statement_needs_no_transaction(const Statement *statement);
  * REINDEX and DETACH PARTITION with CONCURRENTLY. */
 bool statement_is_concurrent(const Statement *statement);
 
+/* A statement's beginning on one line, cut between characters; for people. What is quoted is not in
+ * it, nor what comes behind: it may be a password. */
+const char *statement_in_few_words(Arena *arena, const char *text);
+
 /* Where a place in a text lies: the text is fed in pieces up to that place. Pieces follow each
  * other in memory and end at line ends. */
 typedef struct SqlLines SqlLines;

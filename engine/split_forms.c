@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { FEW_WORDS_LENGTH_MAX = 60 };
+
 bool statement_is_transaction_control(const Statement *statement)
 {
     static const char *const words[] = {"BEGIN",     "COMMIT",  "END",   "ROLLBACK", "ABORT",
@@ -89,4 +91,23 @@ bool statement_needs_no_transaction(const Statement *statement)
         return strcmp(second, "ALL") == 0;
     return strcmp(first, "CLUSTER") == 0 && second[0] == '\0' &&
            *words_skip_blank(statement->text + strlen("CLUSTER")) == '\0';
+}
+
+const char *statement_in_few_words(Arena *arena, const char *text)
+{
+    AUTO_STR Str out = {0};
+    const char *at = text;
+    for (; *at != '\0' && *at != '\'' && *at != '$'; at++) {
+        bool blank = *at == ' ' || *at == '\n' || *at == '\t' || *at == '\r';
+        bool continues = ((unsigned char)*at & 0xC0) == 0x80;
+        if (out.length >= FEW_WORDS_LENGTH_MAX && !continues)
+            break;
+        if (!blank)
+            str_append_char(&out, *at);
+        else if (out.length > 0 && out.data[out.length - 1] != ' ')
+            str_append_char(&out, ' ');
+    }
+    if (*at != '\0')
+        str_append(&out, "...");
+    return arena_strdup(arena, str_text(&out));
 }

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { WHAT_LENGTH_MAX = 60 }; /* of a statement's beginning, where it stands for the whole */
-
 typedef struct Maker {
     Arena *arena;
     const char *file;
@@ -36,26 +34,6 @@ static ErrCode refuse(const Maker *maker, const Statement *statement, const char
 }
 
 /* --- describing ------------------------------------------------------------------------------- */
-
-/* The statement's beginning on one line, cut between characters. */
-static const char *in_few_words(Arena *arena, const char *text)
-{
-    AUTO_STR Str out = {0};
-    const char *at = text;
-    for (; *at != '\0'; at++) {
-        bool blank = *at == ' ' || *at == '\n' || *at == '\t' || *at == '\r';
-        bool continues = ((unsigned char)*at & 0xC0) == 0x80;
-        if (out.length >= WHAT_LENGTH_MAX && !continues)
-            break;
-        if (!blank)
-            str_append_char(&out, *at);
-        else if (out.length > 0 && out.data[out.length - 1] != ' ')
-            str_append_char(&out, ' ');
-    }
-    if (*at != '\0')
-        str_append(&out, "...");
-    return arena_strdup(arena, str_text(&out));
-}
 
 static Digest digest_of(const StatementList *statements)
 {
@@ -132,7 +110,7 @@ static ErrCode make_block(Maker *maker)
     if (unit.statements.count == 0)
         return ERR_OK;
     unit.what = arena_printf(maker->arena, "BEGIN; %s",
-                             in_few_words(maker->arena, unit.statements.items[0].text));
+                             statement_in_few_words(maker->arena, unit.statements.items[0].text));
     add_unit(maker, &unit);
     return ERR_OK;
 }
@@ -218,7 +196,7 @@ static ErrCode make_lone(Maker *maker, const Statement *statement)
                       "Put `-- +rerunnable` before it when it may run twice, or `-- +probe SELECT "
                       "...`, which is true when its effect is there.");
     }
-    unit.what = in_few_words(maker->arena, statement->text);
+    unit.what = statement_in_few_words(maker->arena, statement->text);
     add_unit(maker, &unit);
     return ERR_OK;
 }

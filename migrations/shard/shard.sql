@@ -10,7 +10,7 @@ CREATE TABLE pgtide.meta (
     format integer NOT NULL,
     created timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO pgtide.meta (format) VALUES (1);
+INSERT INTO pgtide.meta (format) VALUES (2);
 
 -- fence rises with every claim, epoch with every coordinator: a writer that holds an older pair
 -- updates no row, and stops.
@@ -45,7 +45,8 @@ CREATE TABLE pgtide.history (
     finished timestamptz NOT NULL DEFAULT clock_timestamp(),
     outcome text NOT NULL CHECK (outcome IN ('succeeded', 'failed', 'unknown')),
     sqlstate text,
-    message text
+    message text,
+    facts jsonb
 );
 CREATE UNIQUE INDEX history_operation ON pgtide.history (operation, schema_name)
     WHERE outcome = 'succeeded';

@@ -222,7 +222,7 @@ expect_exit 1 pgtide upgrade
 none 002_index 001_base "INSERT INTO log VALUES ('twice');
 $bad" 'SELECT 1;'
 expect_exit 5 pgtide upgrade
-check 'says what has run' contains "$(cat "$T/err")" "\"INSERT INTO log VALUES ('once')\" has run on this shard and is no longer in"
+check 'says what has run' contains "$(cat "$T/err")" "\"INSERT INTO log VALUES (...\" has run on this shard and is no longer in"
 none 002_index 001_base "COPY log FROM STDIN;
 block
 block
