@@ -9,6 +9,7 @@
 #include "digest.h"
 #include "named_limits.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,7 +178,7 @@ void run_interrupt(Run *run)
     case RUN_STEPPING:
         if (again)
             give_up(run);
-        else
+        else if (!shard_stop_soon(run->session)) /* a backfill ends with its batch */
             shard_cancel(run->session);
         return;
     case RUN_COMMANDING:
@@ -426,10 +427,17 @@ static void on_unit(ShardSession *session, const UnitProgress *progress, void *d
 {
     (void)session;
     Run *run = data;
+    bool ended = progress->is_backfill && strcmp(progress->state, "done") == 0;
+    if (ended)
+        run_keep_backfill(run, progress);
     if (run->frame->many)
         return;
-    run_say(run, "  %s %u of %u: %s %s", run->in_flight.revision, progress->unit, progress->count,
-            progress->what, progress->state);
+    AUTO_STR Str counts = {0};
+    if (ended)
+        str_printf(&counts, ", %" PRIu64 " rows in %" PRIu64 " batches", progress->rows,
+                   progress->batches);
+    run_say(run, "  %s %u of %u: %s %s%s", run->in_flight.revision, progress->unit, progress->count,
+            progress->what, progress->state, str_text(&counts));
 }
 
 static OperationId new_operation(void)

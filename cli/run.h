@@ -83,6 +83,19 @@ typedef struct RunInFlight {
     int attempts;
 } RunInFlight;
 
+/* A backfill that has ended in this run; rows and batches from its beginning on. */
+typedef struct RunBackfill {
+    const char *revision;
+    uint32_t unit;
+    uint64_t rows;
+    uint64_t batches;
+} RunBackfill;
+
+typedef struct RunBackfills {
+    RunBackfill *items;
+    size_t count;
+} RunBackfills;
+
 struct Run {
     RunFrame *frame;
     const UrlEntry *entry; /* which database */
@@ -118,6 +131,7 @@ struct Run {
     RunInFlight in_flight;
     StepArgs ahead; /* of the step that follows, when its transaction is open already */
     bool has_ahead;
+    RunBackfills backfills;
 };
 
 /* --- a command -------------------------------------------------------------------------------- */

@@ -61,6 +61,10 @@ Run *run_start(RunFrame *frame, const UrlEntry *entry);
 /* A signal came, the first or a later one. */
 void run_interrupt(Run *run);
 
+/* run_backfill.c */
+void run_keep_backfill(Run *run, const UnitProgress *progress);
+void run_backfills_json(const Run *run, JsonWriter *json);
+
 /* run_many.c */
 /* A run is over; it frees itself behind this. */
 void run_frame_ended(Run *run);

@@ -570,6 +570,7 @@ static void write_steps(const Run *run, JsonWriter *json)
         json_object_end(json);
     }
     json_array_end(json);
+    run_backfills_json(run, json);
     json_field_uint(json, "duration_ms", migration->duration_ms);
 }
 

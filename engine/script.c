@@ -40,16 +40,12 @@ char *reader_trimmed(Arena *arena, const char *text, size_t length)
 static ErrCode marker_unknown(Reader *reader, const char *word, const char *place, Error *err)
 {
     const char *nearest = str_nearest(word, marker_words, MARKER_COUNT);
-    if (str_starts_with(word, "batch") && !isalnum((unsigned char)word[5])) {
-        err_set(err, ERR_SCRIPT, "'-- +batch' is not supported by this version yet");
-        return reader_fail(reader, place, err);
-    }
     err_set(err, ERR_SCRIPT, "unknown marker '-- +%.40s'", word);
     if (nearest != NULL)
         err_hint(err, "Did you mean '-- +%s'?", nearest);
     else
         err_hint(err, "Markers are -- +upgrade, -- +downgrade and -- +verify; before a statement "
-                      "-- +rerunnable and -- +probe SELECT ...");
+                      "-- +rerunnable, -- +probe SELECT ... and -- +batch ...");
     return reader_fail(reader, place, err);
 }
 
@@ -87,6 +83,12 @@ static bool is_marker(const char *line, size_t length)
 }
 
 /* --- annotations ------------------------------------------------------------------------------ */
+
+const char *annotation_word(AnnotationKind kind)
+{
+    static const char *const words[ANNOTATION_KIND_COUNT] = {"rerunnable", "probe", "batch"};
+    return words[kind];
+}
 
 /* The text behind `probe`, and behind the dashes of the lines that go on with it: `--   more`. */
 static const char *probe_text(Arena *arena, const char *begin)
@@ -127,19 +129,28 @@ static ErrCode annotation_check(const Reader *reader, bool in_statement, const c
     return ERR_OK;
 }
 
-/* `-- +rerunnable` and `-- +probe SELECT ...`: kept for the statement that comes next. */
-static ErrCode annotation_read(Reader *reader, bool in_statement, const char *word,
-                               const char *place, Error *err)
+/* Which annotation a line is; ANNOTATION_KIND_COUNT = none. */
+static AnnotationKind annotation_kind(const char *word)
 {
-    bool probe = is_word(word, "probe");
-    const char *name = probe ? "probe" : "rerunnable";
+    AnnotationKind kind = ANNOTATION_RERUNNABLE;
+    while (kind < ANNOTATION_KIND_COUNT && !is_word(word, annotation_word(kind)))
+        kind++;
+    return kind;
+}
+
+/* Kept for the statement that comes next. */
+static ErrCode annotation_read(Reader *reader, bool in_statement, AnnotationKind kind,
+                               const char *word, const char *place, Error *err)
+{
+    const char *name = annotation_word(kind);
     ErrCode code = annotation_check(reader, in_statement, name, place, err);
     if (code != ERR_OK)
         return code;
-    Annotation new = {.place = place, .line = reader->line, .section = reader->place};
-    if (probe)
-        new.probe = probe_text(reader->arena, strchr(place, '+') + 1 + strlen(name));
-    else if (word[strlen(name)] != '\0')
+    Annotation new = {.kind = kind, .place = place, .line = reader->line, .section = reader->place};
+    new.text = word + strlen(name);
+    if (kind == ANNOTATION_PROBE)
+        new.text = probe_text(reader->arena, strchr(place, '+') + 1 + strlen(name));
+    else if (kind == ANNOTATION_RERUNNABLE && new.text[0] != '\0')
         return marker_unknown(reader, word, place, err);
     if (reader->annotation_count == reader->annotation_capacity) {
         size_t capacity = reader->annotation_capacity == 0 ? 8 : 2 * reader->annotation_capacity;
@@ -173,8 +184,9 @@ static ErrCode line_read(Reader *reader, SqlLines *sql, const char **fed, const 
         return section == NULL ? script_header_line(reader, line, length, err) : ERR_OK;
     const char *plus = memchr(line, '+', length);
     const char *word = reader_trimmed(reader->arena, plus + 1, length - (size_t)(plus + 1 - line));
-    if (is_word(word, "rerunnable") || is_word(word, "probe"))
-        return annotation_read(reader, sql_lines_in_statement(sql), word, line, err);
+    AnnotationKind annotation = annotation_kind(word);
+    if (annotation != ANNOTATION_KIND_COUNT)
+        return annotation_read(reader, sql_lines_in_statement(sql), annotation, word, line, err);
     if (section != NULL)
         section->length = (size_t)(line - section->sql);
     sql_lines_reset(sql);

@@ -1,5 +1,6 @@
 #include "script_reader.h"
 
+#include "batch.h"
 #include "file.h"
 #include "named_limits.h"
 
@@ -90,7 +91,7 @@ static ErrCode probe_check(const Reader *reader, const Annotation *annotation, c
                            Error *err)
 {
     StatementList list = {0};
-    const char *sql = annotation->probe;
+    const char *sql = annotation->text;
     ErrCode code =
         sql_split(reader->arena, reader->file, sql, strlen(sql), annotation->line, &list, err);
     if (code == ERR_OK && (list.count != 1 || list.items[0].copy_data != NULL ||
@@ -104,20 +105,41 @@ static ErrCode probe_check(const Reader *reader, const Annotation *annotation, c
     return ERR_OK;
 }
 
+static ErrCode batch_check(const Reader *reader, const Annotation *annotation, Statement *statement,
+                           Error *err)
+{
+    const Batch *ignored;
+    if (batch_options_parse(reader->arena, annotation->text, &statement->batch, err) != ERR_OK)
+        return reader_fail(reader, annotation->place, err);
+    /* What it says of the statement can be checked when that is complete. */
+    return reader->script->placeholder_count > 0
+               ? ERR_OK
+               : batch_make(reader->arena, reader->file, statement, &ignored, err);
+}
+
+static bool is_annotated(const Statement *statement, AnnotationKind kind)
+{
+    return kind == ANNOTATION_PROBE   ? statement->probe != NULL
+           : kind == ANNOTATION_BATCH ? statement->batch != NULL
+                                      : statement->rerunnable;
+}
+
 static ErrCode annotation_apply(const Reader *reader, const Annotation *annotation,
                                 Statement *statement, Error *err)
 {
-    const char *name = annotation->probe != NULL ? "probe" : "rerunnable";
+    const char *name = annotation_word(annotation->kind);
     if (statement == NULL) {
         err_set(err, ERR_SCRIPT, "no statement follows '-- +%s'", name);
         return reader_fail(reader, annotation->place, err);
     }
-    if (annotation->probe != NULL ? statement->probe != NULL : statement->rerunnable) {
+    if (is_annotated(statement, annotation->kind)) {
         err_set(err, ERR_SCRIPT, "'-- +%s' stands twice before one statement", name);
         return reader_fail(reader, annotation->place, err);
     }
-    if (annotation->probe != NULL)
+    if (annotation->kind == ANNOTATION_PROBE)
         return probe_check(reader, annotation, &statement->probe, err);
+    if (annotation->kind == ANNOTATION_BATCH)
+        return batch_check(reader, annotation, statement, err);
     statement->rerunnable = true;
     return ERR_OK;
 }
@@ -134,7 +156,7 @@ static ErrCode annotations_apply(const Reader *reader, Place place, Error *err)
             continue;
         if (reader->script->transactional) {
             err_set(err, ERR_SCRIPT, "'-- +%s' counts only with `-- transaction: none`",
-                    annotation->probe != NULL ? "probe" : "rerunnable");
+                    annotation_word(annotation->kind));
             err_hint(err, "A revision that is one transaction happens as a whole or not at all.");
             return reader_fail(reader, annotation->place, err);
         }
@@ -212,16 +234,26 @@ static ErrCode block_control_check(const char *file, const Statement *statement,
     return refuse(file, statement, err);
 }
 
+/* The one it has, or the first of several; ANNOTATION_KIND_COUNT = none. */
+static AnnotationKind annotation_of(const Statement *statement)
+{
+    AnnotationKind kind = ANNOTATION_RERUNNABLE;
+    while (kind < ANNOTATION_KIND_COUNT && !is_annotated(statement, kind))
+        kind++;
+    return kind;
+}
+
 /* `transaction: none`: lone statements, and BEGIN ... COMMIT around what belongs together. */
 static ErrCode blocks_check(const char *file, const StatementList *statements, Error *err)
 {
     const Statement *open = NULL; /* the BEGIN of the block we are in */
     for (size_t i = 0; i < statements->count; i++) {
         const Statement *statement = &statements->items[i];
-        if (open != NULL && (statement->rerunnable || statement->probe != NULL)) {
+        AnnotationKind annotation = annotation_of(statement);
+        if (open != NULL && annotation != ANNOTATION_KIND_COUNT) {
             err_set(err, ERR_SCRIPT, "'-- +%s' before a statement of a block",
-                    statement->probe != NULL ? "probe" : "rerunnable");
-            err_hint(err, "A block happens as a whole or not at all, and needs neither.");
+                    annotation_word(annotation));
+            err_hint(err, "A block happens as a whole or not at all: it takes no annotations.");
             return refuse(file, statement, err);
         }
         ErrCode code = ERR_OK;

@@ -90,13 +90,28 @@ bool shard_is_alive(const ShardSession *session)
     return pg_is_connected(session->conn);
 }
 
+static void end_pause(ShardSession *session)
+{
+    if (session->timer != NULL && uv_is_active((uv_handle_t *)session->timer))
+        uv_timer_start(session->timer, session->timer->timer_cb, 0, 0);
+}
+
+bool shard_stop_soon(ShardSession *session)
+{
+    if (!session->running)
+        return false;
+    session->stop_soon = true;
+    if (session->backfilling)
+        end_pause(session);
+    return session->backfilling;
+}
+
 void shard_cancel(ShardSession *session)
 {
     if (!session->running || session->committing)
         return;
     session->cancelled = true;
-    if (session->timer != NULL && uv_is_active((uv_handle_t *)session->timer))
-        uv_timer_start(session->timer, session->timer->timer_cb, 0, 0);
+    end_pause(session);
     pg_cancel(session->conn);
 }
 
@@ -127,6 +142,7 @@ Arena *shard_begin(ShardSession *session, uint32_t deadline_ms)
     session->arena = arena_new();
     session->running = true;
     session->cancelled = false;
+    session->backfilling = session->stop_soon = false;
     session->committing = false;
     session->commit_sent = false;
     err_clear(&session->error);
@@ -158,7 +174,8 @@ void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb,
         uv_timer_init(session->loop, session->timer);
     }
     session->timer->data = data;
-    uv_timer_start(session->timer, cb, session->cancelled ? 0 : pause_ms, 0);
+    bool at_once = session->cancelled || (session->backfilling && session->stop_soon);
+    uv_timer_start(session->timer, cb, at_once ? 0 : pause_ms, 0);
 }
 
 void shard_stay_add(ShardSession *session, PgBatch *batch)

@@ -138,6 +138,9 @@ BackendId shard_backend(const ShardSession *session);
 /* Cancels the running operation, which then ends with ERR_INTERRUPTED. A COMMIT in flight is
  * waited for instead: it can't be taken back. */
 void shard_cancel(ShardSession *session);
+/* Ends a running backfill between two batches, with ERR_INTERRUPTED and its position kept; one that
+ * the running step comes to later ends before it begins. False when none is running now. */
+bool shard_stop_soon(ShardSession *session);
 /* Whether the running operation, or the last one, has sent a COMMIT: who drops the connection now
  * does not know what became of it. Otherwise the server rolls back what is open. */
 bool shard_has_sent_commit(const ShardSession *session);
@@ -158,6 +161,11 @@ typedef struct UnitProgress {
     /* started, done, rebuilt; already-done: the catalog or the progress rows show its effect, and
      * it is not run again. */
     const char *state;
+    /* Of a backfill, from its beginning on: rows that it has passed (or changed, where it has no
+     * key) and batches. */
+    bool is_backfill;
+    uint64_t rows;
+    uint64_t batches;
 } UnitProgress;
 /* Must not close the session. */
 typedef void ShardActivityCb(ShardSession *session, const Activity *activity, void *data);

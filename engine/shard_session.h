@@ -42,6 +42,8 @@ struct ShardSession {
     BackendId backend;
     bool running;
     bool cancelled;
+    bool backfilling; /* stop_soon counts: between two batches it can end */
+    bool stop_soon;
     bool committing;      /* COMMIT is in flight: nothing cancels it any more */
     bool commit_sent;     /* at any time in this operation */
     uint64_t deadline_ms; /* uv_now() of the operation's end; 0 = none */

@@ -523,10 +523,12 @@ static void on_preamble(PgConn *conn, const PgReply *reply, void *data)
     StepOp *op = data;
     if (step_reopen(op, reply))
         return;
-    if (reply->error != NULL)
-        step_fail_reply(op, reply);
-    else
-        judge(op, read_stand(op->session, reply->results + op->at_preamble));
+    if (reply->error != NULL) {
+        shard_reply_error(op->session, reply);
+        (op->refused != NULL && !reply->lost ? op->refused : step_fail)(op);
+        return;
+    }
+    judge(op, read_stand(op->session, reply->results + op->at_preamble));
 }
 
 /* BEGIN comes first: what ends the last revision's leftovers takes a snapshot, and then the

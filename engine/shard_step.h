@@ -68,6 +68,7 @@ struct StepOp {
     const char *deferred; /* SET CONSTRAINTS ... DEFERRED for the next item; NULL = none to set */
     ShardStand stand;     /* of the transaction in hand */
     StepNext *next;
+    StepNext *refused; /* a preamble failed, and the error is set; NULL = step_fail() */
     StepNext *failing; /* adds to an error before it is recorded; NULL = nothing to add */
     void *units;       /* shard_units.c's */
     FactList facts;    /* of the statements that have run */

@@ -41,6 +41,8 @@ void units_report(StepOp *op, const char *state)
         .what = run->unit.what,
         .state = state,
     };
+    if (run->unit.kind == UNIT_BATCH && units->batch != NULL)
+        batch_progress(op, &progress);
     if (args->unit_cb != NULL && !run->orphan)
         args->unit_cb(op->session, &progress, args->unit_data);
 }
@@ -54,6 +56,8 @@ static void describe_end(StepOp *op)
         str_printf(&hint, "%s ", err->hint);
     if (units->at >= units->run_count) {
         str_append(&hint, "What its units did stays.");
+    } else if (units_run(op)->unit.kind == UNIT_BATCH && units_run(op)->row != NULL) {
+        str_append(&hint, "Its batches stay; the same command goes on with the next one.");
     } else if (unit_number(units) > 1) {
         str_printf(&hint, "What came before it stays; the same command goes on with unit %u.",
                    unit_number(units));
@@ -132,7 +136,7 @@ static void add_insert(StepOp *op, PgBatch *batch, bool finished)
     const Unit *unit = &units_run(op)->unit;
     char digest[DIGEST_HEX_SIZE];
     digest_hex(&unit->digest, digest);
-    bool outside = unit->kind != UNIT_TRANSACTION;
+    bool outside = unit->kind != UNIT_TRANSACTION && unit->kind != UNIT_BATCH;
     const char *params[] = {
         shard_schema(session),
         item->operation,
@@ -327,6 +331,7 @@ void units_next(StepOp *op)
         units_report(op, "already-done");
     }
     units->state = PROBE_STATE_UNSPECIFIED;
+    units->batch = NULL;
     units->after = false;
     err_clear(&units->outcome);
     units->rounds = units->waits = 0;
@@ -340,6 +345,8 @@ void units_next(StepOp *op)
         verify(op);
     } else if (units_run(op)->unit.kind == UNIT_TRANSACTION) {
         step_open(op, run_in_transaction);
+    } else if (units_run(op)->unit.kind == UNIT_BATCH) {
+        batch_begin(op);
     } else {
         units_run_outside(op);
     }
@@ -374,6 +381,12 @@ static void read_rows(StepOp *op, const PgResult *result)
         };
 }
 
+/* One that was begun can only go on as a backfill. */
+static bool is_backfill(const ProgressRow *row)
+{
+    return row->kind != NULL && strcmp(row->kind, unit_kind_name(UNIT_BATCH)) == 0;
+}
+
 /* A row of the same statement; of two the one that says more. */
 static ProgressRow *match(ShardUnits *units, const Unit *unit)
 {
@@ -382,7 +395,8 @@ static ProgressRow *match(ShardUnits *units, const Unit *unit)
     ProgressRow *found = NULL;
     for (size_t i = 0; i < units->row_count; i++) {
         ProgressRow *row = &units->rows[i];
-        bool same = !row->matched && strcmp(row->digest, digest) == 0;
+        bool half = is_backfill(row) && !row->finished && unit->kind != UNIT_BATCH;
+        bool same = !row->matched && !half && strcmp(row->digest, digest) == 0;
         if (same && (found == NULL || (row->finished && !found->finished)))
             found = row;
     }
@@ -419,27 +433,37 @@ static bool make_orphan(StepOp *op, ProgressRow *row, UnitRun *ret_run)
     return true;
 }
 
+static ErrCode refuse_gone(const StepOp *op, const ProgressRow *row)
+{
+    Error *err = &op->session->error;
+    err_set(err, ERR_STATE, "\"%.120s\" has %s on this shard and is no longer in %s", row->what,
+            row->finished ? "run" : "begun", script_of(op)->file);
+    err_hint(err, "%s",
+             row->finished ? "Put it back as it was. What came after it may be changed."
+                           : "Put it back as it was. Where it may begin again from the first row, "
+                             "put `-- +rerunnable` before it too.");
+    return ERR_STATE;
+}
+
 /* What has run must still be in the file: else nobody could say what the shard is. */
 static ErrCode make_runs(StepOp *op)
 {
     ShardUnits *units = units_of(op);
     Arena *arena = op->session->arena;
     UnitRun *files = ARENA_ARRAY(arena, UnitRun, units->list.count + 1);
-    for (size_t i = 0; i < units->list.count; i++)
-        files[i] =
-            (UnitRun){.unit = units->list.items[i], .row = match(units, &units->list.items[i])};
+    for (size_t i = 0; i < units->list.count; i++) {
+        const Unit *unit = &units->list.items[i];
+        files[i] = (UnitRun){.unit = *unit, .row = match(units, unit)};
+        units->begins_again =
+            units->begins_again || (unit->kind == UNIT_BATCH && unit->place->rerunnable);
+    }
     units->runs = ARENA_ARRAY(arena, UnitRun, units->list.count + units->row_count + 1);
     for (size_t i = 0; i < units->row_count; i++) {
         ProgressRow *row = &units->rows[i];
         if (row->matched)
             continue;
-        if (row->finished) {
-            Error *err = &op->session->error;
-            err_set(err, ERR_STATE, "\"%.120s\" has run on this shard and is no longer in %s",
-                    row->what, script_of(op)->file);
-            err_hint(err, "Put it back as it was. What came after it may be changed.");
-            return ERR_STATE;
-        }
+        if (row->finished || (is_backfill(row) && !units->begins_again))
+            return refuse_gone(op, row);
         units->orphan_count += make_orphan(op, row, &units->runs[units->orphan_count]);
     }
     memcpy(units->runs + units->orphan_count, files, units->list.count * sizeof *files);

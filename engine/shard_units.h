@@ -43,6 +43,8 @@ typedef struct UnitRun {
     bool rebuilt;     /* a leftover was cleaned up */
 } UnitRun;
 
+typedef struct ShardBatch ShardBatch; /* shard_batch.h */
+
 typedef struct ShardUnits {
     UnitList list;
     UnitRun *runs; /* orphans first */
@@ -51,7 +53,8 @@ typedef struct ShardUnits {
     size_t at;
     ProgressRow *rows;
     size_t row_count;
-    bool stop; /* cancelled: nothing more is begun */
+    bool begins_again; /* some backfill of the file may: half of one that it lacks is no harm */
+    bool stop;         /* cancelled: nothing more is begun */
 
     /* Of the unit in hand. */
     ProbeState state;
@@ -75,6 +78,7 @@ typedef struct ShardUnits {
     bool begun;        /* the intent is noted, by this attempt */
     const char *piece; /* of an index on a partitioned table: what ran last */
     bool piece_waits;  /* for locks, as other statements do */
+    ShardBatch *batch; /* of a backfill */
 } ShardUnits;
 
 ShardUnits *units_of(const StepOp *op);
@@ -104,3 +108,7 @@ void units_note_begun(StepOp *op); /* StepNext */
 void units_build_pieces(StepOp *op);
 /* StepNext: runs the unit in hand, which can't be in a transaction, and goes on to units_next(). */
 void units_run_outside(StepOp *op);
+/* StepNext: the same of a backfill. */
+void batch_begin(StepOp *op);
+/* How far the backfill in hand has come. */
+void batch_progress(const StepOp *op, UnitProgress *progress);

@@ -13,6 +13,8 @@ typedef struct Replaced {
     size_t source_length;
 } Replaced;
 
+typedef struct BatchOptions BatchOptions; /* batch.h */
+
 typedef struct Statement {
     const char *text;          /* without the final semicolon; in the arena */
     const char *source;        /* its place in the text it was split from, which goes on behind;
@@ -25,7 +27,8 @@ typedef struct Statement {
     size_t copy_length;
     const char *probe; /* `-- +probe SELECT ...` before it: true when its effect is there; NULL */
     bool rerunnable;   /* `-- +rerunnable` before it */
-    const Replaced *replaced; /* where the text differs from the source, in order */
+    const BatchOptions *batch; /* `-- +batch ...` before it; NULL */
+    const Replaced *replaced;  /* where the text differs from the source, in order */
     size_t replaced_count;
 } Statement;
 

@@ -16,8 +16,8 @@ typedef struct Maker {
 
 const char *unit_kind_name(UnitKind kind)
 {
-    static const char *const names[UNIT_KIND_COUNT] = {"", "transaction", "catalog", "rerunnable",
-                                                       "probed"};
+    static const char *const names[UNIT_KIND_COUNT] = {"",           "transaction", "catalog",
+                                                       "rerunnable", "probed",      "batch"};
     return (unsigned)kind < UNIT_KIND_COUNT ? names[kind] : "";
 }
 
@@ -63,9 +63,10 @@ static void add_unit(Maker *maker, const Unit *unit)
 
 static ErrCode check_annotations(const Maker *maker, const Statement *statement)
 {
-    if (statement->probe == NULL && !statement->rerunnable)
+    if (statement->probe == NULL && !statement->rerunnable && statement->batch == NULL)
         return ERR_OK;
-    err_set(maker->err, ERR_SCRIPT, "+probe and +rerunnable have no place in BEGIN ... COMMIT");
+    err_set(maker->err, ERR_SCRIPT,
+            "+probe, +rerunnable and +batch have no place in BEGIN ... COMMIT");
     return refuse(maker, statement, "A block happens exactly once without them.");
 }
 
@@ -124,8 +125,8 @@ static ErrCode add_setting(Maker *maker, const Statement *statement)
         err_set(maker->err, ERR_SCRIPT, "SET %s has no effect outside BEGIN ... COMMIT", second);
         return refuse(maker, statement, "Put it into a block, or use SET.");
     }
-    if (statement->probe != NULL || statement->rerunnable) {
-        err_set(maker->err, ERR_SCRIPT, "SET and RESET take no +probe or +rerunnable");
+    if (statement->probe != NULL || statement->rerunnable || statement->batch != NULL) {
+        err_set(maker->err, ERR_SCRIPT, "SET and RESET take no +probe, +rerunnable or +batch");
         return refuse(maker, statement, "They hold for what is behind them whenever that runs.");
     }
     maker->list.settings.items[maker->list.settings.count++] = *statement;
@@ -150,6 +151,21 @@ static ErrCode check_lone(const Maker *maker, const Statement *statement)
         err_set(maker->err, ERR_SCRIPT, "both +probe and +rerunnable");
         return refuse(maker, statement, "Keep the one that is true.");
     }
+    if (statement->probe != NULL && statement->batch != NULL) {
+        err_set(maker->err, ERR_SCRIPT, "both +probe and +batch");
+        return refuse(maker, statement, "Remove +probe: how far batches have come is noted.");
+    }
+    return ERR_OK;
+}
+
+static ErrCode make_batch(Maker *maker, const Statement *statement, Unit *unit)
+{
+    ErrCode code = batch_make(maker->arena, maker->file, statement, &unit->batch, maker->err);
+    if (code != ERR_OK)
+        return code;
+    unit->kind = UNIT_BATCH;
+    unit->what = statement_in_few_words(maker->arena, statement->text);
+    add_unit(maker, unit);
     return ERR_OK;
 }
 
@@ -181,6 +197,8 @@ static ErrCode make_lone(Maker *maker, const Statement *statement)
     maker->at++;
     if (code != ERR_OK)
         return code;
+    if (statement->batch != NULL)
+        return make_batch(maker, statement, &unit);
     if (probe != NULL)
         return make_known(maker, statement, &unit, probe);
     if (statement->probe != NULL)

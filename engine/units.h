@@ -6,6 +6,8 @@
  *     the row that says that it has run, so it happens once;
  *   - a known statement that can't run in a transaction (probe.h): the catalog tells whether it has
  *     happened;
+ *   - a statement with `-- +batch ...` before it (batch.h): many transactions of ours, each with
+ * how far it has come;
  *   - any other statement, with `-- +rerunnable` or `-- +probe SELECT ...` before it: runs outside
  *     a transaction, again where it is not known to have ended.
  *
@@ -13,6 +15,7 @@
  */
 #pragma once
 
+#include "batch.h"
 #include "probe.h"
 #include "split.h"
 
@@ -24,6 +27,7 @@ typedef enum UnitKind {
     UNIT_CATALOG,
     UNIT_RERUNNABLE,
     UNIT_PROBED,
+    UNIT_BATCH,
     UNIT_KIND_COUNT,
 } UnitKind;
 
@@ -34,6 +38,7 @@ typedef struct Unit {
     const char *what;         /* in few words, for people */
     Digest digest;            /* of its tokens: comments and layout are not in it */
     const Probe *probe;       /* UNIT_CATALOG */
+    const Batch *batch;       /* UNIT_BATCH */
     size_t setting_count;     /* of UnitList.settings, the first so many hold for it */
 } Unit;
 
@@ -43,7 +48,7 @@ typedef struct UnitList {
     StatementList settings; /* SET and RESET, in order */
 } UnitList;
 
-const char *unit_kind_name(UnitKind kind); /* transaction, catalog, rerunnable, probed */
+const char *unit_kind_name(UnitKind kind); /* transaction, catalog, rerunnable, probed, batch */
 
 /* Errors (SCRIPT, with file and line): what can be in no unit, and what can't run in a transaction
  * without a way to tell whether it has run. */

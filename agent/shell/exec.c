@@ -713,8 +713,11 @@ void exec_start(Exec *exec)
 
 void exec_stop(Exec *exec)
 {
-    if (!job_is_done(exec->job) && !job_is_stopping(exec->job))
-        tell_kind(exec, JOB_EVENT_STOP);
+    if (job_is_done(exec->job) || job_is_stopping(exec->job))
+        return;
+    tell_kind(exec, JOB_EVENT_STOP);
+    if (exec->session != NULL) /* hours of batches are not the step in hand */
+        (void)shard_stop_soon(exec->session);
 }
 
 void exec_query(Exec *exec)

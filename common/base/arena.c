@@ -63,6 +63,22 @@ void arena_reset(Arena *arena)
     kept->used = 0;
 }
 
+ArenaMark arena_mark(const Arena *arena)
+{
+    return (ArenaMark){arena->chunks, arena->chunks == NULL ? 0 : arena->chunks->used};
+}
+
+void arena_rewind(Arena *arena, ArenaMark mark)
+{
+    while (arena->chunks != mark.chunk) {
+        Chunk *next = arena->chunks->next;
+        free(arena->chunks);
+        arena->chunks = next;
+    }
+    if (arena->chunks != NULL)
+        arena->chunks->used = mark.used;
+}
+
 void *arena_alloc(Arena *arena, size_t size)
 {
     const size_t align = alignof(max_align_t);

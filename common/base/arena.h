@@ -18,6 +18,15 @@ void arena_free(Arena *arena); /* NULL-safe */
 /* Drops all content but keeps one chunk for reuse. */
 void arena_reset(Arena *arena);
 
+/* A moment to go back to: what is allocated behind it is dropped by arena_rewind(), for work that
+ * goes on for hours. */
+typedef struct ArenaMark {
+    void *chunk;
+    size_t used;
+} ArenaMark;
+ArenaMark arena_mark(const Arena *arena);
+void arena_rewind(Arena *arena, ArenaMark mark);
+
 /* `size` bytes, zeroed, aligned for any type. */
 void *arena_alloc(Arena *arena, size_t size);
 /* Grows an array from `old_count` to `new_count` items of `size` bytes; contents are copied, the

@@ -31,6 +31,11 @@ enum {
     LIMIT_NAME_BYTES = 63,
     LIMIT_LABELS = 64,
     LIMIT_LABEL_BYTES = 255,
+    LIMIT_BATCH_ROWS = 10000000,
+    LIMIT_BATCH_KEY = 32, /* columns: PostgreSQL's indexes have no more */
+    LIMIT_BATCH_TARGET_MS = 10 * 60 * 1000,
+    LIMIT_BATCH_PAUSE_MS = 60 * 60 * 1000,
+    LIMIT_BATCH_STUCK_MS = 10 * 60 * 1000, /* in which no batch gets its locks */
 
     /* Many databases by one command. Connections: a server's max_connections is 100 by default. */
     LIMIT_URLS = 100000,

@@ -644,12 +644,23 @@ bool pg_in_transaction(const PgConn *conn)
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
 
-const char *pg_identifier(const PgConn *conn, Arena *arena, const char *name)
+static const char *take_quoted(Arena *arena, char *quoted)
 {
-    char *quoted = conn->pg == NULL ? NULL : PQescapeIdentifier(conn->pg, name, strlen(name));
     if (quoted == NULL)
         return NULL;
     const char *copy = arena_strdup(arena, quoted);
     PQfreemem(quoted);
     return copy;
+}
+
+const char *pg_identifier(const PgConn *conn, Arena *arena, const char *name)
+{
+    return conn->pg == NULL ? NULL
+                            : take_quoted(arena, PQescapeIdentifier(conn->pg, name, strlen(name)));
+}
+
+const char *pg_literal(const PgConn *conn, Arena *arena, const char *text)
+{
+    return conn->pg == NULL ? NULL
+                            : take_quoted(arena, PQescapeLiteral(conn->pg, text, strlen(text)));
 }

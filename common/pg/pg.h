@@ -135,6 +135,8 @@ bool pg_in_transaction(const PgConn *conn);
 /* An identifier quoted by libpq, which knows the connection's encoding. */
 /* NULL when the name is not valid UTF-8 or the connection is gone. */
 const char *pg_identifier(const PgConn *conn, Arena *arena, const char *name);
+/* A literal likewise, with its quotes. */
+const char *pg_literal(const PgConn *conn, Arena *arena, const char *text);
 /* Reads a url or keyword string into keywords (in `arena`); environment and defaults are left to
  * libpq. The text may hold a password: it is in no error message. */
 ErrCode pg_parse_conninfo(Arena *arena, const char *text, const PgKeyword **ret_keywords,

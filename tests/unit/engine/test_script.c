@@ -172,7 +172,8 @@ static void test_markers_that_are_wrong(void **state)
     refused(HEAD "-- +Upgrade\n-- +downgrade\n", 2, "Upgrade");
     refused(HEAD BODY "-- +upgrade\nSELECT 3;\n", 6, "twice");
     refused(HEAD "-- +upgrade now\n-- +downgrade\n", 2, "upgrade now");
-    refused(HEAD "-- +upgrade\n-- +batch key=id\nUPDATE t SET a = 1;\n-- +downgrade\n", 3, "batch");
+    refused(HEAD "-- +upgrade\n-- +batched key=id\nUPDATE t SET a = 1;\n-- +downgrade\n", 3,
+            "batched");
 }
 
 static void test_headers_that_are_wrong(void **state)

@@ -53,6 +53,30 @@ static void test_reset_gives_zeroed_memory_again(void **state)
     }
 }
 
+static void test_rewinds_to_a_mark(void **state)
+{
+    (void)state;
+    for (size_t before = 0; before < 20000; before += 4000) {
+        AUTO_ARENA Arena *arena = arena_new();
+        char *kept = before == 0 ? NULL : arena_alloc(arena, before);
+        if (kept != NULL)
+            memset(kept, 'k', before);
+        ArenaMark mark = arena_mark(arena);
+        size_t used = arena_used(arena);
+        for (int round = 0; round < 5; round++) {
+            for (int i = 0; i < 20; i++) {
+                uint8_t *block = arena_alloc(arena, 3000);
+                assert_true(is_zero(block, 3000));
+                memset(block, 0xAA, 3000);
+            }
+            arena_rewind(arena, mark);
+            assert_int_equal(arena_used(arena), used);
+        }
+        for (size_t i = 0; i < before; i++)
+            assert_int_equal(kept[i], 'k');
+    }
+}
+
 static void test_large_block(void **state)
 {
     (void)state;
@@ -109,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_zeroed_aligned_and_apart),
         cmocka_unit_test(test_reset_gives_zeroed_memory_again),
+        cmocka_unit_test(test_rewinds_to_a_mark),
         cmocka_unit_test(test_large_block),
         cmocka_unit_test(test_grow_copies_and_zeroes),
         cmocka_unit_test(test_texts),
