@@ -176,11 +176,13 @@ static void tell_steps(CommandContext *context, const json_t *plan)
             (long long)answer_int(item, "shards"), plural(answer_int(item, "shards")),
             answer_text(item, "reason"));
     }
+    bool limited = !json_is_null(json_object_get(plan, "lock_budget_ms"));
     say(context,
         "locks      which ones the steps take is not known; a step waits %s for one, %lld "
-        "times",
+        "times, and others behind it %s%s",
         duration_text(context, answer_int(plan, "lock_timeout_ms")),
-        (long long)answer_int(plan, "lock_attempts"));
+        (long long)answer_int(plan, "lock_attempts"), limited ? "at most " : "without limit",
+        limited ? duration_text(context, answer_int(plan, "lock_budget_ms")) : "");
 }
 
 static void tell_label_caps(CommandContext *context, const json_t *caps)

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "lock_budget.h"
 #include "named_limits.h"
 #include "proto_read.h"
 #include "rollout_spec_parts.h"
@@ -41,6 +42,7 @@ typedef struct BackupPart {
 typedef struct LocksPart {
     uint64_t timeout_ms;
     int64_t attempts;
+    const ConfigNode *budget;
 } LocksPart;
 
 typedef struct SpecFile {
@@ -146,6 +148,8 @@ static const ConfigField locks_fields[] = {
           .example = "2s"),
     FIELD(LocksPart, "attempts", CONFIG_INTEGER, attempts, .min = 1, .max = 1000,
           .help = "tries of a step; only the last one that fails is a failure", .example = "10"),
+    FIELD(LocksPart, "budget", CONFIG_NODE, budget, .form = "duration or `none`", .without = "1s",
+          .help = "how long others may wait behind a step, from 100ms to 10m", .example = "2s"),
 };
 static const ConfigTable locks_table = CONFIG_TABLE_OF(LocksPart, locks_fields);
 
@@ -604,6 +608,15 @@ static void backup_check(Config *config, const BackupPart *backup)
                        "'backup.restore-test' needs 'backup.method: dump' or 'directory'");
 }
 
+static uint32_t lock_budget_read(Config *config, const ConfigNode *node)
+{
+    uint32_t ms = LOCK_BUDGET_DEFAULT_MS;
+    const char *text = node == NULL ? NULL : config_node_text(node);
+    if (node != NULL && (text == NULL || !lock_budget_parse(text, &ms)))
+        config_problem(config, node, "'locks.budget' must be 100ms to 10m, or none");
+    return ms;
+}
+
 static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecFile *file)
 {
     Pgtide__V1__Policy *policy = ARENA_NEW(arena, Pgtide__V1__Policy);
@@ -630,6 +643,7 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecF
     policy->on_failure = (Pgtide__V1__OnFailure)file->on_failure;
     policy->lock_timeout_ms = (uint32_t)file->locks.timeout_ms;
     policy->lock_attempts = (uint32_t)file->locks.attempts;
+    policy->lock_budget_ms = lock_budget_read(config, file->locks.budget);
     policy->statement_timeout_ms = (uint32_t)file->statement_timeout_ms;
     policy->approvals = (uint32_t)file->approvals;
     policy->rollback_until_ms = file->rollback_until_ms;

@@ -125,6 +125,7 @@ Run *run_start(RunFrame *frame, const UrlEntry *entry)
     uv_timer_init(&frame->loop, &run->timer);
     run->timer.data = run;
     run->started_ms = uv_now(&frame->loop);
+    run->random = uv_hrtime();
     run->phase = RUN_CONNECTING;
     run->next = frame->work->begin;
     open_session(run, on_open);
@@ -180,6 +181,9 @@ void run_interrupt(Run *run)
             give_up(run);
         else if (!shard_stop_soon(run->session)) /* a backfill ends with its batch */
             shard_cancel(run->session);
+        return;
+    case RUN_WAITING:
+        run_retry_interrupt(run);
         return;
     case RUN_COMMANDING:
         run_hooks_interrupt(run);
@@ -381,6 +385,7 @@ static void probe(Run *run, const Error *err)
 static void step_ended(Run *run, const StepResult *result, const Error *err)
 {
     run->step = *result;
+    run->activity[0] = '\0';
     run->has_ahead = run->has_ahead && err == NULL;
     if (err != NULL && !shard_is_alive(run->session)) {
         probe(run, err);
@@ -393,7 +398,8 @@ static void step_ended(Run *run, const StepResult *result, const Error *err)
                err->code == ERR_OVERTAKEN) {
         run->rows_known = false;
     }
-    settle(run, err);
+    if (err == NULL || !run_retry_later(run, err))
+        settle(run, err);
 }
 
 static void on_step(ShardSession *session, const StepResult *result, const Error *err, void *data)
@@ -440,6 +446,12 @@ static void on_unit(ShardSession *session, const UnitProgress *progress, void *d
             progress->what, progress->state, str_text(&counts));
 }
 
+static void on_activity(ShardSession *session, const Activity *activity, void *data)
+{
+    (void)session;
+    run_report_activity(data, activity);
+}
+
 static OperationId new_operation(void)
 {
     OperationId operation;
@@ -462,20 +474,23 @@ static StepArgs step_args(Run *run, const GraphStep *step)
         .epoch = run->epoch,
         .fleet_id = run->fleet_id,
         .who = settings->who,
-        .attempt = 1,
+        .attempt = run->again.tries + 1,
         .lock_timeout_ms = settings->lock_timeout_ms,
+        .lock_budget_ms = settings->lock_budget_ms,
         .run_verify = true,
         .message = settings->tag,
         .unit_cb = on_unit,
         .unit_data = run,
+        .activity_cb = on_activity,
+        .activity_data = run,
     };
 }
 
 static void set_in_flight(Run *run, const char *revision, bool transactional,
-                          const OperationId *operation, const StrList *rows_after, RunNext *next)
+                          const OperationId *operation, const StrList *rows_after)
 {
     run->phase = RUN_STEPPING;
-    run->next = next;
+    run->activity_said_ms = uv_now(&run->frame->loop);
     run->in_flight = (RunInFlight){
         .revision = revision,
         .transactional = transactional,
@@ -485,10 +500,12 @@ static void set_in_flight(Run *run, const char *revision, bool transactional,
     };
 }
 
-void run_step(Run *run, const GraphStep *step, const GraphStep *then, RunNext *next)
+static void begin_step(Run *run)
 {
     if (!run_may_go_on(run))
         return;
+    const GraphStep *step = run->again.steps;
+    const GraphStep *then = run->again.then;
     StepArgs args = run->has_ahead ? run->ahead : step_args(run, step);
     run->has_ahead = then != NULL;
     if (then != NULL) {
@@ -496,9 +513,37 @@ void run_step(Run *run, const GraphStep *step, const GraphStep *then, RunNext *n
         args.then = &run->ahead;
     }
     set_in_flight(run, step->revision, step->script->transactional, &args.operation,
-                  &step->rows_after, next);
+                  &step->rows_after);
     run->doing = arena_printf(run->arena, "%s %s", direction_name(step->direction), step->revision);
     shard_step(run->session, &args, on_step, run);
+}
+
+void run_step(Run *run, const GraphStep *step, const GraphStep *then, RunNext *next)
+{
+    run->next = next;
+    run->again = (RunAgain){.begin = begin_step, .steps = step, .count = 1, .then = then};
+    begin_step(run);
+}
+
+static void send_steps(Run *run, bool rehearse)
+{
+    const GraphStep *steps = run->again.steps;
+    size_t count = run->again.count;
+    StepArgs *items = ARENA_ARRAY(run->arena, StepArgs, count);
+    for (size_t i = 0; i < count; i++)
+        items[i] = step_args(run, &steps[i]);
+    const GraphStep *last = &steps[count - 1];
+    set_in_flight(run, last->revision, last->script->transactional, &items[count - 1].operation,
+                  &last->rows_after);
+    run->doing = arena_printf(run->arena, "%s %s", direction_name(last->direction), last->revision);
+    const StepsArgs args = {.items = items, .count = count, .rehearse = rehearse};
+    shard_steps(run->session, &args, rehearse ? on_rehearsed : on_steps, run);
+}
+
+static void begin_steps(Run *run)
+{
+    if (run_may_go_on(run))
+        send_steps(run, false);
 }
 
 void run_steps(Run *run, const GraphStep *steps, size_t count, bool rehearse, RunNext *next)
@@ -507,28 +552,21 @@ void run_steps(Run *run, const GraphStep *steps, size_t count, bool rehearse, Ru
         run_step(run, steps, NULL, next);
         return;
     }
-    if (!run_may_go_on(run))
-        return;
-    StepArgs *items = ARENA_ARRAY(run->arena, StepArgs, count);
-    for (size_t i = 0; i < count; i++)
-        items[i] = step_args(run, &steps[i]);
-    const GraphStep *last = &steps[count - 1];
-    set_in_flight(run, last->revision, last->script->transactional, &items[count - 1].operation,
-                  &last->rows_after, next);
-    run->doing = arena_printf(run->arena, "%s %s", direction_name(last->direction), last->revision);
-    const StepsArgs args = {.items = items, .count = count, .rehearse = rehearse};
-    shard_steps(run->session, &args, rehearse ? on_rehearsed : on_steps, run);
+    run->next = next;
+    run->again = (RunAgain){.begin = begin_steps, .steps = steps, .count = count};
+    if (run_may_go_on(run))
+        send_steps(run, rehearse);
 }
 
-void run_stamp(Run *run, const StrList *before, const StrList *after, RunNext *next)
+static void begin_stamp(Run *run)
 {
     if (!run_may_go_on(run))
         return;
     const RunSettings *settings = &run->frame->settings;
     const StampArgs args = {
         .operation = new_operation(),
-        .rows_before = *before,
-        .rows_after = *after,
+        .rows_before = *run->again.before,
+        .rows_after = *run->again.after,
         .fence = run->fence,
         .epoch = run->epoch,
         .fleet_id = run->fleet_id,
@@ -536,9 +574,16 @@ void run_stamp(Run *run, const StrList *before, const StrList *after, RunNext *n
         .message = settings->tag != NULL ? settings->tag : settings->unmanaged_reason,
         .lock_timeout_ms = settings->lock_timeout_ms,
     };
-    set_in_flight(run, "the stamp", true, &args.operation, after, next);
+    set_in_flight(run, "the stamp", true, &args.operation, run->again.after);
     run->doing = "stamp";
     shard_stamp(run->session, &args, on_step, run);
+}
+
+void run_stamp(Run *run, const StrList *before, const StrList *after, RunNext *next)
+{
+    run->next = next;
+    run->again = (RunAgain){.begin = begin_stamp, .before = before, .after = after};
+    begin_stamp(run);
 }
 
 /* --- getters ---------------------------------------------------------------------------------- */

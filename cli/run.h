@@ -35,7 +35,9 @@ typedef struct RunSettings {
     const char *schema;           /* the shard is this one; NULL = the whole database */
     StrList shared_schemas;
     uint32_t lock_timeout_ms;
-    uint32_t wait_ms; /* for the run lock */
+    uint32_t lock_budget_ms;
+    uint32_t lock_attempts; /* of a step */
+    uint32_t wait_ms;       /* for the run lock */
     bool strict;
     bool single_transaction;
     bool dry_run;
@@ -68,6 +70,7 @@ typedef enum RunPhase {
     RUN_CONNECTING,
     RUN_ASKING, /* a read, a claim, a hook's SQL: what is cancelled leaves nothing */
     RUN_STEPPING,
+    RUN_WAITING,    /* to try a step again that found a lock taken */
     RUN_COMMANDING, /* a hook's command */
     RUN_PROBING,    /* the outcome of a step is being found out */
     RUN_OVER,
@@ -95,6 +98,20 @@ typedef struct RunBackfills {
     RunBackfill *items;
     size_t count;
 } RunBackfills;
+
+/* What is run again when a lock was not to be had. */
+typedef struct RunAgain {
+    RunNext *begin;
+    const GraphStep *steps; /* NULL = a stamp */
+    size_t count;
+    const GraphStep *then;
+    const StrList *before; /* of a stamp */
+    const StrList *after;
+    uint32_t tries; /* that failed */
+    uint32_t over_budget;
+} RunAgain;
+
+enum { RUN_ACTIVITY_BYTES = 512 };
 
 struct Run {
     RunFrame *frame;
@@ -129,6 +146,10 @@ struct Run {
     StrList rows;      /* where the shard stands, as read last or as steps left it */
     bool rows_known;
     RunInFlight in_flight;
+    RunAgain again;
+    uint64_t random;                   /* of the pauses between tries */
+    char activity[RUN_ACTIVITY_BYTES]; /* what the step in hand is at; '' = nothing to tell */
+    uint64_t activity_said_ms;
     StepArgs ahead; /* of the step that follows, when its transaction is open already */
     bool has_ahead;
     RunBackfills backfills;
@@ -154,6 +175,9 @@ struct Run {
 #define RUN_WRITE_OPTIONS                                                                          \
     RUN_READ_OPTIONS, {"unmanaged", 0, "REASON", "go ahead although a fleet manages the shard"},   \
         {"lock-timeout", 0, "TIME", "how long to wait for a lock (default: 500ms)"},               \
+        {"lock-attempts", 0, "N", "tries of a step that finds a lock taken (default: 10)"},        \
+        {"lock-budget", 0, "TIME",                                                                 \
+         "how long others may wait behind a step, or none (default: 1s)"},                         \
         {"wait", 0, "TIME", "how long to wait for another run on the shard (default: 10s)"},       \
     {                                                                                              \
         "tag", 0, "TEXT", "kept as the message of the history rows that are made"                  \

@@ -65,6 +65,11 @@ void run_interrupt(Run *run);
 void run_keep_backfill(Run *run, const UnitProgress *progress);
 void run_backfills_json(const Run *run, JsonWriter *json);
 
+/* run_retry.c */
+/* Whether the operation in run->again will be begun once more after a pause, which is said. */
+bool run_retry_later(Run *run, const Error *err);
+void run_retry_interrupt(Run *run);
+
 /* run_many.c */
 /* A run is over; it frees itself behind this. */
 void run_frame_ended(Run *run);
@@ -73,5 +78,6 @@ void run_frame_ended(Run *run);
 void run_progress_start(RunFrame *frame);
 void run_progress_stop(RunFrame *frame);
 void run_report_interrupted(RunFrame *frame);
+void run_report_activity(Run *run, const Activity *activity);
 void run_report_ended(Run *run);
 void run_report_summary(RunFrame *frame);

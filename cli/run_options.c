@@ -1,6 +1,8 @@
 #include "run_frame.h"
 
+#include "lock_budget.h"
 #include "named_limits.h"
+#include "plan.h"
 
 #include <pwd.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 
 enum {
     LOCK_TIMEOUT_DEFAULT_MS = 500,
+    LOCK_ATTEMPTS_DEFAULT = 10,
     WAIT_DEFAULT_MS = 10000,
     JOBS_DEFAULT = 8,
 };
@@ -48,6 +51,28 @@ static ErrCode read_text(const CommandContext *context, const char *option, cons
     return ERR_OK;
 }
 
+static ErrCode read_budget(const CommandContext *context, uint32_t *ret_ms, Error *err)
+{
+    const char *text = context_option(context, "lock-budget");
+    *ret_ms = LOCK_BUDGET_DEFAULT_MS;
+    if (text != NULL && !lock_budget_parse(text, ret_ms))
+        return err_set(err, ERR_USAGE, "--lock-budget: 100ms to 10m, or none");
+    return ERR_OK;
+}
+
+static ErrCode read_attempts(const CommandContext *context, uint32_t *ret_attempts, Error *err)
+{
+    const char *text = context_option(context, "lock-attempts");
+    *ret_attempts = LOCK_ATTEMPTS_DEFAULT;
+    if (text == NULL)
+        return ERR_OK;
+    size_t digits = strspn(text, "0123456789");
+    *ret_attempts = digits > 0 && digits <= 4 && text[digits] == '\0' ? (uint32_t)atoi(text) : 0;
+    if (*ret_attempts >= 1 && *ret_attempts <= LIMIT_LOCK_ATTEMPTS)
+        return ERR_OK;
+    return err_set(err, ERR_USAGE, "--lock-attempts: 1 to %d", LIMIT_LOCK_ATTEMPTS);
+}
+
 static ErrCode read_schemas(CommandContext *context, RunSettings *settings, Error *err)
 {
     settings->schema = context_option(context, "schema");
@@ -84,6 +109,10 @@ ErrCode run_settings_read(CommandContext *context, RunSettings *ret_settings, Er
     if (code == ERR_OK)
         code = read_time(context, "lock-timeout", LOCK_TIMEOUT_DEFAULT_MS, 1, LIMIT_LOCK_TIMEOUT_MS,
                          &settings.lock_timeout_ms, err);
+    if (code == ERR_OK)
+        code = read_budget(context, &settings.lock_budget_ms, err);
+    if (code == ERR_OK)
+        code = read_attempts(context, &settings.lock_attempts, err);
     if (code == ERR_OK)
         code = read_time(context, "wait", WAIT_DEFAULT_MS, 0, LIMIT_RUN_WAIT_MS, &settings.wait_ms,
                          err);

@@ -8,7 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROGRESS_MS = 200, PROGRESS_AFTER_MS = 1000, PROGRESS_COLUMNS = 78, SUMMARY_NAMES = 20 };
+enum {
+    PROGRESS_MS = 200,
+    PROGRESS_AFTER_MS = 1000,
+    PROGRESS_COLUMNS = 78,
+    ACTIVITY_SAID_MS = 5000, /* where there is no terminal */
+    SUMMARY_NAMES = 20,
+};
 
 /* --- progress --------------------------------------------------------------------------------- */
 
@@ -26,7 +32,9 @@ static void progress_text(const RunFrame *frame, Str *out)
     if (!frame->many) {
         const Run *run = frame->active_count == 0 ? NULL : frame->active[0];
         const char *doing = run == NULL || run->doing == NULL ? "connecting" : run->doing;
-        str_printf(out, "%s, %llu s", doing, (unsigned long long)seconds);
+        const char *at = run == NULL ? "" : run->activity;
+        str_printf(out, "%s, %llu s%s%s", doing, (unsigned long long)seconds,
+                   *at == '\0' ? "" : ": ", at);
         return;
     }
     const RunTally *tally = &frame->tally;
@@ -101,6 +109,21 @@ void run_report_interrupted(RunFrame *frame)
 {
     progress_clear(frame);
     note(frame->context, "interrupted: cancelling what runs; a second signal stops waiting for it");
+}
+
+/* On a terminal the line that is drawn anew has it. */
+void run_report_activity(Run *run, const Activity *activity)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    uint64_t now_ms = uv_now(&run->frame->loop);
+    bool tells = activity->kind != ACTIVITY_UNSPECIFIED;
+    snprintf(run->activity, sizeof run->activity, "%s",
+             tells ? activity_text(arena, activity) : "");
+    bool drawn = run->frame->progress.shown && !run->frame->many;
+    if (!tells || drawn || now_ms < run->activity_said_ms + ACTIVITY_SAID_MS)
+        return;
+    run->activity_said_ms = now_ms;
+    run_note(run, "%s: %s", run->doing, run->activity);
 }
 
 /* --- one database ----------------------------------------------------------------------------- */

@@ -63,6 +63,7 @@ typedef struct Script {
     const char *irreversible;     /* the reason; NULL when there is a downgrade */
     int64_t lock_timeout_ms;      /* -1 = not set */
     int64_t statement_timeout_ms; /* -1 = not set */
+    uint32_t lock_budget_ms;      /* 0 = not set; or LOCK_BUDGET_NONE */
     ScriptSection upgrade;
     ScriptSection downgrade;
     ScriptSection verify;

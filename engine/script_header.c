@@ -1,6 +1,7 @@
 #include "script_reader.h"
 
 #include "clock.h"
+#include "lock_budget.h"
 #include "named_limits.h"
 
 #include <ctype.h>
@@ -19,6 +20,7 @@ static const char *const header_words[HEADER_COUNT] = {
     [HEADER_IRREVERSIBLE] = "irreversible",
     [HEADER_LOCK_TIMEOUT] = "lock-timeout",
     [HEADER_STATEMENT_TIMEOUT] = "statement-timeout",
+    [HEADER_LOCK_BUDGET] = "lock-budget",
     [HEADER_ORIGIN] = "origin",
     [HEADER_PLACEHOLDERS] = "placeholders",
     [HEADER_PHASE] = "phase",
@@ -82,6 +84,16 @@ static ErrCode timeout_read(Reader *reader, const Value *value, int64_t *out, Er
     }
     *out = (int64_t)ms;
     return ERR_OK;
+}
+
+static ErrCode budget_read(Reader *reader, const Value *value, Error *err)
+{
+    if (lock_budget_parse(value->text, &reader->script->lock_budget_ms))
+        return ERR_OK;
+    err_set(err, ERR_SCRIPT, "'lock-budget:' must be a duration or 'none', not '%.80s'",
+            value->text);
+    err_hint(err, "From 100ms to 10m: how long others may wait behind this revision.");
+    return reader_fail(reader, value->place, err);
 }
 
 static ErrCode transaction_read(Reader *reader, const Value *value, Error *err)
@@ -236,6 +248,8 @@ static ErrCode value_read(Reader *reader, Header header, const Value *value, Err
         return timeout_read(reader, value, &script->lock_timeout_ms, err);
     case HEADER_STATEMENT_TIMEOUT:
         return timeout_read(reader, value, &script->statement_timeout_ms, err);
+    case HEADER_LOCK_BUDGET:
+        return budget_read(reader, value, err);
     case HEADER_ORIGIN:
         return origin_read(reader, value, err);
     case HEADER_PLACEHOLDERS:

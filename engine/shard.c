@@ -72,6 +72,7 @@ void shard_close(ShardSession *session)
 {
     if (session == NULL)
         return;
+    shard_watch_free(session->watch);
     pg_close(session->conn);
     if (session->timer != NULL)
         uv_close((uv_handle_t *)session->timer, on_timer_closed);
@@ -164,7 +165,12 @@ void shard_send(ShardSession *session, const PgBatch *batch, PgBatchCb *cb, void
         uint64_t now = uv_now(session->loop);
         left = now < session->deadline_ms ? (uint32_t)(session->deadline_ms - now) : 1;
     }
-    pg_send(session->conn, batch, left, cb, op);
+    if (!shard_watch_is_on(session) || batch->never_cancel) {
+        pg_send(session->conn, batch, left, cb, op);
+        return;
+    }
+    shard_watch_sent(session, cb, op);
+    pg_send(session->conn, batch, left, shard_watch_answered, session);
 }
 
 void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb, void *data)
@@ -218,12 +224,13 @@ ErrCode shard_reply_error(ShardSession *session, const PgReply *reply)
 {
     Error *err = &session->error;
     *err = *reply->error;
-    if (reply->lost || strcmp(err->sqlstate, "57014") != 0)
-        return err->code;
-    if (session->cancelled)
+    bool stopped = !reply->lost && strcmp(err->sqlstate, "57014") == 0;
+    if (stopped && session->cancelled)
         err_set(err, ERR_INTERRUPTED, "interrupted; the transaction was rolled back");
-    else if (reply->timed_out)
+    else if (stopped && reply->timed_out)
         err_set(err, ERR_TIMEOUT, "not done before its deadline; the transaction was rolled back");
+    else
+        shard_watch_explain(session, reply);
     return err->code;
 }
 

@@ -27,7 +27,7 @@ typedef struct ShardSession ShardSession;
 typedef struct ShardTarget {
     const PgKeyword *conninfo; /* libpq keywords; libpq's environment fills what is missing */
     size_t conninfo_count;
-    PgPasswords *passwords;       /* borrowed while the session opens; NULL = the keywords' */
+    PgPasswords *passwords;       /* borrowed by the session; NULL = the keywords' */
     const char *database;         /* overrides a dbname keyword; NULL leaves it */
     const char *schema;           /* '' or NULL = the whole database */
     StrList shared_schemas;       /* after the tenant's schema in the search path of steps */
@@ -189,6 +189,8 @@ struct StepArgs {
     const char *who;
     uint32_t lock_timeout_ms;      /* 0 = 500; the revision's header wins */
     uint32_t statement_timeout_ms; /* 0 = none; the revision's header wins */
+    uint32_t lock_budget_ms;       /* how long others may wait behind it; 0 = 1 s; or
+                                      LOCK_BUDGET_NONE; the revision's header wins */
     uint32_t deadline_ms;          /* for the whole step; 0 = none */
     bool run_verify;               /* the +verify section, upgrades only */
     const char *message;           /* kept with the history row; NULL = none */
@@ -214,10 +216,11 @@ typedef struct StepResult {
 } StepResult;
 
 /* `result` is never NULL. Errors: LOCK_TIMEOUT or BUSY (deadlock, serialization: nothing changed,
- * try again), SQL and VERIFY (rolled back and recorded; with the line in the file), FENCED,
- * OVERTAKEN (rows are not rows_before), CONNECT (lost before COMMIT was sent), UNKNOWN (lost
- * around COMMIT), DIVERGED (committed, but rows or history are not what they must be), SCRIPT
- * (refused before the start), UNTRUSTED_LEDGER, INTERRUPTED, TIMEOUT. */
+ * try again), LOCK_BUDGET (others waited behind it for too long: it was cancelled), SQL and VERIFY
+ * (rolled back and recorded; with the line in the file), FENCED, OVERTAKEN (rows are not
+ * rows_before), CONNECT (lost before COMMIT was sent), UNKNOWN (lost around COMMIT), DIVERGED
+ * (committed, but rows or history are not what they must be), SCRIPT (refused before the start),
+ * UNTRUSTED_LEDGER, INTERRUPTED, TIMEOUT. */
 typedef void ShardStepCb(ShardSession *session, const StepResult *result, const Error *err,
                          void *data);
 void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, void *data);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "shard.h"
+#include "shard_watch.h"
 
 typedef struct ShardRelation {
     const char *schema;
@@ -50,6 +51,7 @@ struct ShardSession {
     Error error;          /* what the caller's callback is given */
     ShardNoticeCb *notice_cb;
     void *notice_data;
+    ShardWatch *watch; /* NULL until a step began */
     uv_timer_t *timer; /* of a pause within an operation; NULL until one is made */
     bool has_run_lock;
     bool used;      /* author statements ran since shard_discard_add() */

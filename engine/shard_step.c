@@ -15,6 +15,7 @@
 #include "shard_step.h"
 
 #include "named_limits.h"
+#include "plan.h"
 #include "shard_queries.h"
 
 #include <stdlib.h>
@@ -52,6 +53,7 @@ static void finish(StepOp *op)
         op->result.facts = op->facts;
     op->result.needs_claim = err != NULL && !pg_is_connected(session->conn);
     shard_end(session);
+    shard_watch_end(session);
     session->used = true;
     session->strangers = session->strangers || op->plain;
     if (op->steps_cb != NULL)
@@ -128,6 +130,7 @@ void step_fail(StepOp *op)
     session->strangers = true; /* for all that is known */
     if (op->failing != NULL && session->error.code != ERR_OK)
         op->failing(op);
+    shard_watch_end(session);
     if (!pg_is_connected(session->conn)) {
         finish(op);
         return;
@@ -673,6 +676,30 @@ static void take_ahead(StepOp *op)
         op->found = copy_stand(session->arena, session->stand);
 }
 
+static uint32_t budget_of(const StepArgs *args)
+{
+    uint32_t own = args->script == NULL ? 0 : args->script->lock_budget_ms;
+    uint32_t budget_ms = own != 0 ? own : args->lock_budget_ms;
+    return budget_ms == 0 ? LOCK_BUDGET_DEFAULT_MS : budget_ms;
+}
+
+/* Locks stay until the end of the transaction: of several steps the least budget is that of all. */
+static void begin_watch(StepOp *op)
+{
+    const StepArgs *first = &op->items[0].args;
+    WatchArgs args = {
+        .lock_budget_ms = budget_of(first),
+        .activity_cb = first->activity_cb,
+        .activity_data = first->activity_data,
+    };
+    for (size_t i = 1; i < op->count; i++) {
+        uint32_t budget_ms = budget_of(&op->items[i].args);
+        if (budget_ms < args.lock_budget_ms)
+            args.lock_budget_ms = budget_ms;
+    }
+    shard_watch_begin(op->session, &args);
+}
+
 StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, const char *message)
 {
     Arena *old = shard_begin(session, sum_deadlines(args, count));
@@ -690,6 +717,7 @@ StepOp *step_new(ShardSession *session, const StepArgs *args, size_t count, cons
         *op->then = make_item(arena, args->then, message);
     }
     take_ahead(op);
+    begin_watch(op);
     arena_free(old);
     for (size_t i = 0; i < count && session->error.code == ERR_OK; i++) {
         StepItem *item = &op->items[i];

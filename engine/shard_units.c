@@ -43,6 +43,8 @@ void units_report(StepOp *op, const char *state)
     };
     if (run->unit.kind == UNIT_BATCH && units->batch != NULL)
         batch_progress(op, &progress);
+    if (!run->orphan)
+        shard_watch_unit(op->session, progress.unit, progress.count);
     if (args->unit_cb != NULL && !run->orphan)
         args->unit_cb(op->session, &progress, args->unit_data);
 }

@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include "backoff.h"
 #include "invariant.h"
 #include "job_position.h"
 #include "job_state.h"
@@ -198,31 +199,12 @@ static void swap_now(Job *job, const JobEvent *event, JobEffects *effects)
     };
 }
 
-/* xorshift64*: jitter needs no better. */
-static uint64_t next_random(Job *job)
-{
-    uint64_t x = job->random == 0 ? 1 : job->random;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    job->random = x;
-    return x * UINT64_C(0x2545f4914f6cdd1d);
-}
-
-/* Half of the doubled pause is fixed and half is drawn, so that shards that failed together do not
- * come back together. */
 static void wait_then(Job *job, const JobEvent *event, JobEffects *effects, JobState resume,
                       uint32_t tries)
 {
     uint64_t limit = job->in_doubt ? JOB_PROBE_WAIT_MS_MAX : JOB_RETRY_WAIT_MS_MAX;
-    uint64_t pause = JOB_RETRY_WAIT_MS;
-    for (uint32_t i = 1; i < tries && pause < limit; i++)
-        pause *= 2;
-    if (pause > limit)
-        pause = limit;
-    pause = pause / 2 + next_random(job) % (pause / 2 + 1);
     job->resume = resume;
-    job->timer_ms = event->now_ms + pause;
+    job->timer_ms = event->now_ms + backoff_ms(JOB_RETRY_WAIT_MS, limit, tries, &job->random);
     move(job, JOB_WAITING, PHASE_WAITING);
     add_report(job, event->now_ms, effects);
     add(effects, JOB_EFFECT_TIMER)->at_ms = job->timer_ms;

@@ -438,6 +438,7 @@ static void start_step(Exec *exec, const JobStepEffect *step)
         .fleet_id = exec->claim.fleet_id,
         .who = exec->world->settings->name,
         .lock_timeout_ms = plan->header.policy.lock_timeout_ms,
+        .lock_budget_ms = plan->header.policy.lock_budget_ms,
         .statement_timeout_ms = plan->header.policy.statement_timeout_ms,
         .run_verify = step->direction == DIRECTION_UPGRADE,
         .activity_cb = on_activity,

@@ -179,6 +179,7 @@ static void start_step(Birth *birth)
         .fleet_id = birth->claim.fleet_id,
         .who = birth->task->who,
         .lock_timeout_ms = policy->lock_timeout_ms,
+        .lock_budget_ms = policy->lock_budget_ms,
         .statement_timeout_ms = policy->statement_timeout_ms,
         .run_verify = true,
         .message = "a new tenant",

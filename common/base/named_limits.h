@@ -134,5 +134,8 @@ enum {
     LIMIT_CLOCK_SKEW_MS = 5 * 60 * 1000,
     LIMIT_COMMAND_TTL_MS = 60 * 1000,
     LIMIT_LOCK_TIMEOUT_MS = 60 * 1000,
+    LIMIT_LOCK_BUDGET_MS_MIN = 100, /* who waits is looked at so often */
+    LIMIT_LOCK_BUDGET_MS = 10 * 60 * 1000,
+    LIMIT_LOCK_ATTEMPTS = 1000,
     LIMIT_STATEMENT_ALONE_MS = 24 * 60 * 60 * 1000, /* outside a transaction: an index build */
 };

@@ -105,6 +105,10 @@ typedef struct BackupPolicy {
     bool restore_test;   /* restored into a scratch database before it counts */
 } BackupPolicy;
 
+/* How long others may wait behind a step, whether it waits for its lock or holds it. */
+enum { LOCK_BUDGET_DEFAULT_MS = 1000 };
+#define LOCK_BUDGET_NONE UINT32_MAX
+
 typedef struct Policy {
     Concurrency concurrency;
     uint32_t budget_fleet; /* failures allowed over the whole rollout */
@@ -119,6 +123,7 @@ typedef struct Policy {
         rollback_until_ms; /* how long after a shard's first step the policy may roll it back */
     uint32_t unknown_deadline_ms;  /* a silent shard counts against the budget after this */
     uint32_t progress_deadline_ms; /* it stops when nothing gets on for so long; 0 = never */
+    uint32_t lock_budget_ms;       /* 0 = LOCK_BUDGET_DEFAULT_MS; or LOCK_BUDGET_NONE */
 } Policy;
 
 enum { WINDOW_DAYS_ALL = 0x7f, WINDOW_MINUTES = 24 * 60 };

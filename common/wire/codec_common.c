@@ -124,6 +124,12 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         return err_set(err, ERR_LIMIT, "a lock timeout of %u ms, at most %d are allowed",
                        in->lock_timeout_ms, LIMIT_LOCK_TIMEOUT_MS);
     }
+    bool has_budget = in->lock_budget_ms != 0 && in->lock_budget_ms != LOCK_BUDGET_NONE;
+    if (has_budget && (in->lock_budget_ms < LIMIT_LOCK_BUDGET_MS_MIN ||
+                       in->lock_budget_ms > LIMIT_LOCK_BUDGET_MS)) {
+        return err_set(err, ERR_LIMIT, "a lock budget of %u ms, %d to %d are allowed",
+                       in->lock_budget_ms, LIMIT_LOCK_BUDGET_MS_MIN, LIMIT_LOCK_BUDGET_MS);
+    }
     *out = (Policy){
         .budget_fleet = in->budget_fleet,
         .on_shard_failure = (OnShardFailure)in->on_shard_failure,
@@ -136,6 +142,7 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         .rollback_until_ms = in->rollback_until_ms,
         .unknown_deadline_ms = in->unknown_deadline_ms,
         .progress_deadline_ms = in->progress_deadline_ms,
+        .lock_budget_ms = in->lock_budget_ms,
     };
     return concurrency_decode(in->concurrency, &out->concurrency, err);
 }
@@ -180,6 +187,7 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->rollback_until_ms = policy->rollback_until_ms;
     out->unknown_deadline_ms = policy->unknown_deadline_ms;
     out->progress_deadline_ms = policy->progress_deadline_ms;
+    out->lock_budget_ms = policy->lock_budget_ms;
     return out;
 }
 

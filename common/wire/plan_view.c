@@ -403,6 +403,16 @@ static void write_choice(const PlanHeader *header, JsonWriter *json)
     json_array_end(json);
 }
 
+void plan_view_lock_budget(const Policy *policy, JsonWriter *json)
+{
+    if (policy->lock_budget_ms == LOCK_BUDGET_NONE)
+        json_field_null(json, "lock_budget_ms");
+    else
+        json_field_uint(json, "lock_budget_ms",
+                        policy->lock_budget_ms == 0 ? LOCK_BUDGET_DEFAULT_MS
+                                                    : policy->lock_budget_ms);
+}
+
 static void write_policy(const PlanHeader *header, const PlanShard *shards, JsonWriter *json)
 {
     const Policy *policy = &header->policy;
@@ -431,6 +441,7 @@ static void write_policy(const PlanHeader *header, const PlanShard *shards, Json
     json_field_uint(json, "progress_deadline_ms", policy->progress_deadline_ms);
     json_field_uint(json, "lock_timeout_ms", policy->lock_timeout_ms);
     json_field_uint(json, "lock_attempts", policy->lock_attempts);
+    plan_view_lock_budget(policy, json);
     json_field_uint(json, "statement_timeout_ms", policy->statement_timeout_ms);
     json_field_null(json, "locks_expected"); /* nobody can tell yet */
 }

@@ -13,7 +13,8 @@
  *    "budgets":[{"scope":"host|label","label":TEXT|null,"percent":false,"value":1,
  *                "worst_case":9,"worst_at":TEXT},...],
  *    "on_shard_failure","on_failure","rollback_until_ms","unknown_deadline_ms","progress_deadline_ms",
- *    "lock_timeout_ms","lock_attempts","statement_timeout_ms","locks_expected":null,
+ *    "lock_timeout_ms","lock_attempts","lock_budget_ms":N|null,                 null: no limit
+ *    "statement_timeout_ms","locks_expected":null,
  *    "backup":{"method","compress","verify","keep","bytes","worst_host":TEXT|null,
  *              "worst_host_bytes"},
  *    "estimated":24,"estimate_ms":N|null,              shards with an estimate; bakes included
@@ -47,5 +48,7 @@ void plan_view_budgets(const PlanHeader *header, const PlanShard *shards, const 
                        JsonWriter *json);
 void plan_view_windows(const PlanHeader *header, JsonWriter *json);
 void plan_view_gates(const PlanHeader *header, JsonWriter *json);
+/* "lock_budget_ms": a number, or null for no limit. */
+void plan_view_lock_budget(const Policy *policy, JsonWriter *json);
 void plan_view_contract(const PlanHeader *header, JsonWriter *json); /* "contract" */
 void plan_view_requires(const PlanHeader *header, JsonWriter *json); /* "requires" */

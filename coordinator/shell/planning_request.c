@@ -36,6 +36,8 @@ static ErrCode read_policy(const Coordinator *coordinator, const Pgtide__V1__Pol
         out->lock_timeout_ms = DEFAULT_LOCK_TIMEOUT_MS;
     if (out->lock_attempts == 0)
         out->lock_attempts = DEFAULT_LOCK_ATTEMPTS;
+    if (out->lock_budget_ms == 0)
+        out->lock_budget_ms = LOCK_BUDGET_DEFAULT_MS;
     if (out->rollback_until_ms == 0)
         out->rollback_until_ms = DEFAULT_ROLLBACK_UNTIL_MS;
     return ERR_OK;

@@ -79,7 +79,8 @@
  *      "on_shard_failure":"stay|rollback","on_failure":"pause|rollback-wave|rollback-rollout",
  *      "backup":{"method":"none|dump|directory|command","compress":1,"verify":true,"keep":3,
  *        "command":NAME|null,"jobs":2,"encrypt":false,"restore_test":false},
- *      "lock_timeout_ms":500,"lock_attempts":30,"statement_timeout_ms":0,"approvals":1,"rollback_until_ms":86400000},
+ *      "lock_timeout_ms":500,"lock_attempts":30,"lock_budget_ms":1000|null,"statement_timeout_ms":0,"approvals":1,
+ *      "rollback_until_ms":86400000},
  *    "gates":[{"name","kind":"sql|lag|load|prometheus|command|person","when":["after"],
  *      "waits":false,"looking":false,"verdict":"succeeded|failed|inconclusive|error"|null,
  *      "message":TEXT,"looked":TIME|null,"wave":1,"errors_in_a_row":0,
@@ -88,6 +89,8 @@
  *    "waves":[{"number":1,"name":"canary","state":"waiting|open|baking|done","shards":1,
  *      "bake_ms":0,"bake_left_ms":0,"budget":0,"failures":0,"rolled_back":0,"in_flight":0,
  *      "done":1,"counts":COUNTS},...],
+ *    "activities":[{"shard":NAME,"revision":TEXT, and the keys of ACTIVITY},...],   at most 20
+ *    "activities_untold":0,
  *    "approval_list":[{"operator":NAME,"keyid","verdict":"approved|rejected","created":TIME,
  *      "expires":TIME,"reason":TEXT,"flaw":TEXT|null},...],       why it does not count now
  *    "log":[{"time":TIME,"who":NAME,"what":TEXT,"reason":TEXT},...],  '' = the rollout itself
@@ -98,9 +101,12 @@
  *      "phase":WORD|null,"direction":WORD|null,"generation":1,"attempt":1,"in_flight":false,
  *      "rolled_back":false,"overdue":false,"steps_done":8,"steps_total":8,"revision":TEXT,
  *      "outcome":WORD|null,"rows":[...],"rows_before":[...],"rows_after":[...],"code":TEXT,
- *      "sqlstate":TEXT,"message":TEXT,"duration_ms":12,
+ *      "sqlstate":TEXT,"message":TEXT,"duration_ms":12,"activity":ACTIVITY|null,
  *      "backup":{"path","sha256","size_bytes","duration_ms","method":WORD,"encrypted":false,
  *        "verified":true,"restore_test_ms":0}|null},...]
+ *   ACTIVITY is {"kind":"lock-wait|build|backfill","text":TEXT,"what":TEXT,"unit":0,"unit_count":0,
+ *      "done":0,"total":0,"percent":0,"rate_per_s":0,"eta_ms":0,"held_back":TEXT,
+ *      "waiting_behind":0,"blocker":{"pid":1,"user","application","query_class","since_ms"}|null}
  *   `phase` is null while no job is at work, `rows` are as the agent last read them.
  *
  * VIEW_KIND_EVENTS (`since`, `types`, `rollout` filter)

@@ -162,6 +162,7 @@ static void write_policy(const Policy *policy, const Rollout *core, JsonWriter *
     json_object_end(json);
     json_field_uint(json, "lock_timeout_ms", policy->lock_timeout_ms);
     json_field_uint(json, "lock_attempts", policy->lock_attempts);
+    plan_view_lock_budget(policy, json);
     json_field_uint(json, "statement_timeout_ms", policy->statement_timeout_ms);
     json_field_uint(json, "approvals", policy->approvals);
     json_field_uint(json, "rollback_until_ms", policy->rollback_until_ms);

@@ -59,6 +59,7 @@ static void test_a_whole_file(void **state)
                        "-- message: add user bio: the text\n"
                        "-- lock-timeout: 200ms\n"
                        "-- statement-timeout: 5m\n"
+                       "-- lock-budget: 2s\n"
                        "-- a remark\n"
                        "\n"
                        "-- +upgrade\n"
@@ -80,12 +81,13 @@ static void test_a_whole_file(void **state)
     assert_null(script->irreversible);
     assert_int_equal(script->lock_timeout_ms, 200);
     assert_int_equal(script->statement_timeout_ms, 300000);
+    assert_int_equal(script->lock_budget_ms, 2000);
     assert_int_equal(script->upgrade.statements.count, 2);
-    assert_int_equal(script->upgrade.first_line, 12);
-    assert_int_equal(script->upgrade.statements.items[1].line, 13);
+    assert_int_equal(script->upgrade.first_line, 13);
+    assert_int_equal(script->upgrade.statements.items[1].line, 14);
     assert_string_equal(script->downgrade.statements.items[0].text,
                         "ALTER TABLE users DROP COLUMN bio");
-    assert_int_equal(script->verify.statements.items[0].line, 17);
+    assert_int_equal(script->verify.statements.items[0].line, 18);
     assert_int_equal(script->length, strlen(text));
     assert_memory_equal(script->bytes, text, strlen(text));
     Digest digest = sha256_bytes(text, strlen(text));
@@ -100,6 +102,7 @@ static void test_defaults(void **state)
     assert_int_equal(script->parents.count, 0);
     assert_int_equal(script->lock_timeout_ms, -1);
     assert_int_equal(script->statement_timeout_ms, -1);
+    assert_int_equal(script->lock_budget_ms, 0);
     assert_string_equal(script->message, "");
     assert_true(script->transactional);
     assert_false(script->verify.present);
@@ -186,6 +189,8 @@ static void test_headers_that_are_wrong(void **state)
     refused(HEAD "-- message: a\n-- message: b\n" BODY, 3, "message");
     refused(HEAD "-- transaction: maybe\n" BODY, 2, "maybe");
     refused(HEAD "-- lock-timeout: soon\n" BODY, 2, "soon");
+    refused(HEAD "-- lock-budget: soon\n" BODY, 2, "soon");
+    refused(HEAD "-- lock-budget: 1h\n" BODY, 2, "1h");
     refused(HEAD "-- lock-timeout: 99999999999999999999d\n" BODY, 2, "duration");
     refused(HEAD "-- labels: a@b\n" BODY, 2, "a@b");
     refused(HEAD "SELECT 1;\n" BODY, 2, "before the first marker");

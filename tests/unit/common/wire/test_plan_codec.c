@@ -35,7 +35,8 @@ static PlanHeader make_header(Arena *arena)
                    .statement_timeout_ms = 60000,
                    .approvals = 2,
                    .rollback_until_ms = UINT64_C(86400000),
-                   .unknown_deadline_ms = 300000},
+                   .unknown_deadline_ms = 300000,
+                   .lock_budget_ms = 2000},
     };
     header.waves = ARENA_ARRAY(arena, WavePlan, 2);
     header.waves[0] = (WavePlan){"canary", 1, 1800000, 0};
@@ -137,6 +138,7 @@ static void header_comes_back(void **state)
     assert_int_equal(in.policy.approvals, out.policy.approvals);
     assert_int_equal(in.policy.rollback_until_ms, out.policy.rollback_until_ms);
     assert_int_equal(in.policy.unknown_deadline_ms, out.policy.unknown_deadline_ms);
+    assert_int_equal(in.policy.lock_budget_ms, out.policy.lock_budget_ms);
 }
 
 static void notes_come_back(void **state)
@@ -258,6 +260,10 @@ static void wrong_headers_are_refused(void **state)
     REFUSED_HEADER(ERR_LIMIT, header.policy.backup.compress = LIMIT_BACKUP_COMPRESS + 1);
     REFUSED_HEADER(ERR_LIMIT, header.policy.backup.jobs = LIMIT_BACKUP_JOBS + 1);
     REFUSED_HEADER(ERR_LIMIT, header.policy.lock_timeout_ms = LIMIT_LOCK_TIMEOUT_MS + 1);
+    REFUSED_HEADER(ERR_LIMIT, header.policy.lock_budget_ms = LIMIT_LOCK_BUDGET_MS + 1);
+    REFUSED_HEADER(ERR_LIMIT, header.policy.lock_budget_ms = LIMIT_LOCK_BUDGET_MS_MIN - 1);
+    REFUSED_HEADER(ERR_OK, header.policy.lock_budget_ms = LOCK_BUDGET_NONE);
+    REFUSED_HEADER(ERR_OK, header.policy.lock_budget_ms = 0);
     char *long_text = arena_alloc(arena, LIMIT_TEXT_BYTES + 2);
     memset(long_text, 'x', LIMIT_TEXT_BYTES + 1);
     REFUSED_HEADER(ERR_LIMIT, header.target = long_text);
