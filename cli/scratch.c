@@ -36,12 +36,12 @@ static const char *given_url(CommandContext *context)
     return url == NULL || *url == '\0' ? NULL : url;
 }
 
-static const char *keyword_value(const Scratch *scratch, const char *name)
+static const char *keyword_value(const PgKeyword *conninfo, size_t count, const char *name)
 {
     const char *value = NULL;
-    for (size_t i = 0; i < scratch->conninfo_count; i++) {
-        if (strcmp(scratch->conninfo[i].name, name) == 0)
-            value = scratch->conninfo[i].value;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(conninfo[i].name, name) == 0)
+            value = conninfo[i].value;
     }
     return value;
 }
@@ -94,12 +94,17 @@ static ErrCode learn_server(Scratch *scratch, Error *err)
 
 ErrCode scratch_open(CommandContext *context, Wait *wait, Scratch **ret_scratch, Error *err)
 {
+    return scratch_open_on(context, wait, given_url(context), ret_scratch, err);
+}
+
+ErrCode scratch_open_on(CommandContext *context, Wait *wait, const char *url, Scratch **ret_scratch,
+                        Error *err)
+{
     Scratch *scratch = xcalloc(1, sizeof *scratch);
     scratch->context = context;
     scratch->wait = wait;
     scratch->arena = arena_new();
     scratch->keep = context_has(context, "keep");
-    const char *url = given_url(context);
     ErrCode code = ERR_OK;
     if (url != NULL) {
         code = pg_parse_conninfo(scratch->arena, url, &scratch->conninfo, &scratch->conninfo_count,
@@ -141,6 +146,11 @@ static ErrCode run_on_server(Scratch *scratch, const char *const *sql, size_t co
 
 ErrCode scratch_make(Scratch *scratch, ShardTarget *ret_target, Error *err)
 {
+    return scratch_make_copy(scratch, scratch->create, ret_target, err);
+}
+
+ErrCode scratch_make_copy(Scratch *scratch, const char *clause, ShardTarget *ret_target, Error *err)
+{
     if (scratch->count == SCRATCH_DATABASES_MAX)
         return err_set(err, ERR_INTERNAL, "too many scratch databases at once");
     ErrCode code = wait_check(scratch->wait, err);
@@ -153,7 +163,7 @@ ErrCode scratch_make(Scratch *scratch, ShardTarget *ret_target, Error *err)
         arena_printf(scratch->arena, "pgtide_scratch_%ld_%s", (long)getpid(), digits);
     /* Nothing here has to survive a crash, and compiling queries costs more than running them. */
     const char *const sql[] = {
-        arena_printf(scratch->arena, "CREATE DATABASE %s %s", name, scratch->create),
+        arena_printf(scratch->arena, "CREATE DATABASE %s %s", name, clause),
         arena_printf(scratch->arena, "ALTER DATABASE %s SET synchronous_commit = off", name),
         arena_printf(scratch->arena, "ALTER DATABASE %s SET jit = off", name),
     };
@@ -245,10 +255,16 @@ enum { VARIABLE_COUNT = sizeof variables / sizeof variables[0] };
 
 const char *const *scratch_environment(Scratch *scratch, Arena *arena, const char *database)
 {
+    return scratch_environment_of(arena, scratch->conninfo, scratch->conninfo_count, database);
+}
+
+const char *const *scratch_environment_of(Arena *arena, const PgKeyword *conninfo,
+                                          size_t conninfo_count, const char *database)
+{
     const char **env = ARENA_ARRAY(arena, const char *, VARIABLE_COUNT + 3);
     size_t count = 0;
     for (size_t i = 0; i < VARIABLE_COUNT; i++) {
-        const char *value = keyword_value(scratch, variables[i][0]);
+        const char *value = keyword_value(conninfo, conninfo_count, variables[i][0]);
         if (value != NULL)
             env[count++] = arena_printf(arena, "%s=%s", variables[i][1], value);
     }

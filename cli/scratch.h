@@ -27,16 +27,26 @@ typedef struct Scratch Scratch;
 /* ERR_CONNECT …, ERR_USAGE when a temporary server can't be had. Returns owned. */
 ErrCode scratch_open(CommandContext *context, Wait *wait, Scratch **ret_scratch,
                      Error *err) MUST_CHECK;
+/* On the server of this url; NULL = on a temporary one. */
+ErrCode scratch_open_on(CommandContext *context, Wait *wait, const char *url, Scratch **ret_scratch,
+                        Error *err) MUST_CHECK;
 /* Drops what is left, unless it is to be kept; notes what could not be dropped. NULL-safe. */
 void scratch_close(Scratch *scratch);
 
 /* A new empty database. The target's texts live as long as the scratch. */
 ErrCode scratch_make(Scratch *scratch, ShardTarget *ret_target, Error *err) MUST_CHECK;
+/* The same as a copy of another database of the server, to which nobody may be connected; `clause`
+ * is "TEMPLATE" and its quoted name. */
+ErrCode scratch_make_copy(Scratch *scratch, const char *clause, ShardTarget *ret_target,
+                          Error *err) MUST_CHECK;
 /* Nobody of ours may be connected to it any more. */
 void scratch_drop(Scratch *scratch, const char *database);
 
 /* "NAME=value" of libpq's variables that lead to a database of it, ended by NULL, for pg_dump. */
 const char *const *scratch_environment(Scratch *scratch, Arena *arena, const char *database);
+/* The same of any server. */
+const char *const *scratch_environment_of(Arena *arena, const PgKeyword *conninfo, size_t count,
+                                          const char *database);
 /* Where pg_dump and its kin are: a directory, or NULL for PATH. */
 const char *scratch_bin(const Scratch *scratch);
 Wait *scratch_wait(const Scratch *scratch);

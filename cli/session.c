@@ -7,7 +7,7 @@ struct Session {
     PgConn *conn;
     SessionRead *read;
     void *data;
-    int position; /* of the last error in its statement */
+    SessionFailure failure; /* of the last batch */
 };
 
 static void on_connected(PgConn *conn, const Error *err, void *data)
@@ -21,7 +21,7 @@ static void on_reply(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     Session *session = data;
-    session->position = reply->position;
+    session->failure = (SessionFailure){reply->failed, reply->position, reply->copy_line};
     if (reply->error == NULL && session->read != NULL)
         session->read(reply, session->data);
     wait_settle(session->wait, reply->error);
@@ -102,15 +102,25 @@ ErrCode session_batch(Session *session, const PgBatch *batch, SessionRead *read,
     return finish(session, err);
 }
 
+SessionFailure session_failure(const Session *session)
+{
+    return session->failure;
+}
+
+void session_on_notice(Session *session, PgNoticeCb *cb, void *data)
+{
+    pg_on_notice(session->conn, cb, data);
+}
+
 ErrCode session_statement(Session *session, const char *file, const Statement *statement,
                           Error *err)
 {
     AUTO_ARENA Arena *arena = arena_new();
     PgBatch batch = pg_batch(arena);
     pg_batch_add_foreign(&batch, statement->text);
-    session->position = 0;
+    session->failure = (SessionFailure){0};
     ErrCode code = session_batch(session, &batch, NULL, NULL, err);
     if (code != ERR_OK && code != ERR_INTERRUPTED)
-        statement_place_error(err, file, statement, session->position);
+        statement_place_error(err, file, statement, session->failure.position);
     return code;
 }

@@ -97,8 +97,9 @@ enum {
     LIMIT_ACTIVITY_TEXT_BYTES = 255, /* longer ones are cut, by whoever makes them */
     LIMIT_ROWS = 256,
     LIMIT_STEPS = 100000,
-    LIMIT_FACT_MARKS = 100,      /* of one step: each costs the server some 40 us */
-    LIMIT_FACTS_PER_STEP = 50,   /* in a shard's history: the longest */
+    LIMIT_FACT_MARKS = 100,    /* of one step: each costs the server some 40 us */
+    LIMIT_FACTS_PER_STEP = 50, /* in a shard's history: the longest */
+    LIMIT_TRACE_RELATIONS = 200000,
     LIMIT_FACTS_PER_REPORT = 16, /* in a job's report: the longest */
 
     /* Loop. */

@@ -1,0 +1,259 @@
+#include "rehearse.h"
+#include "rehearse_copy.h"
+#include "rehearse_tell.h"
+#include "revisions.h"
+
+#include "bundle.h"
+#include "clock.h"
+#include "file.h"
+#include "named_limits.h"
+#include "placeholder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The command at work. */
+typedef struct Rehearser {
+    CommandContext *context;
+    Wait wait;
+    RehearsalReport report;
+    StrList assignments;
+    const RevisionMap *map;
+    CopyMethod method;
+} Rehearser;
+
+/* --- what is asked for ------------------------------------------------------------------------ */
+
+static ErrCode check_options(Rehearser *rehearser, Error *err)
+{
+    const CommandContext *context = rehearser->context;
+    bool clone = context_has(context, "clone"), with_data = context_has(context, "dump");
+    bool elsewhere = context_has(context, "scratch-url") || context_has(context, "local");
+    if (clone && with_data)
+        return err_set(err, ERR_USAGE, "--clone and --dump are two ways to the same");
+    if (context_has(context, "scratch-url") && context_has(context, "local"))
+        return err_set(err, ERR_USAGE, "--scratch-url and --local are two servers");
+    if (clone && elsewhere) {
+        err_set(err, ERR_USAGE, "--clone copies within a server");
+        err_hint(err, "--dump takes the data to another one.");
+        return ERR_USAGE;
+    }
+    if (context_has(context, "bundle") && context_has(context, "set"))
+        return err_set(err, ERR_USAGE, "a bundle has no placeholders to set");
+    const char *output = context_option(context, "output");
+    if (output != NULL && file_exists(output)) {
+        err_set(err, ERR_EXISTS, "%.200s exists", output);
+        err_hint(err, "Choose another name, or move the existing file away first.");
+        return ERR_EXISTS;
+    }
+    rehearser->method = clone ? COPY_TEMPLATE : with_data ? COPY_DUMP : COPY_SCHEMA;
+    return ERR_OK;
+}
+
+/* Its digest stands in the report; whether it is signed is asked when it is to run. */
+static ErrCode open_bundle(Rehearser *rehearser, const char *path, Error *err)
+{
+    Arena *arena = rehearser->context->arena;
+    uint8_t *bytes;
+    size_t length, signatures;
+    Bundle bundle;
+    ErrCode code = file_read_all(arena, path, LIMIT_BUNDLE_BYTES, &bytes, &length, err);
+    if (code == ERR_OK)
+        code = bundle_open_unverified(arena, bytes, length, &bundle, &signatures, err);
+    if (code != ERR_OK)
+        return err_wrap(err, "%.200s", path);
+    rehearser->map = bundle.map;
+    rehearser->report.has_bundle = true;
+    rehearser->report.bundle = bundle.digest;
+    rehearser->report.bundle_name = bundle.name;
+    return ERR_OK;
+}
+
+static ErrCode open_revisions(Rehearser *rehearser, Error *err)
+{
+    CommandContext *context = rehearser->context;
+    const char *bundle = context_option(context, "bundle");
+    if (bundle != NULL)
+        return open_bundle(rehearser, bundle, err);
+    Revisions revisions;
+    ErrCode code = revisions_open(context, &revisions, err);
+    if (code != ERR_OK)
+        return code;
+    rehearser->map = revisions.plain;
+    rehearser->assignments = revisions.assignments;
+    return ERR_OK;
+}
+
+static ErrCode find_steps(Rehearser *rehearser, GraphSteps *ret_steps, Error *err)
+{
+    CommandContext *context = rehearser->context;
+    const char *target = context_argument(context, 0);
+    ErrCode code = graph_upgrade(context->arena, rehearser->map, &rehearser->report.source.rows,
+                                 target == NULL ? "heads" : target, ret_steps, err);
+    for (size_t i = 0; i < ret_steps->count && code == ERR_OK; i++) {
+        GraphStep *step = &ret_steps->items[i];
+        code =
+            script_bind(context->arena, step->script, &rehearser->assignments, &step->script, err);
+        if (code == ERR_OK)
+            code = shard_step_check(step->script, step->direction, false, err);
+    }
+    return code;
+}
+
+/* --- the rehearsal ---------------------------------------------------------------------------- */
+
+/* What has run is told, also when the next step fails. */
+static ErrCode run_steps(Rehearser *rehearser, Session *session, const GraphSteps *steps,
+                         Error *err)
+{
+    Arena *arena = rehearser->context->arena;
+    RehearsalReport *report = &rehearser->report;
+    Rehearsal rehearsal = {.session = session,
+                           .trace = {.arena = arena},
+                           .path = report->source.path,
+                           .time_zone = report->source.time_zone};
+    ErrCode code = ERR_OK;
+    for (size_t i = 0; i < steps->count && code == ERR_OK; i++) {
+        code = rehearse_step(&rehearsal, &steps->items[i], err);
+        if (code == ERR_OK)
+            report->steps_done++;
+    }
+    report->trace = rehearsal.trace;
+    return code;
+}
+
+static ErrCode rehearse(Rehearser *rehearser, Scratch *scratch, const GraphSteps *steps, Error *err)
+{
+    Arena *arena = rehearser->context->arena;
+    RehearsalReport *report = &rehearser->report;
+    ShardTarget target;
+    Session *session;
+    CopySizes *sizes;
+    Error failure = {0}, ignored;
+    ErrCode code = copy_make(scratch, &report->source, rehearser->method,
+                             context_has(rehearser->context, "local"), &target, err);
+    if (code == ERR_OK)
+        code = session_open(&rehearser->wait, target.conninfo, target.conninfo_count,
+                            target.database, &session, err);
+    if (code != ERR_OK)
+        return code;
+    ErrCode outcome = run_steps(rehearser, session, steps, &failure);
+    session_close(session);
+    code = copy_sizes_read(arena, &rehearser->wait, &report->source, &sizes,
+                           outcome == ERR_OK ? err : &ignored);
+    if (code == ERR_OK) {
+        trace_finish(&report->trace, copy_size, sizes);
+        rehearsal_tell(rehearser->context, report);
+    }
+    if (outcome != ERR_OK)
+        *err = failure;
+    return outcome != ERR_OK ? outcome : code;
+}
+
+static ErrCode write_report(Rehearser *rehearser, Error *err)
+{
+    CommandContext *context = rehearser->context;
+    AUTO_STR Str text = {0};
+    JsonWriter json = json_writer(&text);
+    rehearsal_json(&json, &rehearser->report);
+    JsonWriter result = context_json(context);
+    json_raw(&result, str_text(&text), text.length);
+    const char *path = context_option(context, "output");
+    if (path == NULL)
+        return ERR_OK;
+    str_append_char(&text, '\n');
+    ErrCode code = file_write_new(path, str_text(&text), text.length, 0666, err);
+    if (code == ERR_OK)
+        say(context, "written to %s", path);
+    return code;
+}
+
+static ErrCode run_on_copy(Rehearser *rehearser, Error *err)
+{
+    CommandContext *context = rehearser->context;
+    RehearsalReport *report = &rehearser->report;
+    const char *url = context_option(context, "url");
+    if (url == NULL)
+        url = getenv("PGTIDE_URL");
+    StrList shared = context_options(context, "shared-schema");
+    if (shared.count == 0)
+        strlist_add(context->arena, &shared, "public");
+    ErrCode code =
+        copy_source_read(context->arena, &rehearser->wait, url, context_option(context, "schema"),
+                         &shared, &report->source, err);
+    if (code != ERR_OK)
+        return code;
+    GraphSteps steps = {0};
+    code = find_steps(rehearser, &steps, err);
+    report->steps = steps.items;
+    report->step_count = steps.count;
+    report->rows_after = steps.rows_after;
+    if (code != ERR_OK || steps.count == 0) {
+        if (code == ERR_OK)
+            rehearsal_tell(context, report);
+        return code;
+    }
+    Scratch *scratch;
+    const char *place = context_option(context, "scratch-url");
+    bool local = context_has(context, "local");
+    code = scratch_open_on(context, &rehearser->wait,
+                           local           ? NULL
+                           : place != NULL ? place
+                                           : url,
+                           &scratch, err);
+    if (code != ERR_OK)
+        return code;
+    code = rehearse(rehearser, scratch, &steps, err);
+    scratch_close(scratch);
+    return code;
+}
+
+static ErrCode run(CommandContext *context, Error *err)
+{
+    Rehearser rehearser = {.context = context};
+    ErrCode code = check_options(&rehearser, err);
+    rehearser.report.method = rehearser.method;
+    rehearser.report.made_unix_ms = clock_unix_ms();
+    if (code == ERR_OK)
+        code = open_revisions(&rehearser, err);
+    if (code != ERR_OK)
+        return code;
+    wait_open(&rehearser.wait);
+    code = run_on_copy(&rehearser, err);
+    wait_close(&rehearser.wait);
+    return code == ERR_OK ? write_report(&rehearser, err) : code;
+}
+
+static const CommandOption options[] = {
+    {"url", 'u', "URL", "the database that is copied (PGTIDE_URL, then libpq's environment)"},
+    {"schema", 0, "SCHEMA", "the shard is this schema of the database"},
+    {"shared-schema", 0, "SCHEMA", "searched after --schema (default: public; repeatable)"},
+    {"bundle", 0, "FILE", "its revisions instead of the project's"},
+    REVISIONS_OPTION,
+    {"dump", 0, NULL, "copy the data too, by pg_dump"},
+    {"clone", 0, NULL, "copy all by CREATE DATABASE ... TEMPLATE: nobody may be connected to it"},
+    {"scratch-url", 0, "URL", "the server for the copy, instead of the database's own"},
+    {"local", 0, NULL, "copy to a temporary server that is started here"},
+    {"output", 'o', "FILE", "write the report there too, as JSON"},
+    {0},
+};
+
+const CliCommand cmd_rehearse = {
+    .words = "rehearse",
+    .arguments = "[TARGET]",
+    .arguments_max = 1,
+    .summary = "run the pending steps on a copy of a database and tell what each statement does",
+    .details =
+        "Copies the database (its schema; with --dump or --clone its data too), runs the steps "
+        "from "
+        "where it stands to TARGET (default: all) on the copy, and drops the copy. The database "
+        "itself is only read.\n\n"
+        "Of each statement it tells the locks that it takes and how long they are held, what it "
+        "rewrites, scans and builds, its time, WAL and rows; and how long it would take on the "
+        "database, from the sizes of its tables and the rate that was measured, or without data a "
+        "cautious one (docs/rehearsal.md).\n\n"
+        "Exit status: 0 all steps ran; 1 one failed; 2 wrong use, project or target; 6 a server "
+        "can't be reached; 130, 143 interrupted.",
+    .options = options,
+    .run = run,
+};
