@@ -37,6 +37,11 @@ enum {
     LIMIT_BATCH_PAUSE_MS = 60 * 60 * 1000,
     LIMIT_BATCH_STUCK_MS = 10 * 60 * 1000, /* in which no batch gets its locks */
 
+    /* A database's schema. 100,000 tables of ten columns are a million objects. */
+    LIMIT_SCHEMA_OBJECTS = 4000000,
+    LIMIT_SCHEMA_BYTES = 1024 * 1024 * 1024,
+    LIMIT_SCHEMA_FILE_BYTES = 512 * 1024 * 1024,
+
     /* Many databases by one command. Connections: a server's max_connections is 100 by default. */
     LIMIT_URLS = 100000,
     LIMIT_URLS_BYTES = 32 * 1024 * 1024,

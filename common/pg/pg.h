@@ -144,6 +144,7 @@ ErrCode pg_parse_conninfo(Arena *arena, const char *text, const PgKeyword **ret_
 
 size_t pg_rows(const PgResult *result);
 size_t pg_columns(const PgResult *result);
+const char *pg_column_name(const PgResult *result, int column);      /* '' when there is none */
 const char *pg_text(const PgResult *result, size_t row, int column); /* '' for NULL */
 bool pg_is_null(const PgResult *result, size_t row, int column);
 bool pg_bool(const PgResult *result, size_t row, int column);

@@ -15,6 +15,12 @@ size_t pg_columns(const PgResult *result)
     return (size_t)PQnfields(result->handle);
 }
 
+const char *pg_column_name(const PgResult *result, int column)
+{
+    const char *name = PQfname(result->handle, column);
+    return name == NULL ? "" : name;
+}
+
 const char *pg_text(const PgResult *result, size_t row, int column)
 {
     if (row >= pg_rows(result) || column >= PQnfields(result->handle))

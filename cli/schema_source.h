@@ -1,0 +1,18 @@
+/*
+ * Where a schema is read from: a database, files of SQL that are run on a scratch database, or a
+ * dump in JSON.
+ */
+#pragma once
+
+#include "command.h"
+#include "schema_read.h"
+#include "wait.h"
+
+/* What a command's --schema and --owners say. ERR_USAGE. */
+ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_args,
+                           Error *err) MUST_CHECK;
+/* `database` as in session_open(). The model lives in the context's arena. */
+ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyword *conninfo,
+                               size_t conninfo_count, const char *database,
+                               const SchemaReadArgs *args, SchemaModel *ret_model,
+                               Error *err) MUST_CHECK;
