@@ -1,4 +1,6 @@
 #include "revision_file.h"
+#include "revision_safe.h"
+#include "run.h"
 
 #include <string.h>
 
@@ -16,6 +18,11 @@ static const CommandOption options[] = {
      "a name for the branch that begins here; may be given several times"},
     {"depends-on", 0, "REVISION",
      "a revision that must be applied before; may be given several times"},
+    {"safe", 0, "REVISION",
+     "instead: print this revision as it runs beside an application, each statement alone"},
+    {"sql", 0, "FILE", "the same for the statements of a file; - is stdin"},
+    {"write", 0, NULL, "of --safe: put it in the place of the revision's file"},
+    RUN_ONE_OPTIONS,
     {0},
 };
 
@@ -56,6 +63,9 @@ static ErrCode run(CommandContext *context, Error *err)
 {
     Project project;
     RevisionMap *map;
+    if (context_has(context, "safe") || context_has(context, "sql") ||
+        context_has(context, "write"))
+        return revision_safe(context, err);
     ErrCode code = project_open(context->arena, context->config, &project, &map, err);
     if (code != ERR_OK)
         return code;
@@ -87,7 +97,14 @@ static ErrCode run(CommandContext *context, Error *err)
 const CliCommand cmd_revision = {
     .words = "revision",
     .arguments = "",
-    .summary = "make the next revision's file",
+    .summary = "make the next revision's file, or write one anew so that it holds nobody up",
+    .details =
+        "With --safe, statements that hold an application up by their locks are written as others "
+        "that come to the same end, for `transaction: none`: docs/safe-migrations.md has the list. "
+        "What takes something away from the application before becomes two revisions, `phase: "
+        "expand` and `phase: contract`. It prints what it would write; --write writes it. With "
+        "--url the database says what the tables have, and a revision that has run there is "
+        "refused. What can't be written anew is left as it is, and said.",
     .options = options,
     .run = run,
 };

@@ -1,5 +1,6 @@
 /* Making, approving and rejecting plans: what an operator signs is checked here first. */
 #include "client.h"
+#include "hazard_note.h"
 #include "plan_show.h"
 #include "rollout_requires.h"
 
@@ -88,8 +89,9 @@ static ErrCode plan_submit(Client *client, CommandContext *context, PlanFile *fi
     return code;
 }
 
+/* `bundle`: what the plan was asked with; NULL = it takes something back. */
 static ErrCode plan_finish(Client *client, CommandContext *context, RequestMessage *request,
-                           const char *path, Error *err)
+                           const char *path, const ByteSpan *bundle, Error *err)
 {
     ClientAnswer answer;
     ErrCode code = client_request(client, request, &answer, err);
@@ -106,6 +108,9 @@ static ErrCode plan_finish(Client *client, CommandContext *context, RequestMessa
     if (code == ERR_OK) {
         unsigned approvals = plan.header.policy.approvals;
         plan_show_tell(context, &plan, client_trust(client), context_has(context, "shards"));
+        if (bundle != NULL && plan.header.direction == DIRECTION_UPGRADE)
+            hazard_notes_plan(context, client_trust(client), bundle->bytes, bundle->length,
+                              plan.shards, plan.header.shard_count);
         say(context, "written to %s; it needs %u approval%s: pgtide rollout approve %s", path,
             approvals, approvals == 1 ? "" : "s", path);
     } else {
@@ -206,7 +211,8 @@ static ErrCode run_plan(CommandContext *context, Error *err)
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_PLAN;
     request.make_plan = &spec.plan;
-    return plan_finish(client, context, &request, path, err);
+    const ByteSpan bundle = {bytes, length};
+    return plan_finish(client, context, &request, path, &bundle, err);
 }
 
 static ErrCode run_rollback(CommandContext *context, Error *err)
@@ -235,7 +241,7 @@ static ErrCode run_rollback(CommandContext *context, Error *err)
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_ROLLBACK;
     request.make_rollback = &make;
-    return plan_finish(client, context, &request, path, err);
+    return plan_finish(client, context, &request, path, NULL, err);
 }
 
 static ErrCode run_restore(CommandContext *context, Error *err)
@@ -255,7 +261,7 @@ static ErrCode run_restore(CommandContext *context, Error *err)
     RequestMessage request = PGTIDE__V1__REQUEST__INIT;
     request.body_case = PGTIDE__V1__REQUEST__BODY_MAKE_RESTORE;
     request.make_restore = &make;
-    return plan_finish(client, context, &request, path, err);
+    return plan_finish(client, context, &request, path, NULL, err);
 }
 
 static ErrCode approval_send(CommandContext *context, Verdict verdict, Error *err)

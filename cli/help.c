@@ -1,6 +1,8 @@
 #include "cli.h"
+#include "hazard.h"
 #include "rollout_spec.h"
 #include "rollouts_page.h"
+#include "safe_migrations_page.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +44,8 @@ void help_all(void)
 {
     printf("pgtide %s: PostgreSQL migrations for one database and for a fleet\n\n"
            "Usage: pgtide COMMAND [OPTIONS] [ARGUMENTS]; `pgtide COMMAND --help` explains "
-           "one.\n`pgtide help --markdown`, `--errors` and `--rollouts` print the reference pages."
+           "one.\n`pgtide help --markdown`, `--errors`, `--rollouts` and "
+           "`--safe-migrations` print the reference pages."
            "\n\nOne database:\n",
            PGTIDE_VERSION);
     const char *group = "";
@@ -158,4 +161,14 @@ void help_rollouts(void)
     AUTO_STR Str page = {0};
     rollout_spec_markdown(rollouts_page, &page);
     fputs(str_text(&page), stdout);
+}
+
+void help_safe_migrations(void)
+{
+    static const char place[] = "@FORMS@\n";
+    const char *at = strstr(safe_migrations_page, place);
+    AUTO_STR Str forms = {0};
+    hazards_markdown(&forms);
+    printf("%.*s%s%s", (int)(at - safe_migrations_page), safe_migrations_page, str_text(&forms),
+           at + sizeof place - 1);
 }

@@ -61,6 +61,12 @@ static ErrCode id_make(Arena *arena, const Project *project, const RevisionMap *
     return ERR_OK;
 }
 
+ErrCode revision_id_make(Arena *arena, const Project *project, const RevisionMap *map,
+                         const char *message, const char **ret_id, Error *err)
+{
+    return id_make(arena, project, map, slug_make(arena, message), ret_id, err);
+}
+
 static void header_line(Str *out, const char *key, const char *value)
 {
     if (value[0] != '\0')

@@ -17,6 +17,9 @@ typedef struct RevisionDraft {
     bool merge;        /* nothing to do in either direction */
 } RevisionDraft;
 
+/* The next id by the project's naming. */
+ErrCode revision_id_make(Arena *arena, const Project *project, const RevisionMap *map,
+                         const char *message, const char **ret_id, Error *err) MUST_CHECK;
 /* Adds a revision to build on; one that is no head needs --splice. */
 ErrCode revision_add_parent(CommandContext *context, const RevisionMap *map, const char *given,
                             StrList *parents, Error *err) MUST_CHECK;

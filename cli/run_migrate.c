@@ -1,4 +1,6 @@
 #include "run_migrate.h"
+
+#include "hazard_note.h"
 #include "run_frame.h"
 #include "run_hooks.h"
 #include "run_plan.h"
@@ -323,6 +325,18 @@ static void on_tried(Run *run)
     run_end(run);
 }
 
+static void say_hazards(Run *run)
+{
+    const GraphSteps *steps = &migration_of(run)->plan.steps;
+    for (size_t i = 0; i < steps->count; i++) {
+        const char *text = steps->items[i].direction == DIRECTION_UPGRADE
+                               ? hazard_note(run->arena, steps->items[i].script)
+                               : NULL;
+        if (text != NULL)
+            run_note(run, "%s", text);
+    }
+}
+
 static void on_trial_failed(Run *run)
 {
     if (run->error.code != ERR_INTERRUPTED)
@@ -350,6 +364,7 @@ static void try_out(Run *run)
         migration->trial++;
     if (steps->warning != NULL)
         run_note(run, "%s", steps->warning);
+    say_hazards(run);
     run->failed = on_trial_failed;
     if (migration->trial > 0)
         run_steps(run, steps->items, migration->trial, true, on_tried);

@@ -15,6 +15,7 @@ check 'there are documents' test "${#pages[@]}" -gt 5
 check 'docs/cli.md is current (pgtide help --markdown)' diff -u docs/cli.md <("$BIN/pgtide" help --markdown)
 check 'docs/errors.md is current (pgtide help --errors)' diff -u docs/errors.md <("$BIN/pgtide" help --errors)
 check 'docs/rollouts.md is current (pgtide help --rollouts)' diff -u docs/rollouts.md <("$BIN/pgtide" help --rollouts)
+check 'docs/safe-migrations.md is current (pgtide help --safe-migrations)' diff -u docs/safe-migrations.md <("$BIN/pgtide" help --safe-migrations)
 check 'docs/events.md has the types of coordinator/core/fleet_events.def' diff -u \
     <(sed -n '/^## Types/,/^## /p' docs/events.md | grep '^| `') \
     <(sed -nE 's/^X\([A-Z_]+, "([^"]+)", "([^"]+)"\)$/| `\1` | \2 |/p' coordinator/core/fleet_events.def)

@@ -1,0 +1,645 @@
+#include "rewrite_forms.h"
+
+#include "table_facts_sql.h"
+
+#include <string.h>
+
+/* A section's statements with what became of them. */
+typedef struct Part {
+    const ScriptSection *section;
+    Direction direction;
+    Changes *statements;
+    Rewrite **rewrites; /* of each statement's changes; form NONE has none */
+    const char **gaps;  /* what stands before each statement: comments and annotations */
+    const char *tail;
+} Part;
+
+/* A change of the downgrade that belongs to one of the upgrade. */
+typedef struct Taken {
+    const Rewrite *by;
+    bool moved; /* it goes to the contract revision's downgrade */
+} Taken;
+
+typedef struct Rewriter {
+    Arena *arena;
+    const Script *script;
+    const FactsList *facts;
+    Part up;
+    Part down;
+    Taken **taken; /* by change of the downgrade */
+    Rewritten *out;
+    Error *err;
+} Rewriter;
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* A line of a section; statements are looked for in their order. */
+typedef struct Cursor {
+    const char *line_begin; /* NULL: it could not be followed */
+    int line;
+} Cursor;
+
+/* Where the statement stands, by line and column; NULL when another text stands there. */
+static const char *place_of(Cursor *cursor, const Statement *statement)
+{
+    for (; cursor->line < statement->line && cursor->line_begin != NULL; cursor->line++) {
+        const char *end = strchr(cursor->line_begin, '\n');
+        cursor->line_begin = end == NULL ? NULL : end + 1;
+    }
+    const char *at = cursor->line_begin;
+    for (int column = 1; at != NULL && column < statement->column && *at != '\0'; column++) {
+        at++;
+        while (((unsigned char)*at & 0xC0) == 0x80)
+            at++;
+    }
+    bool same = at != NULL && statement->copy_data == NULL &&
+                strncmp(at, statement->text, strlen(statement->text)) == 0;
+    return same ? at : NULL;
+}
+
+static const char *without_semicolon(const char *at)
+{
+    const char *next = at + strspn(at, " \t\r\n");
+    return *next == ';' ? next + 1 : at;
+}
+
+/* Comments before a statement begin on a line of their own: those behind the statement before stay
+ * with it by standing in front of the next. */
+static const char *gap_text(Arena *arena, const char *from, const char *to)
+{
+    while (from < to && (*from == '\n' || *from == ' ' || *from == '\t' || *from == '\r'))
+        from++;
+    while (to > from && (to[-1] == '\n' || to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r'))
+        to--;
+    return from == to ? "" : arena_printf(arena, "%.*s\n", (int)(to - from), from);
+}
+
+static Part part_read(Rewriter *rewriter, const ScriptSection *section, Direction direction)
+{
+    Arena *arena = rewriter->arena;
+    size_t count = section->statements.count;
+    Part part = {
+        .section = section,
+        .direction = direction,
+        .statements = ARENA_ARRAY(arena, Changes, count + 1),
+        .rewrites = ARENA_ARRAY(arena, Rewrite *, count + 1),
+        .gaps = ARENA_ARRAY(arena, const char *, count + 1),
+        .tail = "",
+    };
+    NewTables made = {0};
+    const char *at = section->sql;
+    Cursor cursor = {section->sql, section->first_line};
+    for (size_t i = 0; i < count; i++) {
+        const Statement *statement = &section->statements.items[i];
+        const char *place = place_of(&cursor, statement);
+        part.statements[i] = changes_read(arena, statement, &made);
+        part.rewrites[i] = ARENA_ARRAY(arena, Rewrite, part.statements[i].count);
+        part.gaps[i] = at == NULL || place == NULL ? "" : gap_text(arena, at, place);
+        at = place == NULL ? NULL : without_semicolon(place + strlen(statement->text));
+    }
+    if (at != NULL)
+        part.tail = gap_text(arena, at, section->sql + section->length);
+    return part;
+}
+
+/* --- facts ------------------------------------------------------------------------------------ */
+
+FactsList rewrite_tables(Arena *arena, const Script *script)
+{
+    FactsList list = {0};
+    size_t capacity = 0;
+    const StatementList *lists[] = {&script->upgrade.statements, &script->downgrade.statements};
+    for (size_t l = 0; l < 2; l++) {
+        NewTables made = {0};
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            Changes changes = changes_read(arena, &lists[l]->items[i], &made);
+            for (size_t k = 0; k < changes.count; k++) {
+                SqlName table = changes.items[k].table;
+                size_t at = 0;
+                while (
+                    at < list.count &&
+                    !sql_name_equal((SqlName){list.items[at].schema, list.items[at].name}, table))
+                    at++;
+                if (changes.items[k].form == HAZARD_NONE || table.name[0] == '\0' ||
+                    at < list.count)
+                    continue;
+                if (list.count == capacity) {
+                    capacity = capacity == 0 ? 8 : capacity * 2;
+                    list.items =
+                        arena_grow(arena, list.items, list.count, capacity, sizeof *list.items);
+                }
+                list.items[list.count++] = (TableFacts){.schema = table.schema, .name = table.name};
+            }
+        }
+    }
+    return list;
+}
+
+const char *rewrite_facts_query(Arena *arena, const TableFacts *table)
+{
+    const char *name = sql_qualified(arena, (SqlName){table->schema, table->name});
+    return arena_printf(arena, "WITH asked AS (SELECT pg_catalog.to_regclass(%s) AS oid)%s",
+                        sql_literal(arena, name), table_facts_sql);
+}
+
+static const TableFacts *facts_of(const Rewriter *rewriter, SqlName table)
+{
+    for (size_t i = 0; i < rewriter->facts->count; i++) {
+        const TableFacts *facts = &rewriter->facts->items[i];
+        if (sql_name_equal((SqlName){facts->schema, facts->name}, table) && facts->count > 0)
+            return facts;
+    }
+    return NULL;
+}
+
+/* --- one change ------------------------------------------------------------------------------- */
+
+static bool is_inverse(const Change *change, const Change *other)
+{
+    switch (change->form) {
+    case HAZARD_RENAME_COLUMN:
+        return other->form == HAZARD_RENAME_COLUMN && sql_name_equal(change->table, other->table) &&
+               strcmp(change->column, other->to) == 0 && strcmp(change->to, other->column) == 0;
+    case HAZARD_RENAME_TABLE:
+        return other->form == HAZARD_RENAME_TABLE && strcmp(change->to, other->table.name) == 0 &&
+               strcmp(change->table.name, other->to) == 0 &&
+               strcmp(change->table.schema, other->table.schema) == 0;
+    case HAZARD_COLUMN_TYPE:
+        return other->form == HAZARD_COLUMN_TYPE && sql_name_equal(change->table, other->table) &&
+               strcmp(change->column, other->column) == 0;
+    case HAZARD_DROP_COLUMN:
+        return other->command != NULL &&
+               other->command->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn &&
+               sql_name_equal(change->table, other->table) &&
+               strcmp(change->column, other->column) == 0;
+    case HAZARD_DROP_TABLE:
+        return sql_name_equal(change->table, other->table);
+    default:
+        return false;
+    }
+}
+
+static bool is_drop(const Change *change)
+{
+    return change->form == HAZARD_DROP_COLUMN || change->form == HAZARD_DROP_TABLE;
+}
+
+/* Marks what takes the change back. Of a dropped table that is all that the downgrade does to it.
+ */
+static void inverse_take(Rewriter *rewriter, Rewrite *rewrite)
+{
+    const Part *down = &rewriter->down;
+    for (size_t i = 0; i < down->section->statements.count; i++) {
+        const Changes *changes = &down->statements[i];
+        for (size_t k = 0; k < changes->count; k++) {
+            if (rewriter->taken[i][k].by != NULL ||
+                !is_inverse(rewrite->change, &changes->items[k]))
+                continue;
+            bool first = rewrite->inverse == NULL;
+            if (!first && rewrite->change->form != HAZARD_DROP_TABLE)
+                continue;
+            rewriter->taken[i][k] = (Taken){rewrite, is_drop(rewrite->change)};
+            if (first) {
+                rewrite->inverse = &changes->items[k];
+                rewrite->inverse_of = changes;
+            }
+        }
+    }
+}
+
+static void inverse_release(Rewriter *rewriter, const Rewrite *rewrite)
+{
+    for (size_t i = 0; i < rewriter->down.section->statements.count; i++) {
+        for (size_t k = 0; k < rewriter->down.statements[i].count; k++) {
+            if (rewriter->taken[i][k].by == rewrite)
+                rewriter->taken[i][k].by = NULL;
+        }
+    }
+}
+
+/* Whether a change of the upgrade names the table and, where one is given, the column. */
+static bool is_named(const Rewriter *rewriter, const Changes *changes, const Change *change,
+                     SqlName table, const char *column)
+{
+    bool has_table = strcmp(change->table.name, table.name) == 0;
+    bool has_column = column[0] == '\0';
+    for (size_t i = change->first; i < change->end; i++) {
+        const char *token = sql_slice(rewriter->arena, &changes->tokens, i, i + 1);
+        has_table = has_table || sql_token_names(token, table.name);
+        has_column = has_column || sql_token_names(token, column);
+    }
+    return has_table && has_column;
+}
+
+/* Other statements that have to do with what changes in two phases would find it half-way: of a
+ * drop those behind it, else any. */
+static bool is_entangled(const Rewriter *rewriter, const Rewrite *rewrite)
+{
+    const Change *own = rewrite->change;
+    const Part *up = &rewriter->up;
+    bool behind = false;
+    SqlName other = {own->table.schema,
+                     own->form == HAZARD_RENAME_TABLE ? own->to : own->table.name};
+    const char *column = own->form == HAZARD_RENAME_COLUMN ? own->to : own->column;
+    for (size_t i = 0; i < up->section->statements.count; i++) {
+        for (size_t k = 0; k < up->statements[i].count; k++) {
+            const Change *change = &up->statements[i].items[k];
+            if (change == own) {
+                behind = true;
+                continue;
+            }
+            if ((behind || !is_drop(own)) &&
+                (is_named(rewriter, &up->statements[i], change, own->table, own->column) ||
+                 is_named(rewriter, &up->statements[i], change, other, column)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void rewrite_drop(Rewrite *rewrite)
+{
+    const Change *change = rewrite->change;
+    unit_add(rewrite->arena, &rewrite->contract, "%s%s%s", change->head,
+             change->head[0] == '\0' ? "" : " ", change->text);
+}
+
+static void phased(Rewriter *rewriter, Rewrite *rewrite)
+{
+    bool drop = is_drop(rewrite->change);
+    if (rewrite->change->lenient && !drop) {
+        rewrite->left = "IF EXISTS: what has two phases must be there";
+        return;
+    }
+    if (rewrite->facts == NULL && !drop) {
+        rewrite->left = rewriter->facts->count == 0 ? "the table must be known: say --url"
+                                                    : "the database does not have the table";
+        return;
+    }
+    if (is_entangled(rewriter, rewrite)) {
+        rewrite->left = "other statements have to do with it: give it a revision of its own";
+        return;
+    }
+    inverse_take(rewriter, rewrite);
+    if (rewrite->inverse == NULL && rewriter->script->irreversible == NULL) {
+        rewrite->left = "nothing in its downgrade takes it back";
+        return;
+    }
+    switch (rewrite->change->form) {
+    case HAZARD_RENAME_COLUMN:
+        rewrite_rename_column(rewrite);
+        break;
+    case HAZARD_RENAME_TABLE:
+        rewrite_rename_table(rewrite);
+        break;
+    case HAZARD_COLUMN_TYPE:
+        rewrite_column_type(rewrite);
+        break;
+    default:
+        rewrite_drop(rewrite);
+        break;
+    }
+    if (rewrite->left != NULL)
+        inverse_release(rewriter, rewrite);
+}
+
+static void sequence(Rewrite *rewrite)
+{
+    switch (rewrite->change->form) {
+    case HAZARD_CREATE_INDEX:
+        rewrite_create_index(rewrite);
+        break;
+    case HAZARD_DROP_INDEX:
+        rewrite_drop_index(rewrite);
+        break;
+    case HAZARD_REINDEX:
+        rewrite_reindex(rewrite);
+        break;
+    case HAZARD_DETACH_PARTITION:
+        rewrite_detach(rewrite);
+        break;
+    case HAZARD_SET_NOT_NULL:
+        rewrite_set_not_null(rewrite);
+        break;
+    case HAZARD_ADD_CHECK:
+    case HAZARD_ADD_FOREIGN_KEY:
+    case HAZARD_ADD_UNIQUE:
+        rewrite_constraint(rewrite);
+        break;
+    case HAZARD_UPDATE_ALL:
+        rewrite_update(rewrite);
+        break;
+    default:
+        rewrite_add_column(rewrite);
+        break;
+    }
+}
+
+static void note_add(Rewriter *rewriter, const Part *part, const Rewrite *rewrite)
+{
+    rewriter->out->notes[rewriter->out->note_count++] = (RewriteNote){
+        .form = rewrite->change->form,
+        .direction = part->direction,
+        .line = rewrite->changes->statement->line,
+        .what = change_describe(rewriter->arena, rewrite->change),
+        .left = rewrite->left,
+        .phased = rewrite->left == NULL && rewrite->contract.count > 0,
+    };
+}
+
+static bool is_written(const Rewrite *rewrite)
+{
+    return rewrite->change != NULL && rewrite->left == NULL;
+}
+
+/* In an explicit block of `transaction: none` everything stays. */
+static void part_rewrite(Rewriter *rewriter, Part *part)
+{
+    bool up = part->direction == DIRECTION_UPGRADE;
+    bool block = false;
+    for (size_t i = 0; i < part->section->statements.count; i++) {
+        const Changes *changes = &part->statements[i];
+        if (statement_begins_block(changes->statement) || statement_ends_block(changes->statement))
+            block = statement_begins_block(changes->statement);
+        for (size_t k = 0; k < changes->count; k++) {
+            const Change *change = &changes->items[k];
+            if (change->form == HAZARD_NONE)
+                continue;
+            HazardHelp help = hazard_info(change->form)->help;
+            bool taken = !up && rewriter->taken[i][k].by != NULL;
+            if (taken || (!up && help != HAZARD_HELP_SEQUENCE))
+                continue;
+            Rewrite *rewrite = &part->rewrites[i][k];
+            *rewrite = (Rewrite){
+                .arena = rewriter->arena,
+                .facts = facts_of(rewriter, change->table),
+                .changes = changes,
+                .change = change,
+            };
+            if (block)
+                rewrite->left = "it stands in BEGIN ... COMMIT";
+            else if (help == HAZARD_HELP_ADVICE)
+                rewrite->left = hazard_info(change->form)->safe;
+            else if (help == HAZARD_HELP_PHASES)
+                phased(rewriter, rewrite);
+            else
+                sequence(rewrite);
+            rewriter->out->changed = rewriter->out->changed || is_written(rewrite);
+            note_add(rewriter, part, rewrite);
+        }
+    }
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+/* Statements that stay as they are, next to each other: they were one transaction, and still are.
+ */
+typedef struct Kept {
+    Str text;
+    size_t count;
+} Kept;
+
+static void kept_flush(const Rewriter *rewriter, Kept *kept, Str *out)
+{
+    bool block = kept->count > 1 && rewriter->script->transactional;
+    if (block)
+        str_append(out, "BEGIN;\n");
+    str_append(out, str_text(&kept->text));
+    if (block)
+        str_append(out, "COMMIT;\n");
+    str_free(&kept->text);
+    kept->count = 0;
+}
+
+static void kept_statement(Kept *kept, const char *gap, const Statement *statement)
+{
+    str_printf(&kept->text, "%s%s;\n", gap, statement->text);
+    if (statement->copy_data != NULL) {
+        str_append_bytes(&kept->text, statement->copy_data, statement->copy_length);
+        str_append(&kept->text, "\\.\n");
+    }
+    kept->count++;
+}
+
+static void append_units(Str *out, const StrList *units)
+{
+    for (size_t i = 0; i < units->count; i++)
+        str_append(out, units->items[i]);
+}
+
+/* Of a statement that is written anew in parts: subcommands that stay are one statement. */
+static void kept_change(Kept *kept, const Change *change, bool follows)
+{
+    if (follows && change->head[0] != '\0') {
+        kept->text.length -= 2; /* ";\n" */
+        str_printf(&kept->text, ",\n    %s;\n", change->text);
+        return;
+    }
+    str_printf(&kept->text, "%s%s%s;\n", change->head, change->head[0] == '\0' ? "" : " ",
+               change->text);
+    kept->count++;
+}
+
+static const Taken *taken_of(const Rewriter *rewriter, const Part *part, size_t i, size_t k)
+{
+    static const Taken none;
+    return part->direction == DIRECTION_UPGRADE ? &none : &rewriter->taken[i][k];
+}
+
+static bool is_as_it_was(const Rewriter *rewriter, const Part *part, size_t i)
+{
+    for (size_t k = 0; k < part->statements[i].count; k++) {
+        if (is_written(&part->rewrites[i][k]) || taken_of(rewriter, part, i, k)->by != NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Annotations hold for the statement that is there no more. */
+static const char *gap_without_annotations(Arena *arena, const char *gap)
+{
+    AUTO_STR Str out = {0};
+    for (const char *at = gap; *at != '\0';) {
+        size_t length = strcspn(at, "\n") + 1;
+        if (strncmp(at, "-- +", 4) != 0)
+            str_append_bytes(&out, at, length);
+        at += length;
+    }
+    return arena_strdup(arena, str_text(&out));
+}
+
+static void changes_text(const Rewriter *rewriter, const Part *part, size_t i, Kept *kept, Str *out)
+{
+    const Changes *changes = &part->statements[i];
+    bool follows = false;
+    const char *gap = gap_without_annotations(rewriter->arena, part->gaps[i]);
+    str_append(kept->count > 0 ? &kept->text : out, gap);
+    for (size_t k = 0; k < changes->count; k++) {
+        const Rewrite *rewrite = &part->rewrites[i][k];
+        const Taken *taken = taken_of(rewriter, part, i, k);
+        if (is_written(rewrite) || taken->by != NULL) {
+            kept_flush(rewriter, kept, out);
+            if (taken->by == NULL)
+                append_units(out, &rewrite->units);
+            else if (!taken->moved)
+                append_units(out, &taken->by->undo);
+            follows = false;
+        } else {
+            kept_change(kept, &changes->items[k], follows);
+            follows = true;
+        }
+    }
+}
+
+static const char *part_text(const Rewriter *rewriter, const Part *part)
+{
+    AUTO_STR Str out = {0};
+    Kept kept = {0};
+    for (size_t i = 0; i < part->section->statements.count; i++) {
+        if (is_as_it_was(rewriter, part, i))
+            kept_statement(&kept, part->gaps[i], part->statements[i].statement);
+        else
+            changes_text(rewriter, part, i, &kept, &out);
+    }
+    kept_flush(rewriter, &kept, &out);
+    str_append(&out, part->tail);
+    str_free(&kept.text);
+    return arena_strdup(rewriter->arena, str_text(&out));
+}
+
+/* --- the contract revision -------------------------------------------------------------------- */
+
+/* What the downgrade did to take back a drop, as it would be done alone. */
+static void moved_text(const Rewriter *rewriter, const Rewrite *by, Str *out)
+{
+    const Part *down = &rewriter->down;
+    for (size_t i = 0; i < down->section->statements.count; i++) {
+        const Changes *changes = &down->statements[i];
+        for (size_t k = 0; k < changes->count; k++) {
+            const Change *change = &changes->items[k];
+            if (rewriter->taken[i][k].by != by)
+                continue;
+            Rewrite alone = {.arena = rewriter->arena,
+                             .facts = facts_of(rewriter, change->table),
+                             .changes = changes,
+                             .change = change};
+            if (change->form != HAZARD_NONE &&
+                hazard_info(change->form)->help == HAZARD_HELP_SEQUENCE)
+                sequence(&alone);
+            if (alone.units.count > 0 && alone.left == NULL)
+                append_units(out, &alone.units);
+            else
+                str_printf(out, "%s%s%s;\n", change->head, change->head[0] == '\0' ? "" : " ",
+                           change->text);
+        }
+    }
+}
+
+static void contract_make(Rewriter *rewriter)
+{
+    AUTO_STR Str up = {0};
+    AUTO_STR Str down = {0};
+    const Part *part = &rewriter->up;
+    for (size_t i = 0; i < part->section->statements.count; i++) {
+        for (size_t k = 0; k < part->statements[i].count; k++) {
+            const Rewrite *rewrite = &part->rewrites[i][k];
+            if (is_written(rewrite))
+                append_units(&up, &rewrite->contract);
+        }
+    }
+    for (size_t i = part->section->statements.count; i-- > 0;) {
+        for (size_t k = part->statements[i].count; k-- > 0;) {
+            const Rewrite *rewrite = &part->rewrites[i][k];
+            if (!is_written(rewrite))
+                continue;
+            append_units(&down, &rewrite->contract_undo);
+            if (is_drop(rewrite->change))
+                moved_text(rewriter, rewrite, &down);
+        }
+    }
+    rewriter->out->has_contract = up.length > 0;
+    rewriter->out->contract = (RewriteText){
+        .upgrade = arena_strdup(rewriter->arena, str_text(&up)),
+        .downgrade = arena_strdup(rewriter->arena, str_text(&down)),
+    };
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+/* What holds for the rest of a transaction can't hold where each statement commits alone. */
+static ErrCode transaction_check(const Rewriter *rewriter, const Part *part)
+{
+    for (size_t i = 0; i < part->section->statements.count; i++) {
+        const Statement *statement = part->statements[i].statement;
+        const char *second = statement->second_keyword;
+        bool set = strcmp(statement->first_keyword, "SET") == 0;
+        bool lock = strcmp(statement->first_keyword, "LOCK") == 0;
+        if (!rewriter->script->transactional ||
+            !(lock ||
+              (set && (strcmp(second, "LOCAL") == 0 || strcmp(second, "CONSTRAINTS") == 0))))
+            continue;
+        err_set(rewriter->err, ERR_SCRIPT,
+                "%s%s%s holds for one transaction, and the safe form has several",
+                statement->first_keyword, set ? " " : "", set ? second : "");
+        err_hint(rewriter->err,
+                 "Take it out (SET without LOCAL holds for all of them), or give the "
+                 "statements that need it a revision of their own.");
+        statement_place_error(rewriter->err, rewriter->script->file, statement, 0);
+        return ERR_SCRIPT;
+    }
+    return ERR_OK;
+}
+
+static size_t change_count(const Part *part)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < part->section->statements.count; i++)
+        count += part->statements[i].count;
+    return count;
+}
+
+/* Nothing but what the contract does: then the revision itself is it. */
+static void contract_settle(Rewriter *rewriter)
+{
+    Rewritten *out = rewriter->out;
+    if (!out->has_contract || out->text.upgrade[strspn(out->text.upgrade, " \t\r\n")] != '\0')
+        return;
+    if (out->text.downgrade[0] != '\0')
+        out->contract.downgrade =
+            arena_printf(rewriter->arena, "%s%s", out->contract.downgrade, out->text.downgrade);
+    out->contracts = true;
+    out->has_contract = false;
+    out->text = out->contract;
+}
+
+ErrCode rewrite_script(Arena *arena, const Script *script, const FactsList *facts,
+                       Rewritten *ret_rewritten, Error *err)
+{
+    Rewritten out = {0};
+    Rewriter rewriter = {.arena = arena, .script = script, .facts = facts, .out = &out, .err = err};
+    rewriter.up = part_read(&rewriter, &script->upgrade, DIRECTION_UPGRADE);
+    rewriter.down = part_read(&rewriter, &script->downgrade, DIRECTION_DOWNGRADE);
+    size_t down_count = script->downgrade.statements.count;
+    rewriter.taken = ARENA_ARRAY(arena, Taken *, down_count + 1);
+    for (size_t i = 0; i < down_count; i++)
+        rewriter.taken[i] = ARENA_ARRAY(arena, Taken, rewriter.down.statements[i].count);
+    out.notes = ARENA_ARRAY(arena, RewriteNote,
+                            change_count(&rewriter.up) + change_count(&rewriter.down) + 1);
+    part_rewrite(&rewriter, &rewriter.up);
+    part_rewrite(&rewriter, &rewriter.down);
+    if (!out.changed) {
+        *ret_rewritten = out;
+        return ERR_OK;
+    }
+    ErrCode code = transaction_check(&rewriter, &rewriter.up);
+    if (code == ERR_OK)
+        code = transaction_check(&rewriter, &rewriter.down);
+    if (code != ERR_OK)
+        return code;
+    out.text.upgrade = part_text(&rewriter, &rewriter.up);
+    out.text.downgrade = part_text(&rewriter, &rewriter.down);
+    contract_make(&rewriter);
+    contract_settle(&rewriter);
+    *ret_rewritten = out;
+    return ERR_OK;
+}
