@@ -343,6 +343,7 @@ static HistoryEntry history_entry(ShardSession *session, const PgResult *result,
         .message = copy_text(session, result, row, 12),
         .started_unix_ms = pg_u64(result, row, 13),
         .finished_unix_ms = pg_u64(result, row, 14),
+        .facts = pg_columns(result) > 15 ? copy_text(session, result, row, 15) : "",
     };
     entry.has_operation = operation_parse(pg_text(result, row, 1), &entry.operation);
     /* Our own table: an array that does not parse stays empty and matches nothing. */

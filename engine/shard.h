@@ -63,7 +63,22 @@ typedef struct HistoryEntry {
     const char *message;
     uint64_t started_unix_ms;
     uint64_t finished_unix_ms;
+    const char *facts; /* JSON, as shard_facts.h writes it; '' = none, or not asked for */
 } HistoryEntry;
+
+/* A unit of a step outside a transaction that is not recorded yet (pgtide.progress). */
+typedef struct UnitRecord {
+    const char *revision;
+    const char *direction;
+    const char *what;
+    uint32_t unit;
+    const char *kind;
+    uint64_t started_unix_ms;
+    uint64_t finished_unix_ms; /* 0 = it was begun */
+    uint64_t rows;             /* of a backfill, so far */
+    uint64_t rows_total;       /* about; 0 = not known */
+    bool at_work;              /* its backend is there */
+} UnitRecord;
 
 /* --- claim ------------------------------------------------------------------------------------ */
 
@@ -326,6 +341,8 @@ typedef struct DatabaseReading {
     size_t shard_count;
     const HistoryEntry *history; /* of the session's own shard, oldest first */
     size_t history_count;
+    const UnitRecord *units; /* with `with_record` */
+    size_t unit_count;
     const AppliedRevision *applied; /* with `with_applied`; sorted bytewise by revision */
     size_t applied_count;
 } DatabaseReading;
@@ -336,6 +353,7 @@ typedef struct ReadArgs {
     bool with_size;
     uint32_t history_limit; /* newest rows of the session's own shard */
     bool with_applied;
+    bool with_record;     /* facts with the history, and units under way */
     uint32_t deadline_ms; /* 0 = 30 s */
 } ReadArgs;
 

@@ -251,6 +251,25 @@ const char shard_sql_note_unmanaged[] =
 const char shard_sql_history_of_rollout[] =
     HISTORY_COLUMNS " WHERE schema_name = $1 AND rollout = $2::uuid ORDER BY seq";
 
+/* A row of format 1 has no facts: a column that may not be there can't be named. */
+const char shard_sql_history_record[] =
+    "SELECT * FROM (SELECT seq, encode(operation, 'hex'), rollout, generation, attempt, revision,"
+    "  direction, rows_before, rows_after, who, outcome, sqlstate, message,"
+    "  (extract(epoch FROM started) * 1000)::bigint, (extract(epoch FROM finished) * 1000)::bigint,"
+    "  to_jsonb(h) -> 'facts' FROM (SELECT * FROM pgtide.history WHERE schema_name = $1"
+    "   ORDER BY seq DESC LIMIT $2::int) h) l ORDER BY seq";
+
+const char shard_sql_units[] =
+    "SELECT coalesce(position ->> 'revision', ''), coalesce(position ->> 'direction', ''),"
+    " coalesce(position ->> 'what', ''), unit, kind, (extract(epoch FROM started) * 1000)::bigint,"
+    " (extract(epoch FROM finished) * 1000)::bigint, coalesce((position #>> '{batch,done}')::int8, "
+    "0),"
+    " coalesce((position #>> '{batch,total}')::int8, 0),"
+    " EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = (position ->> 'pid')::int"
+    "  AND a.backend_start <= p.started)"
+    " FROM pgtide.progress p WHERE schema_name = $1 ORDER BY position ->> 'revision', unit"
+    " LIMIT $2::int";
+
 const char shard_sql_history_last[] =
     "SELECT * FROM (" HISTORY_COLUMNS
     " WHERE schema_name = $1 ORDER BY seq DESC LIMIT $2::int) l ORDER BY seq";

@@ -48,6 +48,8 @@ extern const char shard_sql_note_outside[];       /* %s; 1 schema, 2 who, 3 roll
 extern const char shard_sql_note_unmanaged[];     /* %s; 1 schema, 2 who, 3 reason */
 extern const char shard_sql_history_of_rollout[]; /* 1 schema, 2 rollout */
 extern const char shard_sql_history_last[];       /* 1 schema, 2 limit */
+extern const char shard_sql_history_record[];     /* the same, and facts */
+extern const char shard_sql_units[];              /* 1 schema, 2 limit: of steps under way */
 
 /* 1 lock_timeout. Checked: a backend whose client is gone stops; from VERSION_WITH_CHECK_INTERVAL
  * on. */

@@ -28,6 +28,7 @@ typedef struct ReadOp {
     size_t at_schemas; /* where in the first batch the schemas' answer is; 0 = not asked */
     bool ledger_asked;
     size_t at_applied; /* 0 = not asked */
+    size_t at_units;   /* likewise */
 } ReadOp;
 
 static void finish(ReadOp *op)
@@ -106,6 +107,28 @@ static void take_applied(ReadOp *op, const PgResult *rows)
     op->result.applied_count = count;
 }
 
+static void take_units(ReadOp *op, const PgResult *rows)
+{
+    Arena *arena = op->session->arena;
+    size_t count = pg_rows(rows);
+    UnitRecord *units = ARENA_ARRAY(arena, UnitRecord, count + 1);
+    for (size_t row = 0; row < count; row++)
+        units[row] = (UnitRecord){
+            .revision = arena_strdup(arena, pg_text(rows, row, 0)),
+            .direction = arena_strdup(arena, pg_text(rows, row, 1)),
+            .what = arena_strdup(arena, pg_text(rows, row, 2)),
+            .unit = (uint32_t)pg_u64(rows, row, 3),
+            .kind = arena_strdup(arena, pg_text(rows, row, 4)),
+            .started_unix_ms = pg_u64(rows, row, 5),
+            .finished_unix_ms = pg_u64(rows, row, 6),
+            .rows = pg_u64(rows, row, 7),
+            .rows_total = pg_u64(rows, row, 8),
+            .at_work = pg_bool(rows, row, 9),
+        };
+    op->result.units = units;
+    op->result.unit_count = count;
+}
+
 static void on_read(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -124,6 +147,8 @@ static void on_read(PgConn *conn, const PgReply *reply, void *data)
         if (!shard_rows_parse(session, pg_text(rows, 0, 0), &shard->rows))
             shard->message = "the version rows can't be read";
     }
+    if (op->at_units != 0)
+        take_units(op, &reply->results[op->at_units]);
     if (op->at_applied != 0)
         take_applied(op, &reply->results[op->at_applied]);
     if (op->ledger_asked) {
@@ -178,7 +203,14 @@ static void send_reads(ReadOp *op)
         pg_batch_add_params(&batch, shard_sql_row, 1, &array);
         const char *tail[] = {shard_schema(session),
                               shard_u64_param(session, op->args.history_limit)};
-        pg_batch_add_params(&batch, shard_sql_history_last, 2, tail);
+        pg_batch_add_params(
+            &batch, op->args.with_record ? shard_sql_history_record : shard_sql_history_last, 2,
+            tail);
+        if (op->args.with_record) {
+            const char *most[] = {tail[0], shard_u64_param(session, LIMIT_UNITS_TOLD)};
+            op->at_units = batch.count;
+            pg_batch_add_params(&batch, shard_sql_units, 2, most);
+        }
         if (op->args.with_applied) {
             op->at_applied = batch.count;
             pg_batch_add_params(&batch, shard_sql_applied, 1, tail);

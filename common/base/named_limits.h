@@ -105,6 +105,8 @@ enum {
     LIMIT_FACT_MARKS = 100,    /* of one step: each costs the server some 40 us */
     LIMIT_FACTS_PER_STEP = 50, /* in a shard's history: the longest */
     LIMIT_TRACE_RELATIONS = 200000,
+    LIMIT_UNITS_TOLD = 100,      /* of a shard, by `why` */
+    LIMIT_HISTORY_TOLD = 100,    /* likewise */
     LIMIT_FACTS_PER_REPORT = 16, /* in a job's report: the longest */
 
     /* Loop. */

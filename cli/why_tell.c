@@ -1,0 +1,238 @@
+#include "why_tell.h"
+
+#include <string.h>
+
+enum { WHY_HISTORY = 8 }; /* lines of history that are told; --json has more */
+
+typedef struct Why {
+    Arena *arena;
+    WhySay *say;
+    void *data;
+} Why;
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value == NULL ? "" : value;
+}
+
+static uint64_t number(const json_t *object, const char *key)
+{
+    json_int_t value = json_integer_value(json_object_get(object, key));
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static const char *rows(Arena *arena, const json_t *object, const char *key)
+{
+    const json_t *list = json_object_get(object, key);
+    StrList names = {0};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        strlist_add(arena, &names, name == NULL ? "" : name);
+    }
+    return names.count == 0 ? "base" : strlist_join(arena, &names, ", ");
+}
+
+/* --- figures ---------------------------------------------------------------------------------- */
+
+static const char *about_ms(Arena *arena, uint64_t ms)
+{
+    if (ms < 1000)
+        return arena_printf(arena, "%llu ms", (unsigned long long)ms);
+    if (ms < 120 * 1000)
+        return arena_printf(arena, "%.1f s", (double)ms / 1000);
+    return arena_printf(arena, "%.0f min", (double)ms / (60 * 1000));
+}
+
+static const char *about_bytes(Arena *arena, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    double size = (double)bytes;
+    size_t unit = 0;
+    for (; size >= 1000 && unit + 1 < sizeof units / sizeof *units; unit++)
+        size /= 1000;
+    return arena_printf(arena, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+}
+
+/* The longest statement of a step, or the one that failed. */
+static const json_t *telling_fact(const json_t *facts)
+{
+    const json_t *found = NULL;
+    for (size_t i = 0; i < json_array_size(facts); i++) {
+        const json_t *item = json_array_get(facts, i);
+        bool longer = found == NULL || number(item, "duration_ms") > number(found, "duration_ms");
+        if (is_true(item, "failed"))
+            return item;
+        if (longer)
+            found = item;
+    }
+    return found;
+}
+
+static const char *cost(Arena *arena, const json_t *fact)
+{
+    AUTO_STR Str out = {0};
+    str_append(&out, about_ms(arena, number(fact, "duration_ms")));
+    if (number(fact, "lock_wait_ms") > 0)
+        str_printf(&out, ", %s of it for locks", about_ms(arena, number(fact, "lock_wait_ms")));
+    if (number(fact, "wal_bytes") > 0)
+        str_printf(&out, ", %s of WAL", about_bytes(arena, number(fact, "wal_bytes")));
+    if (number(fact, "rows") > 0)
+        str_printf(&out, ", %llu rows", (unsigned long long)number(fact, "rows"));
+    return arena_strdup(arena, str_text(&out));
+}
+
+static const char *fact_words(Arena *arena, const json_t *entry)
+{
+    const json_t *fact = telling_fact(json_object_get(entry, "facts"));
+    if (fact == NULL)
+        return "";
+    const char *lead = is_true(fact, "failed") ? "it failed at" : "longest was";
+    return arena_printf(arena, "; %s line %llu, %s (%s)", lead,
+                        (unsigned long long)number(fact, "line"), text(fact, "what"),
+                        cost(arena, fact));
+}
+
+/* --- one row of the history ------------------------------------------------------------------- */
+
+static bool is_word(const json_t *entry, const char *key, const char *word)
+{
+    return strcmp(text(entry, key), word) == 0;
+}
+
+static const char *by_whom(Arena *arena, const json_t *entry)
+{
+    const char *who = text(entry, "who"), *rollout = text(entry, "rollout");
+    if (*rollout != '\0')
+        return arena_printf(arena, " by %s, rollout %s", who, rollout);
+    return *who == '\0' ? "" : arena_printf(arena, " by %s", who);
+}
+
+static const char *because(Arena *arena, const json_t *entry)
+{
+    const char *message = text(entry, "message"), *sqlstate = text(entry, "sqlstate");
+    if (*message == '\0')
+        return "";
+    return *sqlstate == '\0' ? arena_printf(arena, ": %s", message)
+                             : arena_printf(arena, ": %s (%s)", message, sqlstate);
+}
+
+static const char *sentence(Arena *arena, const json_t *entry)
+{
+    const char *when = text(entry, "finished");
+    const char *from = rows(arena, entry, "rows_before"), *to = rows(arena, entry, "rows_after");
+    if (is_word(entry, "direction", "external") && strcmp(from, to) != 0)
+        return arena_printf(arena, "%s found at %s: another tool moved it from %s", when, to, from);
+    if (is_word(entry, "direction", "external") || is_word(entry, "direction", "adopt"))
+        return arena_printf(arena, "%s %s at %s%s%s", when,
+                            is_word(entry, "direction", "adopt") ? "adopted" : "used", to,
+                            by_whom(arena, entry), because(arena, entry));
+    if (is_word(entry, "direction", "stamp") || is_word(entry, "direction", "restore"))
+        return arena_printf(arena, "%s %s from %s to %s%s%s", when,
+                            is_word(entry, "direction", "stamp") ? "stamped" : "restored", from, to,
+                            by_whom(arena, entry), because(arena, entry));
+    const char *step =
+        arena_printf(arena, "%s %s", text(entry, "direction"), text(entry, "revision"));
+    if (!is_word(entry, "outcome", "succeeded"))
+        return arena_printf(arena, "%s %s failed%s%s%s", when, step, by_whom(arena, entry),
+                            because(arena, entry), fact_words(arena, entry));
+    return arena_printf(arena, "%s %s%s took %s%s", when, step, by_whom(arena, entry),
+                        about_ms(arena, number(entry, "duration_ms")), fact_words(arena, entry));
+}
+
+/* --- a unit that is begun --------------------------------------------------------------------- */
+
+static void say_unit(const Why *why, const json_t *unit)
+{
+    Arena *arena = why->arena;
+    const char *rows_done = "";
+    if (number(unit, "rows") > 0)
+        rows_done = arena_printf(arena, ", %llu of about %llu rows",
+                                 (unsigned long long)number(unit, "rows"),
+                                 (unsigned long long)number(unit, "rows_total"));
+    const char *end = text(unit, "finished");
+    const char *state = *end != '\0'               ? arena_printf(arena, "done %s", end)
+                        : is_true(unit, "at_work") ? "at work"
+                                                   : "begun, and nobody is at work on it";
+    why->say(why->data,
+             arena_printf(arena, "  half done: %s %s, unit %llu, %s: %s%s", text(unit, "direction"),
+                          text(unit, "revision"), (unsigned long long)number(unit, "unit"),
+                          text(unit, "what"), state, rows_done));
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+/* The newest row that moved the shard. */
+static const json_t *last_move(const json_t *history)
+{
+    for (size_t i = 0; i < json_array_size(history); i++) {
+        const json_t *entry = json_array_get(history, i);
+        if (is_word(entry, "outcome", "succeeded") &&
+            !json_equal(json_object_get(entry, "rows_before"),
+                        json_object_get(entry, "rows_after")))
+            return entry;
+    }
+    return NULL;
+}
+
+static void say_doubts(const Why *why, const json_t *record)
+{
+    if (!is_true(record, "adopted"))
+        why->say(why->data, "  pgtide has never written here");
+    if (!is_true(record, "trusted"))
+        why->say(why->data, arena_printf(why->arena, "  pgtide will not write here: %s",
+                                         text(record, "distrust")));
+    if (is_true(record, "identity_mismatch"))
+        why->say(why->data, "  it was adopted at another server, database or schema: a clone or a "
+                            "restore");
+}
+
+static void say_failures(const Why *why, const json_t *history)
+{
+    size_t failures = 0;
+    const json_t *newest = NULL;
+    for (size_t i = 0; i < json_array_size(history); i++) {
+        const json_t *entry = json_array_get(history, i);
+        if (is_word(entry, "outcome", "succeeded"))
+            break;
+        newest = newest == NULL ? entry : newest;
+        failures++;
+    }
+    if (failures == 0)
+        return;
+    why->say(why->data,
+             arena_printf(why->arena, "  since then %s has failed%s, last %s",
+                          text(newest, "revision"),
+                          failures == 1 ? "" : arena_printf(why->arena, " %zu times", failures),
+                          text(newest, "finished")));
+}
+
+void why_tell_record(Arena *arena, const char *name, const json_t *record, WhySay *tell, void *data)
+{
+    Why why = {.arena = arena, .say = tell, .data = data};
+    const json_t *history = json_object_get(record, "history");
+    const json_t *move = last_move(history);
+    const json_t *units = json_object_get(record, "units");
+    tell(data, arena_printf(arena, "%s is at %s (%s)", name, rows(arena, record, "rows"),
+                            about_bytes(arena, number(record, "size_bytes"))));
+    say_doubts(&why, record);
+    if (move != NULL &&
+        !json_equal(json_object_get(move, "rows_after"), json_object_get(record, "rows")))
+        tell(data, "  another tool has moved it since pgtide wrote here last");
+    else if (move != NULL)
+        tell(data, arena_printf(arena, "  since %s: %s %s", text(move, "finished"),
+                                text(move, "direction"), text(move, "revision")));
+    say_failures(&why, history);
+    for (size_t i = 0; i < json_array_size(units); i++)
+        say_unit(&why, json_array_get(units, i));
+    size_t shown = 0;
+    for (; shown < json_array_size(history) && shown < WHY_HISTORY; shown++)
+        tell(data, arena_printf(arena, "  %s", sentence(arena, json_array_get(history, shown))));
+    if (json_array_size(history) > shown)
+        tell(data, arena_printf(arena, "  (%zu more in --json)", json_array_size(history) - shown));
+}
