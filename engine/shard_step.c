@@ -597,6 +597,17 @@ static void on_refused(PgConn *conn, const PgReply *reply, void *data)
     finish(op);
 }
 
+static void on_blocker(ShardSession *session, bool is_there, void *data)
+{
+    StepOp *op = data;
+    if (session->cancelled)
+        err_set(&session->error, ERR_INTERRUPTED, "interrupted before it was tried again");
+    if (is_there || session->cancelled)
+        step_fail(op);
+    else
+        step_open(op, op->opened);
+}
+
 void step_begin(StepOp *op, StepNext *next)
 {
     ShardSession *session = op->session;
@@ -606,8 +617,10 @@ void step_begin(StepOp *op, StepNext *next)
         step_resume(op, next);
         return;
     }
+    op->opened = next;
     if (session->error.code == ERR_OK) {
-        step_open(op, next);
+        if (!shard_watch_ask_blocker(session, on_blocker, op))
+            step_open(op, next);
         return;
     }
     PgBatch empty = pg_batch(session->arena); /* a round trip, so as not to answer at once */

@@ -4,6 +4,7 @@
 #include "shard_session.h"
 #include "watch_facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,12 +44,21 @@ struct ShardWatch {
     uint64_t batch; /* its number */
     PgBatchCb *cb;
     void *data;
-    Arena *seen;       /* what `activity` points to */
-    Activity activity; /* as of the last look that found something, in this batch */
-    bool cancelled;    /* over the budget: it was told to stop */
-    bool waited;       /* it waited for a lock itself then */
+    Arena *seen;                  /* what `activity` points to */
+    Activity activity;            /* as of the last look that found something, in this batch */
+    const char *seen_transaction; /* of its blocker */
+    bool cancelled;               /* over the budget: it was told to stop */
+    bool waited;                  /* it waited for a lock itself then */
     uint32_t waiting;
     uint64_t longest_ms;
+
+    /* Whom the last step waited for in vain. */
+    Arena *blocked;
+    const char *blocker; /* for people; NULL = nobody */
+    const char *transaction;
+    Error failure; /* the step's */
+    WatchBlockerCb *blocker_cb;
+    void *blocker_data;
 
     ActivityKind told; /* by us, last */
     uint64_t told_ms;
@@ -79,7 +89,8 @@ struct ShardWatch {
     " b.application_name, b.state, b.q, b.backend_type,"                                           \
     " (extract(epoch FROM clock_timestamp() - b.xact_start) * 1000)::int8,"                        \
     " (SELECT count(*) FROM behind),"                                                              \
-    " (SELECT (extract(epoch FROM clock_timestamp() - min(since)) * 1000)::int8 FROM behind)"      \
+    " (SELECT (extract(epoch FROM clock_timestamp() - min(since)) * 1000)::int8 FROM behind),"     \
+    " (SELECT max(t.virtualtransaction) FROM pg_locks t WHERE t.pid = b.pid)"                      \
     " FROM pg_stat_activity a"                                                                     \
     " LEFT JOIN pg_stat_progress_create_index p ON p.pid = a.pid LEFT JOIN blocker b ON true"      \
     " WHERE a.pid = $1::int4 AND a.datname = current_database()"                                   \
@@ -108,6 +119,7 @@ enum {
     SEEN_SINCE_MS,
     SEEN_WAITING,
     SEEN_LONGEST_MS,
+    SEEN_TRANSACTION,
 };
 
 /* --- what was seen ---------------------------------------------------------------------------- */
@@ -129,6 +141,7 @@ static void read_blocker(ShardWatch *watch, const PgResult *row)
     blocker->application = pg_text(row, 0, SEEN_APPLICATION);
     blocker->query_class = watch_query_class(watch->seen, blocker->pid, &session);
     blocker->since_ms = pg_u64(row, 0, SEEN_SINCE_MS);
+    watch->seen_transaction = arena_strdup(watch->seen, pg_text(row, 0, SEEN_TRANSACTION));
 }
 
 static void read_build(ShardWatch *watch, const PgResult *row)
@@ -309,6 +322,54 @@ static void on_time(uv_timer_t *timer)
         look(watch);
 }
 
+/* --- whom a step waited for in vain ----------------------------------------------------------- */
+
+/* An autovacuum goes away because somebody waits for it. */
+static void note_blocker(ShardWatch *watch, const char *text)
+{
+    bool gives_way = strcmp(watch->activity.blocker.query_class, "autovacuum") == 0;
+    arena_reset(watch->blocked);
+    watch->blocker = gives_way ? NULL : arena_strdup(watch->blocked, text);
+    watch->transaction = arena_strdup(watch->blocked, watch->seen_transaction);
+}
+
+static void on_blocker(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    ShardWatch *watch = data;
+    ShardSession *session = watch->session;
+    watch->state = WATCH_IDLE;
+    bool is_there = reply->error == NULL && pg_bool(&reply->results[0], 0, 0);
+    if (reply->error != NULL)
+        give_up(watch);
+    if (is_there) {
+        session->error = watch->failure;
+        (void)snprintf(session->error.message, sizeof session->error.message,
+                       "%s still holds the lock; it was not queued for", watch->blocker);
+    } else {
+        watch->blocker = NULL;
+    }
+    watch->blocker_cb(session, is_there, watch->blocker_data);
+}
+
+bool shard_watch_ask_blocker(ShardSession *session, WatchBlockerCb *cb, void *data)
+{
+    ShardWatch *watch = session->watch;
+    if (watch == NULL || watch->blocker == NULL || watch->state != WATCH_IDLE)
+        return false;
+    arena_reset(watch->asking);
+    PgBatch batch = pg_batch(watch->asking);
+    pg_batch_add_params(&batch,
+                        "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks"
+                        " WHERE virtualtransaction = $1)",
+                        1, &watch->transaction);
+    watch->blocker_cb = cb;
+    watch->blocker_data = data;
+    watch->state = WATCH_ASKING;
+    pg_send(watch->conn, &batch, WATCH_ANSWER_MS, on_blocker, watch);
+    return true;
+}
+
 /* --- around a batch --------------------------------------------------------------------------- */
 
 bool shard_watch_is_on(const ShardSession *session)
@@ -341,7 +402,7 @@ void shard_watch_answered(PgConn *conn, const PgReply *reply, void *data)
 
 void shard_watch_explain(ShardSession *session, const PgReply *reply)
 {
-    const ShardWatch *watch = session->watch;
+    ShardWatch *watch = session->watch;
     Error *err = &session->error;
     if (watch == NULL || !watch->on || reply->lost)
         return;
@@ -355,12 +416,15 @@ void shard_watch_explain(ShardSession *session, const PgReply *reply)
             (unsigned long long)watch->longest_ms / 1000,
             (unsigned long long)watch->longest_ms / 100 % 10, watch->args.lock_budget_ms);
         if (watch->waited)
+            note_blocker(watch, blocker);
+        if (watch->waited)
             err_set(err, ERR_LOCK_TIMEOUT, "cancelled while it waited for a lock that %s holds: %s",
                     blocker, held);
         else
             err_set(err, ERR_LOCK_BUDGET, "cancelled: %s", held);
         err_sqlstate(err, "57014");
     } else if (err->code == ERR_LOCK_TIMEOUT && blocker != NULL) {
+        note_blocker(watch, blocker);
         err_set(err, ERR_LOCK_TIMEOUT, "a lock was not granted in time: %s holds it", blocker);
         err_sqlstate(err, "55P03");
     }
@@ -374,6 +438,7 @@ static ShardWatch *watch_new(ShardSession *session)
     watch->session = session;
     watch->asking = arena_new();
     watch->seen = arena_new();
+    watch->blocked = arena_new();
     watch->timer = xcalloc(1, sizeof *watch->timer);
     uv_timer_init(session->loop, watch->timer);
     watch->timer->data = watch;
@@ -401,8 +466,12 @@ void shard_watch_unit(ShardSession *session, uint32_t unit, uint32_t unit_count)
 
 void shard_watch_end(ShardSession *session)
 {
-    if (session->watch != NULL)
-        session->watch->on = false;
+    ShardWatch *watch = session->watch;
+    if (watch == NULL)
+        return;
+    watch->on = false;
+    if (session->error.code == ERR_LOCK_TIMEOUT && watch->blocker != NULL)
+        watch->failure = session->error;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -418,5 +487,6 @@ void shard_watch_free(ShardWatch *watch)
     uv_close((uv_handle_t *)watch->timer, on_timer_closed);
     arena_free(watch->asking);
     arena_free(watch->seen);
+    arena_free(watch->blocked);
     free(watch);
 }

@@ -30,6 +30,12 @@ void shard_watch_unit(ShardSession *session, uint32_t unit, uint32_t unit_count)
 void shard_watch_end(ShardSession *session);
 void shard_watch_free(ShardWatch *watch); /* NULL-safe */
 
+/* Before a step: whether the transaction that the last one waited for in vain is still there, with
+ * its locks. False, and no callback: nothing is known of one. With `is_there` the session's error
+ * is LOCK_TIMEOUT: to queue for the lock once more would only hold up those who come behind. */
+typedef void WatchBlockerCb(ShardSession *session, bool is_there, void *data);
+bool shard_watch_ask_blocker(ShardSession *session, WatchBlockerCb *cb, void *data);
+
 /* For shard_send(): around one batch. */
 bool shard_watch_is_on(const ShardSession *session);
 void shard_watch_sent(ShardSession *session, PgBatchCb *cb, void *data);

@@ -82,6 +82,7 @@ wait_for 20 'a third try' says 'trying again (3 of 1000)'
 check 'the blocker is named' says "upgrade 001_items: a lock was not granted in time: $blocker (postgres, shop, idle in transaction, in its transaction for [0-9]* s) holds it; trying again (2 of 1000)"
 for _ in 1 2 3 4 5; do reader >/dev/null; done
 check 'readers have read' true
+wait_for 20 'it not to queue again' says "$blocker (postgres, shop, idle in transaction, in its transaction for [0-9]* s) still holds the lock; it was not queued for"
 no_other
 upgrade_ends 0
 check 'it is there' same "$(has_column)" 1
