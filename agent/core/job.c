@@ -199,15 +199,46 @@ static void swap_now(Job *job, const JobEvent *event, JobEffects *effects)
     };
 }
 
+static void pause_then(Job *job, const JobEvent *event, JobEffects *effects, JobState resume,
+                       uint64_t pause_ms)
+{
+    job->resume = resume;
+    job->timer_ms = event->now_ms + pause_ms;
+    move(job, JOB_WAITING, PHASE_WAITING);
+    add_report(job, event->now_ms, effects);
+    add(effects, JOB_EFFECT_TIMER)->at_ms = job->timer_ms;
+}
+
 static void wait_then(Job *job, const JobEvent *event, JobEffects *effects, JobState resume,
                       uint32_t tries)
 {
     uint64_t limit = job->in_doubt ? JOB_PROBE_WAIT_MS_MAX : JOB_RETRY_WAIT_MS_MAX;
-    job->resume = resume;
-    job->timer_ms = event->now_ms + backoff_ms(JOB_RETRY_WAIT_MS, limit, tries, &job->random);
-    move(job, JOB_WAITING, PHASE_WAITING);
-    add_report(job, event->now_ms, effects);
-    add(effects, JOB_EFFECT_TIMER)->at_ms = job->timer_ms;
+    pause_then(job, event, effects, resume,
+               backoff_ms(JOB_RETRY_WAIT_MS, limit, tries, &job->random));
+}
+
+static bool is_about_locks(const Job *job)
+{
+    return job->failure.code == ERR_LOCK_TIMEOUT || job->failure.code == ERR_LOCK_BUDGET;
+}
+
+/* After a few tries to get a lock in a row others have their turn first; otherwise false. */
+static bool stand_back(Job *job, const JobEvent *event, JobEffects *effects, uint32_t tries)
+{
+    if (!is_about_locks(job) || tries % JOB_TRIES_IN_A_ROW != 0)
+        return false;
+    close_session(job, effects);
+    pause_then(job, event, effects, JOB_QUEUED,
+               backoff_ms(JOB_STAND_BACK_MS, JOB_STAND_BACK_MS_MAX, tries / JOB_TRIES_IN_A_ROW,
+                          &job->random));
+    return true;
+}
+
+static void queue_up(Job *job, JobEffects *effects)
+{
+    INVARIANT(I35, !job->has_session && !job->in_doubt);
+    move(job, JOB_QUEUED, PHASE_WAITING);
+    add(effects, JOB_EFFECT_QUEUE);
 }
 
 static void probe_later(Job *job, const JobEvent *event, JobEffects *effects)
@@ -358,7 +389,7 @@ static void on_claim_failed(Job *job, const JobEvent *event, JobEffects *effects
         finish(job, event, effects, OUTCOME_STOPPED);
     } else if (final || job->claim_tries >= job->spec.lock_attempts) {
         finish(job, event, effects, outcome_of_no_session(job));
-    } else {
+    } else if (!stand_back(job, event, effects, job->claim_tries)) {
         if (dead)
             close_session(job, effects);
         wait_then(job, event, effects, dead ? JOB_CONNECTING : JOB_CLAIMING, job->claim_tries);
@@ -498,7 +529,7 @@ static void on_step_done(Job *job, const JobEvent *event, JobEffects *effects)
     }
     err_clear(&job->failure);
     job->done++;
-    job->step_tries = 0;
+    job->step_tries = job->over_budget = 0;
     if (job->done == job->step_count)
         finish(job, event, effects, OUTCOME_SUCCEEDED);
     else if (job->stopping)
@@ -507,11 +538,17 @@ static void on_step_done(Job *job, const JobEvent *event, JobEffects *effects)
         step_now(job, event, effects);
 }
 
+static bool has_tried_enough(const Job *job)
+{
+    return job->step_tries >= job->spec.lock_attempts || job->over_budget >= JOB_OVER_BUDGET_TRIES;
+}
+
 static void on_step_failed(Job *job, const JobEvent *event, JobEffects *effects)
 {
     const JobFailure *failed = &event->failed;
     keep_failure(job, failed);
     job->step_tries++;
+    job->over_budget += job->failure.code == ERR_LOCK_BUDGET;
     if (failed->failure_class == JOB_FAILURE_UNKNOWN) {
         enter_doubt(job, event, effects);
         return;
@@ -521,9 +558,11 @@ static void on_step_failed(Job *job, const JobEvent *event, JobEffects *effects)
         finish(job, event, effects, outcome_of(job->failure.code));
     } else if (job->stopping) {
         finish(job, event, effects, OUTCOME_STOPPED);
-    } else if (job->step_tries >= job->spec.lock_attempts) {
+    } else if (has_tried_enough(job)) {
+        if (job->step_tries > 1)
+            err_wrap(&job->failure, "given up after %u tries", job->step_tries);
         finish(job, event, effects, OUTCOME_FAILED);
-    } else {
+    } else if (!stand_back(job, event, effects, job->step_tries)) {
         bool as_before = strlist_equal(&job->rows, &job->steps[job->done].rows_before);
         if (failed->session_dead)
             close_session(job, effects);
@@ -603,7 +642,9 @@ static void on_timer(Job *job, const JobEvent *event, JobEffects *effects)
         add(effects, JOB_EFFECT_TIMER)->at_ms = job->timer_ms;
         return;
     }
-    if (job->resume == JOB_CONNECTING)
+    if (job->resume == JOB_QUEUED)
+        queue_up(job, effects);
+    else if (job->resume == JOB_CONNECTING)
         connect_now(job, event, effects);
     else if (job->resume == JOB_CLAIMING)
         claim_now(job, event, effects);
@@ -670,6 +711,11 @@ static Handler *const handlers[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
         {
             [JOB_EVENT_TIMER] = on_timer,
             [JOB_EVENT_LOST] = on_lost_waiting,
+            [JOB_EVENT_STOP] = on_stop_between,
+        },
+    [JOB_QUEUED] =
+        {
+            [JOB_EVENT_START] = connect_now,
             [JOB_EVENT_STOP] = on_stop_between,
         },
     [JOB_DONE] =

@@ -6,6 +6,9 @@
  *                    ▲             ▲            each step again ─────────┘
  *                    └── waiting ──┘  (lock timeout, lost connection: after a jittered pause)
  *
+ * A lock that can't be had JOB_TRIES_IN_A_ROW times makes the job stand back: it closes its
+ * session, waits for longer, is queued, and goes on by START where there is room again.
+ *
  * A restore is one step of another kind: recording ─→ restoring ─→ swapping ─→ connecting, and what
  * the claim then reads says whether the new database is in place.
  *
@@ -18,6 +21,7 @@
  *   restoring   claimed; the backup is read back under a name of ours, the shard is as it was
  *   swapping    one transaction gives the shard's name to what was restored, or does not
  *   waiting     nothing is running
+ *   queued      nothing is running, no session; others of the cluster go first
  *   done        the last report says how it ended; nothing is running, the session is closed
  * While the job is *in doubt* (a step's outcome is not known) the states connecting, claiming and
  * waiting only serve to read: they never end in anything but a claim, however long that takes, and
@@ -82,6 +86,11 @@ enum {
     JOB_RETRY_WAIT_MS_MAX = 5000,
     JOB_PROBE_WAIT_MS_MAX = 30000,
     JOB_RESTORE_ATTEMPTS = 3, /* each reads the backup anew */
+    JOB_TRIES_IN_A_ROW = 3,   /* to get a lock, before others have their turn */
+    JOB_STAND_BACK_MS = 10000,
+    JOB_STAND_BACK_MS_MAX = 60000,
+    /* A moment's stall of the disk is no reason to give up; what stalls others each time is. */
+    JOB_OVER_BUDGET_TRIES = 3,
 };
 
 typedef enum JobState {
@@ -94,6 +103,7 @@ typedef enum JobState {
     JOB_RESTORING,
     JOB_SWAPPING,
     JOB_WAITING,
+    JOB_QUEUED,
     JOB_DONE,
     JOB_STATE_COUNT
 } JobState;
@@ -110,6 +120,8 @@ JobState job_state(const Job *job);
 bool job_is_done(const Job *job);
 bool job_is_in_doubt(const Job *job);
 bool job_is_stopping(const Job *job);
+/* It has given its place to others: waits for its turn to come, or is queued. */
+bool job_stands_back(const Job *job);
 JobOutcome job_outcome(const Job *job);  /* unspecified until done, unknown while in doubt */
 const JobSpec *job_spec(const Job *job); /* borrows */
 /* Where it stands, as REPORT would say it; texts borrow from the job until its next step. */

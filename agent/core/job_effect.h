@@ -25,6 +25,7 @@ typedef enum JobEffectKind {
     JOB_EFFECT_CLOSE,   /* drop the session, a running backup, and what was restored but is not in
                            place */
     JOB_EFFECT_REPORT,  /* report: signed and sent to the coordinator */
+    JOB_EFFECT_QUEUE,   /* behind all that wait for a place: give START when there is one */
     JOB_EFFECT_TIMER,   /* at_ms: give TIMER then; replaces the former timer; 0 = none */
     JOB_EFFECT_COUNT
 } JobEffectKind;

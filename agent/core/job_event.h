@@ -11,7 +11,7 @@
 
 typedef enum JobEventKind {
     JOB_EVENT_UNSPECIFIED,
-    JOB_EVENT_START,          /* there is room for this job */
+    JOB_EVENT_START,          /* there is room for this job; again after QUEUE */
     JOB_EVENT_CONNECTED,      /* answers CONNECT */
     JOB_EVENT_CONNECT_FAILED, /* answers CONNECT; failed */
     JOB_EVENT_CLAIMED,        /* answers CLAIM; claimed */

@@ -5,7 +5,7 @@ static bool names_a_step(const Job *job)
     if (job->done >= job->step_count)
         return false;
     return job->state == JOB_STEPPING || job->in_doubt || job->state == JOB_WAITING ||
-           (job->state == JOB_DONE && job->failure.code != ERR_OK);
+           job->state == JOB_QUEUED || (job->state == JOB_DONE && job->failure.code != ERR_OK);
 }
 
 void job_report(const Job *job, uint64_t now_ms, JobReport *out)
@@ -57,6 +57,11 @@ bool job_is_stopping(const Job *job)
     return job->stopping;
 }
 
+bool job_stands_back(const Job *job)
+{
+    return job->state == JOB_QUEUED || (job->state == JOB_WAITING && job->resume == JOB_QUEUED);
+}
+
 JobOutcome job_outcome(const Job *job)
 {
     return job->in_doubt && !job->confirming ? OUTCOME_UNKNOWN : job->outcome;
@@ -70,9 +75,16 @@ const JobSpec *job_spec(const Job *job)
 const char *job_state_name(JobState state)
 {
     static const char *const names[JOB_STATE_COUNT] = {
-        [JOB_IDLE] = "idle",           [JOB_CONNECTING] = "connecting", [JOB_CLAIMING] = "claiming",
-        [JOB_RECORDING] = "recording", [JOB_BACKING_UP] = "backing-up", [JOB_STEPPING] = "stepping",
-        [JOB_RESTORING] = "restoring", [JOB_SWAPPING] = "swapping",     [JOB_WAITING] = "waiting",
+        [JOB_IDLE] = "idle",
+        [JOB_CONNECTING] = "connecting",
+        [JOB_CLAIMING] = "claiming",
+        [JOB_RECORDING] = "recording",
+        [JOB_BACKING_UP] = "backing-up",
+        [JOB_STEPPING] = "stepping",
+        [JOB_RESTORING] = "restoring",
+        [JOB_SWAPPING] = "swapping",
+        [JOB_WAITING] = "waiting",
+        [JOB_QUEUED] = "queued",
         [JOB_DONE] = "done",
     };
     return (unsigned)state < JOB_STATE_COUNT ? names[state] : "?";

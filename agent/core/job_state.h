@@ -10,7 +10,7 @@ struct Job {
     Arena *claim_arena; /* steps as of the last claim */
     JobSpec spec;
     JobState state;
-    JobState resume; /* where waiting leads: connecting, claiming or stepping */
+    JobState resume; /* where waiting leads: connecting, claiming, stepping or queued */
     JobPhase phase;
     bool has_session;
     bool in_doubt;
@@ -27,6 +27,7 @@ struct Job {
     uint32_t connect_tries;
     uint32_t claim_tries;
     uint32_t step_tries;
+    uint32_t over_budget; /* of them, how often others had waited behind it for too long */
     uint32_t probe_tries;
     JobStep *steps;
     size_t step_count;

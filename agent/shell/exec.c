@@ -37,6 +37,7 @@ struct Exec {
     char source[UUID_TEXT_SIZE]; /* of the rollout that is taken back; '' = its own */
     bool started;
     bool was_in_doubt;
+    bool stood_back;
     bool end_logged;
 };
 
@@ -68,8 +69,10 @@ static void tell(Exec *exec, JobEvent event)
     if (done)
         release_plan(exec);
     bool in_doubt = job_is_in_doubt(exec->job);
-    if (done || in_doubt != exec->was_in_doubt) {
+    bool stands_back = job_stands_back(exec->job);
+    if (done || in_doubt != exec->was_in_doubt || stands_back != exec->stood_back) {
         exec->was_in_doubt = in_doubt;
+        exec->stood_back = stands_back;
         exec->world->changed(exec->world->jobs, exec);
     }
 }
@@ -124,8 +127,8 @@ static JobFailureClass step_class(const StepResult *result, const Error *err)
         return JOB_FAILURE_UNKNOWN;
     if (err->code == ERR_CONNECT)
         return result->not_committed ? JOB_FAILURE_RETRY : JOB_FAILURE_UNKNOWN;
-    bool retry = err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY ||
-                 err->code == ERR_INTERRUPTED || is_exhaustion(err);
+    bool retry = err->code == ERR_LOCK_TIMEOUT || err->code == ERR_LOCK_BUDGET ||
+                 err->code == ERR_BUSY || err->code == ERR_INTERRUPTED || is_exhaustion(err);
     return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
 }
 
@@ -575,6 +578,9 @@ static void run_effect(Exec *exec, const JobEffect *effect)
     case JOB_EFFECT_REPORT:
         send_report(exec, effect->report);
         break;
+    case JOB_EFFECT_QUEUE:
+        exec->world->queued(exec->world->jobs, exec);
+        break;
     case JOB_EFFECT_TIMER:
         set_timer(exec, effect->at_ms);
         break;
@@ -752,6 +758,11 @@ bool exec_is_started(const Exec *exec)
     return exec->started;
 }
 
+bool exec_wants_start(const Exec *exec)
+{
+    return !job_is_done(exec->job) && (!exec->started || job_state(exec->job) == JOB_QUEUED);
+}
+
 bool exec_is_done(const Exec *exec)
 {
     return job_is_done(exec->job);
@@ -759,5 +770,6 @@ bool exec_is_done(const Exec *exec)
 
 bool exec_is_at_work(const Exec *exec)
 {
-    return exec->started && !job_is_done(exec->job) && !job_is_in_doubt(exec->job);
+    return exec->started && !job_is_done(exec->job) && !job_is_in_doubt(exec->job) &&
+           !job_stands_back(exec->job);
 }

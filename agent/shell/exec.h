@@ -32,9 +32,11 @@ typedef struct ExecWorld {
     /* A report to be sent; copied by the receiver. */
     void (*report)(void *context, const JobReport *report);
     void *context;
-    /* The job has ended, or began or ended being in doubt: there may be room for others. Must not
-     * free the job. Set by jobs.h. */
+    /* The job has ended, began or ended being in doubt, or stands back: there may be room for
+     * others. Must not free the job. Set by jobs.h. */
     void (*changed)(void *jobs, Exec *exec);
+    /* The job goes behind the others, for exec_start() when its turn comes. Likewise. */
+    void (*queued)(void *jobs, Exec *exec);
     void *jobs;
 } ExecWorld;
 
@@ -60,6 +62,7 @@ const Job *exec_job(const Exec *exec);
 const char *exec_cluster(const Exec *exec);
 const PlanShard *exec_shard(const Exec *exec);
 bool exec_is_started(const Exec *exec);
+bool exec_wants_start(const Exec *exec); /* not started, or queued again */
 bool exec_is_done(const Exec *exec);
 /* Works on its shard now: counts against the cluster's concurrency. */
 bool exec_is_at_work(const Exec *exec);

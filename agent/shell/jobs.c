@@ -7,7 +7,7 @@ enum { JOBS_ENDED_MAX = 4096 };
 
 struct Jobs {
     ExecWorld *world;
-    Exec **items; /* in the order they came */
+    Exec **items; /* in the order they came, or were queued again */
     size_t count;
     size_t capacity;
     bool took_ended; /* one has ended since jobs_take_ended() */
@@ -66,7 +66,7 @@ static void schedule(Jobs *jobs)
     size_t room = (size_t)jobs->world->settings->concurrency;
     for (size_t i = 0; i < jobs->count; i++) {
         Exec *exec = jobs->items[i];
-        if (exec_is_started(exec) || exec_is_done(exec))
+        if (!exec_wants_start(exec))
             continue;
         size_t cluster = cluster_index(jobs, exec);
         if (at_work[cluster] >= room || shard_is_taken(jobs, exec))
@@ -87,6 +87,17 @@ static void on_changed(void *context, Exec *exec)
     Jobs *jobs = context;
     if (exec_is_done(exec))
         jobs->took_ended = true;
+    uv_async_send(&jobs->wake);
+}
+
+static void on_queued(void *context, Exec *exec)
+{
+    Jobs *jobs = context;
+    size_t kept = 0;
+    for (size_t i = 0; i < jobs->count; i++)
+        if (jobs->items[i] != exec)
+            jobs->items[kept++] = jobs->items[i];
+    jobs->items[kept] = exec;
     uv_async_send(&jobs->wake);
 }
 
@@ -206,6 +217,7 @@ Jobs *jobs_new(ExecWorld *world)
     Jobs *jobs = xcalloc(1, sizeof(*jobs));
     jobs->world = world;
     world->changed = on_changed;
+    world->queued = on_queued;
     world->jobs = jobs;
     uv_async_init(world->loop, &jobs->wake, on_wake);
     jobs->wake.data = jobs;

@@ -1,7 +1,7 @@
 /*
  * All jobs of the agent: at most `concurrency` at work per cluster and one per shard, the others
- * in the order they came. What has ended is remembered for a while, so that an order that comes
- * again is answered without touching the shard.
+ * in the order they came; one that stands back goes behind them. What has ended is remembered for a
+ * while, so that an order that comes again is answered without touching the shard.
  */
 #pragma once
 

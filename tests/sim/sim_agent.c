@@ -6,7 +6,13 @@
 
 #include <string.h>
 
-enum { BEAT_MS = 2000, COORDINATOR_SILENCE_MS = 30000, LEDGER_MS = 20, BACKUP_MS = 3000 };
+enum {
+    BEAT_MS = 2000,
+    COORDINATOR_SILENCE_MS = 30000,
+    LEDGER_MS = 20,
+    BACKUP_MS = 3000,
+    TURN_MS = 20000,
+};
 
 static void give(Sim *sim, uint32_t number, uint32_t index, JobEvent event);
 
@@ -118,6 +124,14 @@ static void restored(Sim *sim, const SimArgs *args)
     sim_agent_answer(sim, args->a, *boot, args->b, args->token, &event);
 }
 
+/* The turn of one that stood back has come. */
+static void turn(Sim *sim, const SimArgs *args)
+{
+    const SimSlot *slot = &sim->agents[args->a].slots[args->b];
+    if (slot->job != NULL && slot->serial == args->token && job_state(slot->job) == JOB_QUEUED)
+        give(sim, args->a, args->b, (JobEvent){.kind = JOB_EVENT_START});
+}
+
 static void run_effect(Sim *sim, uint32_t number, uint32_t index, const JobEffect *effect)
 {
     SimAgent *agent = &sim->agents[number];
@@ -169,6 +183,12 @@ static void run_effect(Sim *sim, uint32_t number, uint32_t index, const JobEffec
         break;
     case JOB_EFFECT_REPORT:
         send_report(sim, number, effect->report);
+        break;
+    case JOB_EFFECT_QUEUE:
+        SIM_CHECK(sim, I35, slot->session == 0, "shard %u stands back with a session", index);
+        sim_trace(sim, "agent %u: shard %u is queued again", number, index);
+        sim_later(sim, 1 + sim_random(sim, TURN_MS), turn,
+                  (SimArgs){.a = number, .b = index, .token = slot->serial});
         break;
     case JOB_EFFECT_TIMER:
         slot->timer = ++sim->tokens;

@@ -301,6 +301,8 @@ void sim_coord_command(Sim *sim, RolloutEventKind kind)
 
 void sim_coord_brake(Sim *sim, bool braked)
 {
+    if (sim->braked)
+        sim->still_since_ms = sim->now_ms; /* nothing may have happened for it to be noticed by */
     sim->braked = braked;
     sim_trace(sim, "brake: %d", (int)braked);
     if (sim->rollout != NULL)
@@ -309,6 +311,8 @@ void sim_coord_brake(Sim *sim, bool braked)
 
 void sim_coord_window(Sim *sim, RolloutWindow window)
 {
+    if (sim->window != ROLLOUT_WINDOW_OPEN)
+        sim->still_since_ms = sim->now_ms;
     sim->window = window;
     sim_trace(sim, "window: %d", (int)window);
     if (sim->rollout != NULL)

@@ -41,6 +41,8 @@ void sim_make_options(Sim *sim)
     o->journal_ms = range(sim, 1, 200);
     o->statement_ms = range(sim, 1, 2000);
     o->chaos_ms = range(sim, 20, 300) * 1000;
+    if (sim_chance(sim, 15))
+        o->lock_percent = range(sim, 60, 95); /* long transactions: jobs stand back */
 }
 
 void sim_print_options(const Sim *sim)

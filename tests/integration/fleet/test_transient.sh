@@ -49,7 +49,7 @@ waiting() { # ROLE-PATTERN LOCKTYPE: somebody of the role waits for such a lock
         WHERE NOT l.granted AND l.locktype = '$2' AND a.usename = '$1'")" = 1 ]
 }
 holds() { [ "$(sql one tenant_0001 "SELECT count(*) FROM pg_locks WHERE granted AND relation = '$1'::regclass AND mode = '$2'")" = 1 ]; }
-locks='locks: {timeout: 60s, attempts: 5}'
+locks='locks: {timeout: 60s, attempts: 5, budget: none}'
 step() { rollout_yaml "$T/$1.yaml" "$1" "$T/small.bundle" "target: $2" 'select: database = tenant_0001' "${@:3}"; }
 step ground 001_first "$locks"
 started ground
@@ -96,7 +96,7 @@ sed -i '/^select/d' "$T/never.yaml"
 started never
 wait_for 60 'the shard to fail' shard_is never one/tenant_0001 state failed
 check 'why' same "$(shard_field never one/tenant_0001 code) $(shard_field never one/tenant_0001 sqlstate) $(shard_field never one/tenant_0001 message)" \
-    'BUSY 40001 the moon is wrong'
+    'BUSY 40001 given up after 3 tries: the moon is wrong'
 check 'after three tries' same "$(tries)" 7
 check 'nothing of it is there' same "$(rows one tenant_0001) $(done_once one tenant_0001)" '003_crossed 3/3'
 

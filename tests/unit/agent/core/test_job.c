@@ -60,6 +60,18 @@ static void to_waiting(Fixture *f)
     tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
 }
 
+static void to_queued(Fixture *f)
+{
+    JobSpec spec = forward_spec(f);
+    spec.lock_attempts = 30;
+    make_job(f, spec);
+    run_to_step(f, "r1");
+    for (int i = 0; i < JOB_TRIES_IN_A_ROW; i++) {
+        tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
+        pass_pause(f);
+    }
+}
+
 static void to_done(Fixture *f)
 {
     to_stepping(f);
@@ -67,9 +79,16 @@ static void to_done(Fixture *f)
 }
 
 static void (*const ways[JOB_STATE_COUNT])(Fixture *) = {
-    [JOB_IDLE] = to_idle,           [JOB_CONNECTING] = to_connecting, [JOB_CLAIMING] = to_claiming,
-    [JOB_RECORDING] = to_recording, [JOB_BACKING_UP] = to_backing_up, [JOB_STEPPING] = to_stepping,
-    [JOB_RESTORING] = to_restoring, [JOB_SWAPPING] = to_swapping,     [JOB_WAITING] = to_waiting,
+    [JOB_IDLE] = to_idle,
+    [JOB_CONNECTING] = to_connecting,
+    [JOB_CLAIMING] = to_claiming,
+    [JOB_RECORDING] = to_recording,
+    [JOB_BACKING_UP] = to_backing_up,
+    [JOB_STEPPING] = to_stepping,
+    [JOB_RESTORING] = to_restoring,
+    [JOB_SWAPPING] = to_swapping,
+    [JOB_WAITING] = to_waiting,
+    [JOB_QUEUED] = to_queued,
     [JOB_DONE] = to_done,
 };
 
@@ -93,6 +112,7 @@ static const unsigned possible[JOB_STATE_COUNT] = {
     [JOB_SWAPPING] =
         ALWAYS | BIT(JOB_EVENT_SWAPPED) | BIT(JOB_EVENT_RESTORE_FAILED) | BIT(JOB_EVENT_LOST),
     [JOB_WAITING] = ALWAYS | BIT(JOB_EVENT_LOST),
+    [JOB_QUEUED] = ALWAYS | BIT(JOB_EVENT_START),
     [JOB_DONE] = ALWAYS,
 };
 
@@ -324,6 +344,94 @@ static void lock_timeouts_are_tried_again_on_the_same_session(void **state)
     assert_string_equal(report_of(f)->code, "LOCK_TIMEOUT");
 }
 
+static void a_lock_that_is_not_to_be_had_lets_others_go_first(void **state)
+{
+    Fixture *f = *state;
+    JobSpec spec = forward_spec(f);
+    spec.lock_attempts = 30;
+    make_job(f, spec);
+    run_to_step(f, "r1");
+    for (int i = 0; i < JOB_TRIES_IN_A_ROW - 1; i++) {
+        tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
+        assert_false(job_stands_back(f->job));
+        pass_pause(f);
+    }
+    tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
+    assert_effect(f, JOB_EFFECT_CLOSE);
+    assert_true(job_stands_back(f->job));
+    assert_int_equal(report_of(f)->phase, PHASE_WAITING);
+    assert_string_equal(report_of(f)->revision, "r2");
+    uint64_t pause = effect_of(f, JOB_EFFECT_TIMER)->at_ms - f->now_ms;
+    assert_in_range(pause, JOB_STAND_BACK_MS / 2, JOB_STAND_BACK_MS);
+    pass_pause(f);
+    assert_effect(f, JOB_EFFECT_QUEUE);
+    assert_int_equal(job_state(f->job), JOB_QUEUED);
+    tell(f, JOB_EVENT_START);
+    assert_false(job_stands_back(f->job));
+    assert_effect(f, JOB_EFFECT_CONNECT);
+    tell(f, JOB_EVENT_CONNECTED);
+    tell_claimed(f, "r1");
+    tell(f, JOB_EVENT_RECORDED);
+    assert_step(f, 0, "r2");
+    tell_step_done(f, "r2");
+    assert_step(f, 1, "r3"); /* and its tries begin anew */
+    tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
+    assert_no_effect(f, JOB_EFFECT_CLOSE);
+}
+
+static void one_that_stands_back_may_be_stopped(void **state)
+{
+    Fixture *f = *state;
+    to_queued(f);
+    tell(f, JOB_EVENT_STOP);
+    assert_ended(f, OUTCOME_STOPPED);
+    assert_effect(f, JOB_EFFECT_LEDGER_CLOSED);
+}
+
+/* However long it waits, it ends, and says how often it has tried. */
+static void a_lock_that_is_never_to_be_had_is_a_failure_in_the_end(void **state)
+{
+    Fixture *f = *state;
+    JobSpec spec = forward_spec(f);
+    spec.lock_attempts = 30;
+    make_job(f, spec);
+    run_to_step(f, "r1");
+    uint32_t tries = 0;
+    while (!job_is_done(f->job)) {
+        tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
+        tries++;
+        if (job_is_done(f->job))
+            break;
+        pass_pause(f);
+        if (job_state(f->job) != JOB_QUEUED)
+            continue;
+        tell(f, JOB_EVENT_START);
+        tell(f, JOB_EVENT_CONNECTED);
+        tell_claimed(f, "r1");
+        tell(f, JOB_EVENT_RECORDED);
+    }
+    assert_int_equal(tries, 30);
+    assert_ended(f, OUTCOME_FAILED);
+    assert_non_null(strstr(report_of(f)->message, "given up after 30 tries: "));
+}
+
+static void what_stalls_others_each_time_is_given_up_soon(void **state)
+{
+    Fixture *f = *state;
+    JobSpec spec = forward_spec(f);
+    spec.lock_attempts = 30;
+    make_job(f, spec);
+    run_to_step(f, "r1");
+    for (int i = 0; i < JOB_OVER_BUDGET_TRIES - 1; i++) {
+        tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_BUDGET, false);
+        pass_pause(f);
+        assert_step(f, 0, "r2");
+    }
+    tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_BUDGET, false);
+    assert_ended(f, OUTCOME_FAILED);
+    assert_string_equal(report_of(f)->code, "LOCK_BUDGET");
+}
+
 static void attempts_are_counted_per_step(void **state)
 {
     Fixture *f = *state;
@@ -417,7 +525,7 @@ static void pauses_grow_and_differ_by_seed(void **state)
         make_job(f, spec);
         run_to_step(f, "r1");
         for (int i = 0; i < 8; i++) {
-            tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_LOCK_TIMEOUT, false);
+            tell_failed(f, JOB_EVENT_STEP_FAILED, JOB_FAILURE_RETRY, ERR_BUSY, false);
             pauses[seed][i] = effect_of(f, JOB_EFFECT_TIMER)->at_ms - f->now_ms;
             assert_true(pauses[seed][i] >= JOB_RETRY_WAIT_MS / 2);
             assert_true(pauses[seed][i] <= JOB_RETRY_WAIT_MS_MAX);
@@ -665,6 +773,10 @@ int main(void)
         T(a_backup_is_taken_once),
         T(a_session_lost_during_the_backup_is_made_anew),
         T(lock_timeouts_are_tried_again_on_the_same_session),
+        T(a_lock_that_is_not_to_be_had_lets_others_go_first),
+        T(one_that_stands_back_may_be_stopped),
+        T(a_lock_that_is_never_to_be_had_is_a_failure_in_the_end),
+        T(what_stalls_others_each_time_is_given_up_soon),
         T(attempts_are_counted_per_step),
         T(a_connection_lost_before_commit_is_made_anew),
         T(connecting_gives_up_after_its_attempts),
