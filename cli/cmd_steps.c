@@ -68,7 +68,9 @@ static ErrCode run(CommandContext *context, Error *err)
         json_text(&json, direction);
         json_text(&json, steps.items[i].revision);
         json_array_end(&json);
-        say(context, "%s %s", direction, steps.items[i].revision);
+        const char *phase = script_phase_name(steps.items[i].script->phase);
+        say(context, "%s %s%s%s%s", direction, steps.items[i].revision,
+            phase[0] == '\0' ? "" : " (", phase, phase[0] == '\0' ? "" : ")");
     }
     json_array_end(&json);
     json_field_strings(&json, "rows", &steps.rows_after);

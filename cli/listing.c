@@ -32,6 +32,8 @@ static const char *marks_text(CommandContext *context, const RevisionMap *map, c
         strlist_add(arena, &words, "branchpoint");
     if (form->forks && marks.merge_point)
         strlist_add(arena, &words, "mergepoint");
+    if (script->phase != SCRIPT_PHASE_NONE && !form->verbose)
+        strlist_add(arena, &words, script_phase_name(script->phase));
     return words.count == 0 ? "" : arena_printf(arena, " (%s)", strlist_join(arena, &words, ") ("));
 }
 

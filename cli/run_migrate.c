@@ -411,8 +411,21 @@ static bool has_nothing_to_do(const Run *run)
             strlist_equal(&migration->before, &migration->plan.steps.rows_after));
 }
 
+static void say_contracts(Run *run)
+{
+    const GraphSteps *steps = &migration_of(run)->plan.steps;
+    for (size_t i = 0; i < steps->count; i++) {
+        if (steps->items[i].direction == DIRECTION_UPGRADE &&
+            steps->items[i].script->phase == SCRIPT_PHASE_CONTRACT)
+            run_note(run, "%s is a contract step: applications of before its expand step fail",
+                     steps->items[i].revision);
+    }
+}
+
 static void on_ready(Run *run)
 {
+    if (!work_of(run)->stamps)
+        say_contracts(run);
     if (run_settings(run)->dry_run)
         try_out(run);
     else
