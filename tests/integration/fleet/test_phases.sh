@@ -96,3 +96,11 @@ rollout_yaml "$T/back.yaml" back "$T/small.bundle" 'downgrade: 002_full_name' 'w
 started back
 wait_for 30 'back to be over' is_over back
 check 'downgrades wait for nothing' same "$(state back)" succeeded
+
+# --- statements that hold an application up are told of when a plan with them is made
+rm "$PROJECT/versions/003_no_name.sql"
+revision 003_index 002_full_name 'CREATE INDEX people_name ON people (name);' 'DROP INDEX people_name;'
+bundle more
+rollout_yaml "$T/index.yaml" index "$T/more.bundle" 'waves: [rest]'
+expect_exit 0 alice rollout plan "$T/index.yaml" -o "$T/index.plan"
+check 'the plan tells' contains "$(cat "$T/err")" '003_index, line 6: CREATE INDEX, of people, under SHARE'
