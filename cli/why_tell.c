@@ -2,10 +2,12 @@
 
 #include <string.h>
 
-enum { WHY_HISTORY = 8 }; /* lines of history that are told; --json has more */
+/* Lines that are told; --json has more. */
+enum { WHY_HISTORY = 8, WHY_ROLLOUTS = 5 };
 
 typedef struct Why {
     Arena *arena;
+    const json_t *rollouts; /* of the coordinator's view; NULL = none */
     WhySay *say;
     void *data;
 } Why;
@@ -105,9 +107,21 @@ static bool is_word(const json_t *entry, const char *key, const char *word)
     return strcmp(text(entry, key), word) == 0;
 }
 
-static const char *by_whom(Arena *arena, const json_t *entry)
+/* A rollout is known by its name to those who remember it. */
+static const char *rollout_name(const Why *why, const char *id)
 {
-    const char *who = text(entry, "who"), *rollout = text(entry, "rollout");
+    for (size_t i = 0; i < json_array_size(why->rollouts); i++) {
+        const json_t *item = json_array_get(why->rollouts, i);
+        if (strcmp(text(item, "id"), id) == 0)
+            return text(item, "rollout");
+    }
+    return id;
+}
+
+static const char *by_whom(const Why *why, const json_t *entry)
+{
+    Arena *arena = why->arena;
+    const char *who = text(entry, "who"), *rollout = rollout_name(why, text(entry, "rollout"));
     if (*rollout != '\0')
         return arena_printf(arena, " by %s, rollout %s", who, rollout);
     return *who == '\0' ? "" : arena_printf(arena, " by %s", who);
@@ -122,8 +136,9 @@ static const char *because(Arena *arena, const json_t *entry)
                              : arena_printf(arena, ": %s (%s)", message, sqlstate);
 }
 
-static const char *sentence(Arena *arena, const json_t *entry)
+static const char *sentence(const Why *why, const json_t *entry)
 {
+    Arena *arena = why->arena;
     const char *when = text(entry, "finished");
     const char *from = rows(arena, entry, "rows_before"), *to = rows(arena, entry, "rows_after");
     if (is_word(entry, "direction", "external") && strcmp(from, to) != 0)
@@ -131,17 +146,17 @@ static const char *sentence(Arena *arena, const json_t *entry)
     if (is_word(entry, "direction", "external") || is_word(entry, "direction", "adopt"))
         return arena_printf(arena, "%s %s at %s%s%s", when,
                             is_word(entry, "direction", "adopt") ? "adopted" : "used", to,
-                            by_whom(arena, entry), because(arena, entry));
+                            by_whom(why, entry), because(arena, entry));
     if (is_word(entry, "direction", "stamp") || is_word(entry, "direction", "restore"))
         return arena_printf(arena, "%s %s from %s to %s%s%s", when,
                             is_word(entry, "direction", "stamp") ? "stamped" : "restored", from, to,
-                            by_whom(arena, entry), because(arena, entry));
+                            by_whom(why, entry), because(arena, entry));
     const char *step =
         arena_printf(arena, "%s %s", text(entry, "direction"), text(entry, "revision"));
     if (!is_word(entry, "outcome", "succeeded"))
-        return arena_printf(arena, "%s %s failed%s%s%s", when, step, by_whom(arena, entry),
+        return arena_printf(arena, "%s %s failed%s%s%s", when, step, by_whom(why, entry),
                             because(arena, entry), fact_words(arena, entry));
-    return arena_printf(arena, "%s %s%s took %s%s", when, step, by_whom(arena, entry),
+    return arena_printf(arena, "%s %s%s took %s%s", when, step, by_whom(why, entry),
                         about_ms(arena, number(entry, "duration_ms")), fact_words(arena, entry));
 }
 
@@ -212,27 +227,99 @@ static void say_failures(const Why *why, const json_t *history)
                           text(newest, "finished")));
 }
 
-void why_tell_record(Arena *arena, const char *name, const json_t *record, WhySay *tell, void *data)
+static void tell_record(const Why *why, const char *name, const json_t *record)
 {
-    Why why = {.arena = arena, .say = tell, .data = data};
+    Arena *arena = why->arena;
+    WhySay *tell = why->say;
+    void *data = why->data;
     const json_t *history = json_object_get(record, "history");
     const json_t *move = last_move(history);
     const json_t *units = json_object_get(record, "units");
     tell(data, arena_printf(arena, "%s is at %s (%s)", name, rows(arena, record, "rows"),
                             about_bytes(arena, number(record, "size_bytes"))));
-    say_doubts(&why, record);
+    say_doubts(why, record);
     if (move != NULL &&
         !json_equal(json_object_get(move, "rows_after"), json_object_get(record, "rows")))
         tell(data, "  another tool has moved it since pgtide wrote here last");
     else if (move != NULL)
         tell(data, arena_printf(arena, "  since %s: %s %s", text(move, "finished"),
                                 text(move, "direction"), text(move, "revision")));
-    say_failures(&why, history);
+    say_failures(why, history);
     for (size_t i = 0; i < json_array_size(units); i++)
-        say_unit(&why, json_array_get(units, i));
+        say_unit(why, json_array_get(units, i));
     size_t shown = 0;
     for (; shown < json_array_size(history) && shown < WHY_HISTORY; shown++)
-        tell(data, arena_printf(arena, "  %s", sentence(arena, json_array_get(history, shown))));
+        tell(data, arena_printf(arena, "  %s", sentence(why, json_array_get(history, shown))));
     if (json_array_size(history) > shown)
         tell(data, arena_printf(arena, "  (%zu more in --json)", json_array_size(history) - shown));
+}
+
+void why_tell_record(Arena *arena, const char *name, const json_t *record, WhySay *tell, void *data)
+{
+    const Why why = {.arena = arena, .say = tell, .data = data};
+    tell_record(&why, name, record);
+}
+
+/* --- of a fleet ------------------------------------------------------------------------------- */
+
+static const char *rollout_words(Arena *arena, const json_t *item)
+{
+    const json_t *shard = json_object_get(item, "shard");
+    const char *lead =
+        arena_printf(arena, "rollout %s (%s)", text(item, "rollout"), text(item, "rollout_state"));
+    if (!is_true(item, "in_it") && text(item, "left_out")[0] != '\0')
+        return arena_printf(arena, "%s left it out: %s", lead, text(item, "left_out"));
+    if (!is_true(item, "in_it"))
+        return arena_printf(arena, "%s has not got it: not selected, or nothing to do", lead);
+    AUTO_STR Str out = {0};
+    str_printf(&out, "%s, wave %llu: %s, %llu of %llu steps", lead,
+               (unsigned long long)number(shard, "wave"), text(shard, "state"),
+               (unsigned long long)number(shard, "steps_done"),
+               (unsigned long long)number(shard, "steps_total"));
+    if (is_true(shard, "rolled_back"))
+        str_append(&out, ", taken back");
+    if (is_true(shard, "skipped"))
+        str_append(&out, ", skipped");
+    if (number(shard, "attempt") > 1)
+        str_printf(&out, ", attempt %llu", (unsigned long long)number(shard, "attempt"));
+    if (text(shard, "message")[0] != '\0')
+        str_printf(&out, "; %s: %s%s%s%s", text(shard, "revision"), text(shard, "message"),
+                   text(shard, "sqlstate")[0] == '\0' ? "" : " (", text(shard, "sqlstate"),
+                   text(shard, "sqlstate")[0] == '\0' ? "" : ")");
+    const char *doing = text(json_object_get(shard, "activity"), "text");
+    if (doing[0] != '\0')
+        str_printf(&out, "; now %s", doing);
+    return arena_strdup(arena, str_text(&out));
+}
+
+static void say_standing(const Why *why, const char *name, const json_t *shard, const char *reason)
+{
+    Arena *arena = why->arena;
+    why->say(why->data, arena_printf(arena, "%s is %s, at %s when agent %s read it last (%s)", name,
+                                     text(shard, "state"), rows(arena, shard, "rows"),
+                                     text(shard, "agent"), text(shard, "seen")));
+    if (strstr(reason, text(shard, "message")) == NULL)
+        why->say(why->data, arena_printf(arena, "  %s", text(shard, "message")));
+    if (reason[0] != '\0')
+        why->say(why->data, arena_printf(arena, "  no plan would have it: %s", reason));
+}
+
+void why_tell_fleet(Arena *arena, const char *name, const json_t *view, const json_t *record,
+                    const char *unread, WhySay *tell, void *data)
+{
+    const json_t *rollouts = json_object_get(view, "rollouts");
+    const Why why = {.arena = arena, .rollouts = rollouts, .say = tell, .data = data};
+    say_standing(&why, name, json_object_get(view, "shard"), text(view, "reason"));
+    size_t shown = 0;
+    for (; shown < json_array_size(rollouts) && shown < WHY_ROLLOUTS; shown++)
+        tell(data,
+             arena_printf(arena, "  %s", rollout_words(arena, json_array_get(rollouts, shown))));
+    if (json_array_size(rollouts) > shown)
+        tell(data,
+             arena_printf(arena, "  (%zu more in --json)", json_array_size(rollouts) - shown));
+    tell(data, "by its own rows:");
+    if (record == NULL)
+        tell(data, arena_printf(arena, "  not read: %s", unread));
+    else
+        tell_record(&why, name, record);
 }

@@ -12,3 +12,7 @@
 typedef void WhySay(void *data, const char *line);
 void why_tell_record(Arena *arena, const char *name, const json_t *record, WhySay *tell,
                      void *data);
+/* `view`: the coordinator's answer to VIEW_KIND_SHARD; `record` NULL when `unread` says why its own
+ * rows could not be read. */
+void why_tell_fleet(Arena *arena, const char *name, const json_t *view, const json_t *record,
+                    const char *unread, WhySay *tell, void *data);

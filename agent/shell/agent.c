@@ -12,6 +12,7 @@
 #include "named_limits.h"
 #include "orders.h"
 #include "provision.h"
+#include "records.h"
 #include "safe_shards.h"
 #include "tasks.h"
 
@@ -58,6 +59,7 @@ struct Agent {
     Tasks *tasks;
     Provision *provision;
     Adoptions *adoptions;
+    Records *records;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -497,6 +499,10 @@ static void open_parts(Agent *agent)
                                                           .fleet_id = *fleet});
     tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_ADOPT, OPERATOR_ROLE_ADMIN,
                  adoptions_handle, agent->adoptions);
+    agent->records = records_new(&(RecordsSettings){
+        .loop = &agent->loop, .settings = agent->settings, .shards = agent->shards});
+    tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_READ_RECORD, OPERATOR_ROLE_VIEWER,
+                 records_handle, agent->records);
 }
 
 static void on_cleaned(const Error *err, void *data)
@@ -615,6 +621,7 @@ void agent_free(Agent *agent)
     safe_shards_free(agent->safe);
     provision_free(agent->provision);
     adoptions_free(agent->adoptions);
+    records_free(agent->records);
     tasks_free(agent->tasks);
     fetch_free(agent->fetch);
     shards_free(agent->shards);

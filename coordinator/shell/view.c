@@ -385,7 +385,7 @@ static void render_missing(const Coordinator *coordinator, JsonWriter *json)
     json_array_end(json);
 }
 
-static void render_shard(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json)
+void view_shard_listed(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json)
 {
     const char *message;
     const RolloutEntry *open;
@@ -432,7 +432,7 @@ static ErrCode render_shards(const Coordinator *coordinator, const ViewRequest *
         const FleetShard *shard = inventory_shard_at(coordinator->inventory, i);
         SelectTarget target = standing_select_target(coordinator, shard);
         if (select_matches(selection, &target))
-            render_shard(coordinator, shard, json);
+            view_shard_listed(coordinator, shard, json);
     }
     json_array_end(json);
     render_missing(coordinator, json);
@@ -541,6 +541,9 @@ ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, 
         break;
     case VIEW_ROLLOUTS:
         render_rollouts(coordinator, &json);
+        break;
+    case VIEW_SHARD:
+        code = view_shard(coordinator, request, arena, &json, err);
         break;
     case VIEW_EVENTS:
         code = request->dead

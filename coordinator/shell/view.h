@@ -117,6 +117,14 @@
  *   {"dead":[{"sink":NAME,"attempts":20,"died":TIME,"wanted":false,"message":TEXT,
  *     "event":EVENT|null},...],"next":100,"more":false}            wanted: to be tried again
  *
+ * VIEW_KIND_SHARD (`shard`)
+ *   {"shard":{as in SHARDS},"reason":TEXT,            why no plan would have it; '' = nothing
+ *    "rollouts":[{"rollout":NAME,"id":UUID,"rollout_state":WORD,"rollout_reason":TEXT,
+ *      "started":TIME|null,"finished":TIME|null,"bundle":NAME,"target":TEXT,"in_it":true,
+ *      "left_out":TEXT,"shard":{as in ROLLOUT}|null},...]}   newest first, at most 20
+ *   Of a rollout without the shard `left_out` says why, '' = it was not selected, or had nothing to
+ *   do.
+ *
  * Answers to other requests
  *   RETRY_SINK       {"sink":NAME,"again":3}
  *   ADMIT            {"agent":NAME,"keyid","revoked":false}
@@ -124,6 +132,7 @@
  *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
  *   MAKE_PLAN, MAKE_ROLLBACK, MAKE_RESTORE
  *     {"plan_blob_digest","bundle_blob_digest", and the keys of common/wire/plan_view.h}
+ *   READ_RECORD      {engine/shard_record.h}, when the agent has answered
  *   ADOPT            {"shard":NAME,"uuid":UUID,"agent":NAME}, when the agent has answered
  *   CONTROL_FLEET with FORGET   {"shards":[{"uuid","forgotten":true},...]}
  *   SUBMIT_PLAN, SUBMIT_APPROVAL, CONTROL
@@ -138,6 +147,7 @@
 #pragma once
 
 #include "arena.h"
+#include "inventory.h"
 #include "json.h"
 #include "select.h"
 
@@ -155,6 +165,7 @@ typedef enum ViewKind {
     VIEW_CLUSTERS,
     VIEW_BACKUPS,
     VIEW_EVENTS,
+    VIEW_SHARD,
     VIEW_KIND_COUNT
 } ViewKind;
 
@@ -162,7 +173,8 @@ typedef struct ViewRequest {
     ViewKind kind;
     const char *rollout; /* name or id; kind ROLLOUT; kind EVENTS, '' = all */
     const char *select;  /* kinds SHARDS and BACKUPS; '' = all */
-    const char *shard;   /* kind BACKUPS: a shard's name or uuid, or a backup's id; '' = all */
+    const char *shard;   /* kind BACKUPS: a shard's name or uuid, or a backup's id; '' = all;
+                            kind SHARD: which */
     const char *types;   /* kind EVENTS: patterns, separated by commas; '' = all */
     uint64_t since;      /* kind EVENTS: those after this number */
     bool dead;           /* kind EVENTS: those that sinks gave up; `since` counts them */
@@ -185,6 +197,16 @@ ErrCode view_backups(const Coordinator *coordinator, const ViewRequest *request,
 bool view_backup_is(const FleetBackup *backup, const char *name);
 bool view_backup_matches(const Coordinator *coordinator, const FleetBackup *backup,
                          const Selection *selection);
+
+/* view.c and view_rollout.c: an element of SHARDS, and of ROLLOUT's shards. */
+void view_shard_listed(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json);
+void view_rollout_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json);
+/* view_shard.c. ERR_NOT_FOUND: no agent lists such a shard. */
+ErrCode view_shard(const Coordinator *coordinator, const ViewRequest *request, Arena *arena,
+                   JsonWriter *json, Error *err) MUST_CHECK;
+/* A listed shard by its name as shown or its uuid. */
+ErrCode view_find_shard(const Coordinator *coordinator, const char *name,
+                        const FleetShard **ret_shard, Error *err) MUST_CHECK;
 
 void view_rollout_summary(const Coordinator *coordinator, const RolloutEntry *entry,
                           JsonWriter *json);

@@ -321,7 +321,7 @@ static void write_shard_progress(const RolloutShardView *view, JsonWriter *json)
     json_field_strings(json, "rows", view->rows);
 }
 
-static void write_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json)
+void view_rollout_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json)
 {
     const Activity *activity = activities_find(&entry->activities, index);
     RolloutShardView view;
@@ -426,7 +426,7 @@ void view_rollout(const Coordinator *coordinator, const RolloutEntry *entry,
         write_newcomers(coordinator, entry, arena, json);
         json_field_array(json, "shards");
         for (uint32_t i = 0; i < entry->header.shard_count; i++)
-            write_shard(entry, i, arena, json);
+            view_rollout_shard(entry, i, arena, json);
         json_array_end(json);
     }
     json_object_end(json);
