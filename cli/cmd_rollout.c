@@ -485,9 +485,31 @@ static ErrCode run_status(CommandContext *context, Error *err)
 /* On a terminal the wave table is redrawn in place; elsewhere a line is printed whenever something
  * changed. */
 typedef struct WatchScreen {
-    size_t lines;   /* drawn before, to be overwritten */
-    char last[256]; /* the last line printed */
+    size_t lines;     /* drawn before, to be overwritten */
+    char last[256];   /* the last line printed */
+    char waits[1024]; /* who waited for whom when that was printed last */
 } WatchScreen;
+
+/* A line for each shard that waits for a lock, when others do or for others. */
+static void watch_waits(CommandContext *context, const json_t *rollout, WatchScreen *screen)
+{
+    const json_t *activities = json_object_get(rollout, "activities");
+    AUTO_STR Str lines = {0};
+    AUTO_STR Str waits = {0};
+    for (size_t i = 0; i < json_array_size(activities); i++) {
+        const json_t *activity = json_array_get(activities, i);
+        const json_t *blocker = json_object_get(activity, "blocker");
+        const char *shard = answer_text(activity, "shard");
+        if (!json_is_object(blocker))
+            continue;
+        str_printf(&waits, "%s %lld ", shard, (long long)answer_int(blocker, "pid"));
+        str_printf(&lines, "%s%s: %s", lines.length == 0 ? "" : "\n", shard,
+                   answer_text(activity, "text"));
+    }
+    if (lines.length > 0 && strncmp(str_text(&waits), screen->waits, sizeof screen->waits - 1) != 0)
+        say(context, "%s", str_text(&lines));
+    snprintf(screen->waits, sizeof screen->waits, "%s", str_text(&waits));
+}
 
 static void watch_line(CommandContext *context, const json_t *rollout, WatchScreen *screen)
 {
@@ -517,6 +539,7 @@ static void watch_draw(CommandContext *context, const json_t *rollout, WatchScre
     }
     if (!context->terminal) {
         watch_line(context, rollout, screen);
+        watch_waits(context, rollout, screen);
         return;
     }
     if (context->quiet)
