@@ -2,6 +2,7 @@
 #include "client.h"
 #include "hazard_note.h"
 #include "plan_show.h"
+#include "rehearsal_file.h"
 #include "rollout_requires.h"
 
 #include "bundle.h"
@@ -163,25 +164,38 @@ static ErrCode run_show(CommandContext *context, Error *err)
 }
 
 /* The signatures are the coordinator's to judge, who has the fleet's trust file. */
-static ErrCode requires_meet(CommandContext *context, RolloutSpec *spec, const uint8_t *bytes,
-                             size_t length, Error *err)
+static ErrCode bundle_digest_read(CommandContext *context, const uint8_t *bytes, size_t length,
+                                  Digest *ret_digest, Error *err)
 {
     const uint8_t *envelope;
     const uint8_t *manifest;
     size_t envelope_length;
     size_t manifest_length;
     size_t signatures;
-    if (spec->evidence_count == 0)
-        return ERR_OK;
     ErrCode code =
         bundle_manifest_envelope(context->arena, bytes, length, &envelope, &envelope_length, err);
     if (code == ERR_OK)
         code = envelope_peek_unverified(context->arena, envelope, envelope_length, MESSAGE_BUNDLE,
                                         &manifest, &manifest_length, &signatures, err);
-    if (code != ERR_OK)
-        return code;
-    Digest digest = sha256_bytes(manifest, manifest_length);
-    return rollout_requires_meet(context->arena, spec, &digest, err);
+    if (code == ERR_OK)
+        *ret_digest = sha256_bytes(manifest, manifest_length);
+    return code;
+}
+
+/* What the author has looked at, evidence and a rehearsal, is of this very bundle. */
+static ErrCode requires_meet(CommandContext *context, RolloutSpec *spec, const uint8_t *bytes,
+                             size_t length, Error *err)
+{
+    const char *rehearsal = context_option(context, "rehearsal");
+    Digest digest;
+    if (spec->evidence_count == 0 && rehearsal == NULL)
+        return ERR_OK;
+    ErrCode code = bundle_digest_read(context, bytes, length, &digest, err);
+    if (code == ERR_OK && spec->evidence_count > 0)
+        code = rollout_requires_meet(context->arena, spec, &digest, err);
+    if (code == ERR_OK && rehearsal != NULL)
+        code = rehearsal_file_read(context->arena, rehearsal, &digest, &spec->plan.rehearsal, err);
+    return code;
 }
 
 static ErrCode run_plan(CommandContext *context, Error *err)
@@ -327,6 +341,7 @@ static ErrCode run_reject(CommandContext *context, Error *err)
 static const CommandOption plan_options[] = {
     {"output", 'o', "FILE", "where to write the plan (default NAME.plan)"},
     {"shards", 0, NULL, "list every shard"},
+    {"rehearsal", 0, "FILE", "what `pgtide rehearse --bundle` has written: told in the plan"},
     {"show", 0, NULL, "read a plan file instead of making one; needs no coordinator"},
     CLIENT_OPTIONS,
     {0},

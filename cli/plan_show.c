@@ -156,6 +156,34 @@ static void tell_restore(CommandContext *context, const json_t *plan)
                      "its backup is refused");
 }
 
+static const char *stops_text(CommandContext *context, const json_t *times)
+{
+    return arena_printf(context->arena, "about %s, reads stopped up to %s, writes up to %s",
+                        about_time(context, answer_int(times, "estimate_ms")),
+                        about_time(context, answer_int(times, "reads_stopped_ms")),
+                        about_time(context, answer_int(times, "writes_stopped_ms")));
+}
+
+static bool tell_rehearsal(CommandContext *context, const json_t *plan)
+{
+    const json_t *rehearsal = json_object_get(plan, "rehearsal");
+    const json_t *steps = json_object_get(rehearsal, "steps");
+    if (!json_is_object(rehearsal))
+        return false;
+    say(context, "rehearsed  %s on a copy (%s) of %s, %s", answer_text(rehearsal, "made"),
+        answer_text(rehearsal, "copy"), answer_text(rehearsal, "database"),
+        about_size(context, answer_int(rehearsal, "size_bytes")));
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        say(context, "rehearsed  %s, %s: there %s", answer_text(step, "revision"),
+            answer_text(step, "class"), stops_text(context, step));
+    }
+    const json_t *worst = json_object_get(rehearsal, "worst");
+    say(context, "rehearsed  longest on %s, by its size: %s", answer_text(worst, "shard"),
+        stops_text(context, worst));
+    return true;
+}
+
 static void tell_steps(CommandContext *context, const json_t *plan)
 {
     const json_t *steps = json_object_get(plan, "steps");
@@ -176,10 +204,10 @@ static void tell_steps(CommandContext *context, const json_t *plan)
             (long long)answer_int(item, "shards"), plural(answer_int(item, "shards")),
             answer_text(item, "reason"));
     }
+    bool rehearsed = tell_rehearsal(context, plan);
     bool limited = !json_is_null(json_object_get(plan, "lock_budget_ms"));
-    say(context,
-        "locks      which ones the steps take is not known; a step waits %s for one, %lld "
-        "times, and others behind it %s%s",
+    say(context, "locks      %sa step waits %s for one, %lld times, and others behind it %s%s",
+        rehearsed ? "" : "which ones the steps take is not known; ",
         duration_text(context, answer_int(plan, "lock_timeout_ms")),
         (long long)answer_int(plan, "lock_attempts"), limited ? "at most " : "without limit",
         limited ? duration_text(context, answer_int(plan, "lock_budget_ms")) : "");

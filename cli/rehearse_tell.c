@@ -12,6 +12,7 @@ typedef struct StepSum {
     uint64_t estimate_ms;
     uint64_t reads_stopped_ms; /* the longest lock that keeps others from reading, estimated */
     uint64_t writes_stopped_ms;
+    TraceClass worst;
 } StepSum;
 
 static bool is_of(const TracedStatement *item, const GraphStep *step)
@@ -31,6 +32,7 @@ static StepSum sum_of(const RehearsalReport *report, const GraphStep *step)
         const TracedStatement *item = &report->trace.items[i];
         if (!is_of(item, step))
             continue;
+        sum.worst = item->trace_class > sum.worst ? item->trace_class : sum.worst;
         sum.duration_ms += item->cost.duration_ms;
         sum.estimate_ms += item->estimate_ms;
         for (size_t k = 0; k < item->lock_count; k++) {
@@ -208,6 +210,7 @@ static void json_step(JsonWriter *json, const RehearsalReport *report, const Gra
     json_object_begin(json);
     json_field_string(json, "revision", step->revision);
     json_field_string(json, "direction", direction_name(step->direction));
+    json_field_string(json, "class", trace_class_name(sum.worst));
     json_field_uint(json, "duration_ms", sum.duration_ms);
     json_field_uint(json, "estimate_ms", sum.estimate_ms);
     json_field_uint(json, "reads_stopped_ms", sum.reads_stopped_ms);
@@ -230,6 +233,7 @@ void rehearsal_json(JsonWriter *json, const RehearsalReport *report)
         json_field_digest(json, "bundle", &report->bundle);
     }
     json_field_time(json, "made", report->made_unix_ms);
+    json_field_uint(json, "made_unix_ms", report->made_unix_ms);
     json_field_string(json, "database", report->source.database);
     json_field_string(json, "schema", report->source.schema);
     json_field_uint(json, "server_version", report->source.server_version);

@@ -65,6 +65,7 @@ typedef struct SpecFile {
     uint64_t progress_deadline_ms;
     uint64_t bake_min_ms;
     int64_t approvals;
+    const ConfigNode *rehearsal;
     ConfigList gates;
     ConfigList requires;
     ContractPart contract;
@@ -230,6 +231,8 @@ static const ConfigField fields[] = {
           .example = "10m"),
     FIELD(SpecFile, "approvals", CONFIG_INTEGER, approvals, .min = 0, .max = 20,
           .help = "operators who must approve, the author not counted", .example = "2"),
+    FIELD(SpecFile, "rehearsal", CONFIG_NODE, rehearsal, .form = "`required`", .without = "none",
+          .help = "no plan is made without a rehearsal of its bundle", .example = "required"),
     FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &rollout_gate_table,
           .max = LIMIT_PLAN_GATES, .without = "none", .help = "what lets waves open and end",
           .example = "[{name: look, person: check the error rate}]"),
@@ -646,16 +649,24 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecF
     policy->lock_budget_ms = lock_budget_read(config, file->locks.budget);
     policy->statement_timeout_ms = (uint32_t)file->statement_timeout_ms;
     policy->approvals = (uint32_t)file->approvals;
+    policy->rehearsal_required = file->rehearsal != NULL;
     policy->rollback_until_ms = file->rollback_until_ms;
     policy->unknown_deadline_ms = (uint32_t)file->unknown_deadline_ms;
     policy->progress_deadline_ms = (uint32_t)file->progress_deadline_ms;
     return policy;
 }
 
+static bool says(const ConfigNode *node, const char *word)
+{
+    const char *text = config_node_text(node);
+    return text != NULL && strcmp(text, word) == 0;
+}
+
 static void unsupported_refuse(Config *config, const SpecFile *file)
 {
-    if (file->newcomers != NULL && (config_node_text(file->newcomers) == NULL ||
-                                    strcmp(config_node_text(file->newcomers), "hold") != 0))
+    if (file->rehearsal != NULL && !says(file->rehearsal, "required"))
+        config_problem(config, file->rehearsal, "'rehearsal' can only be 'required'");
+    if (file->newcomers != NULL && !says(file->newcomers, "hold"))
         config_problem(
             config, file->newcomers,
             "'newcomers' can only be 'hold': what was approved does not grow; plan again "

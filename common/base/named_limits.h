@@ -104,6 +104,7 @@ enum {
     LIMIT_STEPS = 100000,
     LIMIT_FACT_MARKS = 100,    /* of one step: each costs the server some 40 us */
     LIMIT_FACTS_PER_STEP = 50, /* in a shard's history: the longest */
+    LIMIT_REHEARSAL_BYTES = 64 * 1024 * 1024,
     LIMIT_TRACE_RELATIONS = 200000,
     LIMIT_UNITS_TOLD = 100,      /* of a shard, by `why` */
     LIMIT_HISTORY_TOLD = 100,    /* likewise */

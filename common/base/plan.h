@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "ids.h"
+#include "rehearsal.h"
 #include "states.h"
 #include "str.h"
 
@@ -124,6 +125,7 @@ typedef struct Policy {
     uint32_t unknown_deadline_ms;  /* a silent shard counts against the budget after this */
     uint32_t progress_deadline_ms; /* it stops when nothing gets on for so long; 0 = never */
     uint32_t lock_budget_ms;       /* 0 = LOCK_BUDGET_DEFAULT_MS; or LOCK_BUDGET_NONE */
+    bool rehearsal_required;       /* no plan is made without a rehearsal of its bundle */
 } Policy;
 
 enum { WINDOW_DAYS_ALL = 0x7f, WINDOW_MINUTES = 24 * 60 };
@@ -247,6 +249,7 @@ typedef struct PlanHeader {
     Requirement *requires; /* before the start */
     size_t require_count;
     ContractPlan contract;
+    RehearsalPlan rehearsal;
     uint64_t seed;         /* of what chance has decided; 0 = nothing */
     bool accept_data_loss; /* direction restore: what was written since the backup may be lost */
     PlanNotes notes;

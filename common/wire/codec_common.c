@@ -143,6 +143,7 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         .unknown_deadline_ms = in->unknown_deadline_ms,
         .progress_deadline_ms = in->progress_deadline_ms,
         .lock_budget_ms = in->lock_budget_ms,
+        .rehearsal_required = in->rehearsal_required != 0,
     };
     return concurrency_decode(in->concurrency, &out->concurrency, err);
 }
@@ -188,6 +189,7 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->unknown_deadline_ms = policy->unknown_deadline_ms;
     out->progress_deadline_ms = policy->progress_deadline_ms;
     out->lock_budget_ms = policy->lock_budget_ms;
+    out->rehearsal_required = policy->rehearsal_required;
     return out;
 }
 

@@ -5,6 +5,7 @@
 #include "contract_codec.h"
 #include "merkle.h"
 #include "named_limits.h"
+#include "rehearsal_codec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -342,6 +343,7 @@ static ErrCode header_fields_decode(Arena *arena, const Pgtide__V1__PlanHeader *
         }
     }
     CHECK(contract_decode(arena, in->contract, out->gates, out->gate_count, &out->contract, err));
+    CHECK(rehearsal_decode(arena, in->rehearsal, &out->rehearsal, err));
     out->accept_data_loss = in->accept_data_loss != 0;
     if (out->accept_data_loss && out->direction != DIRECTION_RESTORE) {
         return err_set(err, ERR_PROTOCOL, "only a restore can accept the loss of data");
@@ -403,6 +405,7 @@ ErrCode plan_header_encode(Arena *arena, const PlanHeader *header, uint8_t **ret
     out.n_requires = header->require_count;
     out.requires = requires_encode(arena, header);
     out.contract = contract_encode(arena, &header->contract);
+    out.rehearsal = rehearsal_encode(arena, &header->rehearsal);
     out.accept_data_loss = header->accept_data_loss;
     out.seed = header->seed;
     out.notes = notes_encode(arena, &header->notes);

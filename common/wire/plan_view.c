@@ -2,6 +2,7 @@
 
 #include "digest.h"
 #include "names.h"
+#include "rehearsal_codec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -461,6 +462,7 @@ void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const D
     plan_view_gates(header, json);
     plan_view_requires(header, json);
     plan_view_contract(header, json);
+    rehearsal_view(header, shards, json);
     if (with_shards)
         write_shards(header, shards, json);
 }

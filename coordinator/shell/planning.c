@@ -301,6 +301,8 @@ static ErrCode run_planner(Planning *planning, const Pgtide__V1__MakePlan *reque
     planner.candidates = candidates;
     planning->header.notes.select = request->select;
     code = planner_plan(&planner, planning->arena, &planning->result, err);
+    if (code == ERR_OK)
+        code = planning_check_rehearsal(planning, err);
     return code == ERR_OK ? check_phases(planning, err) : code;
 }
 

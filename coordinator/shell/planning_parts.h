@@ -25,6 +25,8 @@ typedef ErrCode PlanningTake(Planning *planning, const RolloutEntry *of, uint32_
 
 /* planning_request.c: the header, all but what follows from the shards; and the planner's waves,
  * order and budgets. */
+/* planning_rehearsal.c. ERR_REFUSED: there must be one, or it is of something else. */
+ErrCode planning_check_rehearsal(const Planning *planning, Error *err) MUST_CHECK;
 ErrCode planning_read_header(Planning *planning, const Pgtide__V1__MakePlan *request,
                              const char *author, Error *err) MUST_CHECK;
 ErrCode planning_read_waves(Planning *planning, const Pgtide__V1__MakePlan *request,

@@ -6,6 +6,7 @@
 #include "digest.h"
 #include "gates.h"
 #include "named_limits.h"
+#include "rehearsal_codec.h"
 
 #include <string.h>
 
@@ -95,6 +96,9 @@ ErrCode planning_read_header(Planning *planning, const Pgtide__V1__MakePlan *req
     if (code == ERR_OK)
         code = contract_decode(planning->arena, request->contract, planning->header.gates,
                                planning->header.gate_count, &planning->header.contract, err);
+    if (code == ERR_OK)
+        code =
+            rehearsal_decode(planning->arena, request->rehearsal, &planning->header.rehearsal, err);
     if (code != ERR_OK)
         return code;
     return read_policy(coordinator, request->policy, &planning->header.policy, err);
