@@ -192,7 +192,9 @@ static void wait_for_locks(StepOp *op)
         return;
     }
     snprintf(backfill->held_back, sizeof backfill->held_back, "%s, try %" PRIu32,
-             session->error.code == ERR_BUSY ? "a deadlock or another writer" : "a lock",
+             session->error.code == ERR_BUSY          ? "a deadlock or another writer"
+             : session->error.code == ERR_LOCK_BUDGET ? "others waited behind it"
+                                                      : "a lock",
              backfill->tries);
     if (backfill->rows > 0)
         backfill->rows = pace_rows_after_failure(&backfill->limits, backfill->rows);
@@ -203,7 +205,7 @@ static void wait_for_locks(StepOp *op)
 
 static bool is_contention(const Error *err)
 {
-    return err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY;
+    return err->code == ERR_LOCK_TIMEOUT || err->code == ERR_LOCK_BUDGET || err->code == ERR_BUSY;
 }
 
 /* The session's error is set. */

@@ -1,5 +1,6 @@
 #include "shard_watch.h"
 
+#include "clock.h"
 #include "plan.h"
 #include "shard_session.h"
 #include "watch_facts.h"
@@ -410,11 +411,13 @@ void shard_watch_explain(ShardSession *session, const PgReply *reply)
     const Activity *seen = &watch->activity;
     const char *blocker = seen->has_blocker ? blocker_text(arena, &seen->blocker) : NULL;
     if (watch->cancelled && strcmp(err->sqlstate, "57014") == 0) {
+        char budget[DURATION_TEXT_SIZE];
+        duration_format(watch->args.lock_budget_ms, budget);
         const char *held = arena_printf(
-            arena, "%u session%s waited behind it, the longest for %llu.%llu s (lock budget %u ms)",
+            arena, "%u session%s waited behind it, the longest for %llu.%llu s (lock budget %s)",
             watch->waiting, watch->waiting == 1 ? "" : "s",
             (unsigned long long)watch->longest_ms / 1000,
-            (unsigned long long)watch->longest_ms / 100 % 10, watch->args.lock_budget_ms);
+            (unsigned long long)watch->longest_ms / 100 % 10, budget);
         if (watch->waited)
             note_blocker(watch, blocker);
         if (watch->waited)

@@ -188,6 +188,24 @@ no_other
 pgtide upgrade --quiet
 check 'the next run builds it' same "$(sql "SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_note'::regclass")" t
 
+# --- a batch of a backfill that others wait for is made smaller until they don't
+migration "-- +batch key=id table=items size=100 target=none
+UPDATE items SET note = 'was ' || note || pg_sleep(0.03) WHERE /*+batch*/ true;" '-- transaction: none'
+with_items backfill
+writer() { while [ ! -e "$T/enough" ]; do cluster_psql one backfill -c "SET lock_timeout = '5s'; UPDATE items SET note = 'here' WHERE id = 1" || touch "$T/held"; done; }
+cancelled() { grep -c 'canceling statement due to user request' "$T/one/log" || true; }
+before=$(cancelled)
+writer &
+WRITER_PID=$!
+PIDS+=("$WRITER_PID")
+expect_exit 0 pgtide upgrade --lock-budget 500ms
+touch "$T/enough"
+wait "$WRITER_PID"
+check 'a batch stood back' test "$(cancelled)" -gt "$before"
+check 'the writer always got through' test ! -e "$T/held"
+check 'each row once' same "$(sql "SELECT count(*) FROM items WHERE note LIKE 'was was%'")/$(sql "SELECT count(*) FROM items WHERE id > 1 AND note LIKE 'was %'")" 0/99
+no_other
+
 # --- a role that may not see what others do says so
 migration "$ADD"
 with_items hidden
