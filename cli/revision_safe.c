@@ -344,8 +344,10 @@ static void write_result(const Safe *safe, bool written)
         json_field_uint(&json, "line", (uint64_t)item->line);
         json_field_string(&json, "direction", direction_name(item->direction));
         json_field_string(&json, "what", item->what);
-        json_field_string(&json, "lock", hazard_info(item->form)->lock);
-        json_field_string(&json, "cost", hazard_cost_name(hazard_info(item->form)->cost));
+        bool known = item->form != HAZARD_NONE;
+        json_field_string(&json, "lock", known ? hazard_info(item->form)->lock : NULL);
+        json_field_string(&json, "cost",
+                          known ? hazard_cost_name(hazard_info(item->form)->cost) : NULL);
         json_field_bool(&json, "phased", item->phased);
         json_field_string(&json, "left", item->left);
         json_object_end(&json);

@@ -347,6 +347,17 @@ static void note_add(Rewriter *rewriter, const Part *part, const Rewrite *rewrit
     };
 }
 
+static void note_unknown(Rewriter *rewriter, const Part *part, const Statement *statement)
+{
+    rewriter->out->notes[rewriter->out->note_count++] = (RewriteNote){
+        .form = HAZARD_NONE,
+        .direction = part->direction,
+        .line = statement->line,
+        .what = arena_printf(rewriter->arena, "%s", statement->first_keyword),
+        .left = "the parser does not know this statement",
+    };
+}
+
 static bool is_written(const Rewrite *rewrite)
 {
     return rewrite->change != NULL && rewrite->left == NULL;
@@ -361,6 +372,8 @@ static void part_rewrite(Rewriter *rewriter, Part *part)
         const Changes *changes = &part->statements[i];
         if (statement_begins_block(changes->statement) || statement_ends_block(changes->statement))
             block = statement_begins_block(changes->statement);
+        if (changes->node == NULL && changes->statement->copy_data == NULL)
+            note_unknown(rewriter, part, changes->statement);
         for (size_t k = 0; k < changes->count; k++) {
             const Change *change = &changes->items[k];
             if (change->form == HAZARD_NONE)

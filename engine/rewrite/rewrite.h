@@ -42,7 +42,8 @@ FactsList rewrite_tables(Arena *arena, const Script *script);
 /* One SELECT for the author's search path. */
 const char *rewrite_facts_query(Arena *arena, const TableFacts *table);
 
-/* What became of one change that is a hazard. */
+/* What became of one change that is a hazard, or (form NONE) of a statement that the parser does
+ * not know. */
 typedef struct RewriteNote {
     HazardForm form;
     Direction direction;

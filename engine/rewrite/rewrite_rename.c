@@ -70,6 +70,18 @@ static void copy_indexes(Rewrite *rewrite, const char *to, StrList *units)
     }
 }
 
+/* A trigger of UPDATE OF the original would not fire for what is written to the copy. */
+static const char *trigger_of(const Rewrite *rewrite)
+{
+    const TableFact *found = NULL;
+    while ((found = fact_find(rewrite->facts, "obstacle", rewrite->change->column, found)) !=
+           NULL) {
+        if (str_starts_with(found->a, "trigger "))
+            return arena_printf(rewrite->arena, "%s hangs on the column", found->a);
+    }
+    return NULL;
+}
+
 static bool can_rename(Rewrite *rewrite)
 {
     const Change *change = rewrite->change;
@@ -81,8 +93,12 @@ static bool can_rename(Rewrite *rewrite)
         rewrite->left = "the database has a column of the new name";
     else if (fact_has(column, 'g'))
         rewrite->left = "the column is generated";
+    else if (fact_has(column, 'p'))
+        rewrite->left = "the column has rights of its own";
     else if (table->a[0] != 'r' || fact_has(table, 'i'))
         rewrite->left = "the table is partitioned, or has to do with inheritance";
+    else
+        rewrite->left = trigger_of(rewrite);
     return rewrite->left == NULL;
 }
 
@@ -150,6 +166,11 @@ void rewrite_rename_table(Rewrite *rewrite)
     else if (fact_has(table, 's'))
         rewrite->left =
             "the table has row security, which a view under its old name would go round";
+    for (const TableFact *column = NULL;
+         (column = fact_find(rewrite->facts, "column", NULL, column)) != NULL;) {
+        if (fact_has(column, 'p'))
+            rewrite->left = arena_printf(arena, "column %s has rights of its own", column->name);
+    }
     if (rewrite->left != NULL)
         return;
     const char *renamed = sql_qualified(arena, (SqlName){change->table.schema, change->to});

@@ -56,7 +56,7 @@ UNION ALL
 SELECT 8, attnum, 'obstacle', attname::text, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), '', ''
 FROM columns JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = attrelid
     AND d.refobjsubid = attnum
-WHERE NOT (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = default_oid)
+WHERE NOT (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid IS NOT DISTINCT FROM default_oid)
     AND NOT (d.classid = 'pg_catalog.pg_constraint'::regclass AND (SELECT contype IN ('p', 'u', 'c', 'f')
         FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid))
     AND NOT (d.classid = 'pg_catalog.pg_class'::regclass AND (SELECT c.relkind IN ('i', 'S')

@@ -73,3 +73,37 @@ pgtide upgrade >/dev/null
 before=$(files)
 fails 5 'is applied in this database' pgtide revision --safe 006_more --write
 check 'what has run stays' same "$(files)" "$before"
+
+# --- what stays, and why
+sql "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b text, c varchar(20), d text, e int, f int GENERATED ALWAYS AS (e * 2) STORED);
+CREATE VIEW on_a AS SELECT a FROM t;
+CREATE TRIGGER on_b BEFORE UPDATE OF b ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+GRANT SELECT (d) ON t TO PUBLIC;
+CREATE TABLE keyless (a int);
+CREATE TABLE secure (a int);
+ALTER TABLE secure ENABLE ROW LEVEL SECURITY;
+CREATE TABLE parts (id int PRIMARY KEY, a int) PARTITION BY RANGE (id)"
+stays() { # STATEMENT WHY
+    expect_exit 0 pgtide revision --sql - <<<"$1"
+    check "$1: why" contains "$(cat "$T/err")" "left as it is: $2"
+}
+stays 'ALTER TABLE t ALTER a SET NOT NULL' 'the column is NOT NULL already'
+stays 'ALTER TABLE t ALTER a TYPE bigint' 'rule _RETURN on view on_a hangs on the column'
+stays 'ALTER TABLE t ALTER e TYPE bigint' 'default value for column f of table t hangs on the column'
+stays 'ALTER TABLE t ALTER f TYPE bigint' 'the column is generated'
+stays 'ALTER TABLE t ALTER c TYPE varchar(30)' 'character varying(20) to varchar(30) changes no row'
+stays 'ALTER TABLE t ALTER c TYPE text' 'character varying(20) to text changes no row'
+stays 'ALTER TABLE t ALTER nothing TYPE text' 'the database does not have the column'
+stays 'ALTER TABLE t RENAME b TO x' 'trigger on_b on table t hangs on the column'
+stays 'ALTER TABLE t RENAME c TO b' 'the database has a column of the new name'
+stays 'ALTER TABLE t RENAME d TO x' 'the column has rights of its own'
+stays 'ALTER TABLE t RENAME TO x' 'column d has rights of its own'
+stays 'ALTER TABLE secure RENAME TO x' 'the table has row security'
+stays 'ALTER TABLE keyless ADD b float DEFAULT random()' "its rows can't be filled in in batches"
+stays 'ALTER TABLE parts ADD UNIQUE (id, a)' 'a partitioned table takes no constraint USING INDEX'
+stays 'ALTER TABLE parts ADD FOREIGN KEY (a) REFERENCES t' "a foreign key of a partitioned table can't be NOT VALID"
+stays 'ALTER TABLE parts ALTER a TYPE bigint' 'the table is partitioned'
+stays 'ALTER TABLE nothing RENAME a TO b' 'the database does not have the table'
+stays 'ALTER TABLE t ADD CONSTRAINT n NOT NULL b NOT VALID' 'the parser does not know this statement'
+expect_exit 0 pgtide revision --sql - <<<'ALTER TABLE t ALTER c TYPE varchar(10)'
+check 'a narrower type is a new column' contains "$(cat "$T/out")" 'ADD COLUMN pgtide_c_new_'
