@@ -59,13 +59,14 @@ const Statement *facts_run_statement(const FactsRun *run, size_t answer)
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* Statements `first` to `end`, of which the answers are there. */
-static StatementFacts describe(const FactsRun *run, const PgReply *reply, Arena *arena,
+static StatementFacts describe(const FactsRun *run, const PgReply *reply, const FactsRead *read,
                                size_t first, size_t end)
 {
     const Statement *statement = &run->statements->items[first];
     StatementFacts item = {
+        .revision = read->revision,
         .line = statement->line > 0 ? (uint32_t)statement->line : 0,
-        .what = statement_in_few_words(arena, statement->text),
+        .what = statement_in_few_words(read->arena, statement->text),
         .statements = (uint32_t)(end - first),
     };
     for (size_t i = first; i < end && answer_of(run, i) < reply->count; i++)
@@ -73,46 +74,58 @@ static StatementFacts describe(const FactsRun *run, const PgReply *reply, Arena 
     return item;
 }
 
-static void add_failed(const FactsRun *run, const PgReply *reply, Arena *arena, size_t first,
-                       uint64_t left_ms, FactList *list, const char *revision)
+/* The statement that failed, or those of its mark; `from` is where they began. */
+static StatementFacts describe_failed(const FactsRun *run, const PgReply *reply,
+                                      const FactsRead *read, size_t first, const FactsMark *start,
+                                      const FactsMark *from)
 {
     const Statement *failed = facts_run_statement(run, reply->failed);
     size_t at =
         failed == NULL ? run->statements->count - 1 : (size_t)(failed - run->statements->items);
-    StatementFacts item = describe(run, reply, arena, at, at + 1);
+    uint64_t known_ms = (uint64_t)llround((from->at_s - start->at_s) * 1000);
+    uint64_t all_ms = read->now_ms - run->sent_ms;
+    StatementFacts item = describe(run, reply, read, at, at + 1);
     item.rows = 0;
     item.statements = (uint32_t)(at + 1 - first);
-    item.duration_ms = left_ms;
+    item.duration_ms = all_ms > known_ms ? all_ms - known_ms : 0;
+    item.lock_wait_ms = facts_waited_ms(read->waits, read->wait_count, from->at_s, 0);
     item.failed = true;
-    item.revision = revision;
-    facts_add(arena, list, &item);
+    return item;
 }
 
-void facts_run_read(const FactsRun *run, const PgReply *reply, const char *revision,
-                    uint64_t now_ms, Arena *arena, FactList *list)
+uint64_t facts_waited_ms(const WatchWait *waits, size_t count, double from_s, double until_s)
+{
+    double waited_s = 0;
+    for (size_t i = 0; i < count; i++) {
+        double since_s = fmax(waits[i].since_s, from_s);
+        double end_s = until_s == 0 ? waits[i].until_s : fmin(waits[i].until_s, until_s);
+        waited_s += fmax(end_s - since_s, 0);
+    }
+    return (uint64_t)llround(waited_s * 1000);
+}
+
+void facts_run_read(const FactsRun *run, const PgReply *reply, const FactsRead *read,
+                    FactList *list)
 {
     size_t count = run->statements == NULL ? 0 : run->statements->count;
     size_t reached = reply->error != NULL ? reply->failed : reply->count;
     if (count == 0 || run->at_start >= reached)
         return;
-    revision = arena_strdup(arena, revision);
     FactsMark start = facts_mark(&reply->results[run->at_start], run->start_column);
     FactsMark from = start;
     for (size_t first = 0; first < count; first += run->stride) {
         size_t end = first + run->stride < count ? first + run->stride : count;
         size_t at_mark = end == count ? run->at_end : answer_of(run, end) - 1;
         if (at_mark >= reached) {
-            uint64_t known_ms = (uint64_t)llround((from.at_s - start.at_s) * 1000);
-            uint64_t all_ms = now_ms - run->sent_ms;
-            add_failed(run, reply, arena, first, all_ms > known_ms ? all_ms - known_ms : 0, list,
-                       revision);
+            StatementFacts failed = describe_failed(run, reply, read, first, &start, &from);
+            facts_add(read->arena, list, &failed);
             return;
         }
         FactsMark to = facts_mark(&reply->results[at_mark], 0);
-        StatementFacts item = describe(run, reply, arena, first, end);
-        item.revision = revision;
+        StatementFacts item = describe(run, reply, read, first, end);
         facts_between(&from, &to, &item);
-        facts_add(arena, list, &item);
+        item.lock_wait_ms = facts_waited_ms(read->waits, read->wait_count, from.at_s, to.at_s);
+        facts_add(read->arena, list, &item);
         from = to;
     }
 }

@@ -11,6 +11,7 @@
 
 #include "facts.h"
 #include "shard_script.h"
+#include "shard_watch.h"
 
 /* Under this a step's facts are not worth a round trip: started and finished tell all. */
 enum { FACTS_SLOW_MS = 20 };
@@ -39,10 +40,19 @@ void facts_run_add(FactsRun *run, PgBatch *batch, const StatementList *statement
                    FactsAddMark *add_mark, void *data);
 /* The statement whose answer, or whose mark's, is `answer`; NULL = another. */
 const Statement *facts_run_statement(const FactsRun *run, size_t answer);
+/* How much of the waits lies between two moments; `until_s` 0 = they are not over. */
+uint64_t facts_waited_ms(const WatchWait *waits, size_t count, double from_s, double until_s);
 /* What the run's answers tell. After an error: up to the statement that failed, which has taken
- * what is left of the time until `now_ms`. Texts are `arena`'s. */
-void facts_run_read(const FactsRun *run, const PgReply *reply, const char *revision,
-                    uint64_t now_ms, Arena *arena, FactList *list);
+ * what is left of the time until `now_ms`. Texts are of its arena. */
+typedef struct FactsRead {
+    const char *revision;
+    uint64_t now_ms;
+    const WatchWait *waits;
+    size_t wait_count;
+    Arena *arena;
+} FactsRead;
+void facts_run_read(const FactsRun *run, const PgReply *reply, const FactsRead *read,
+                    FactList *list);
 /* Of one statement by itself. */
 void facts_between(const FactsMark *from, const FactsMark *to, StatementFacts *item);
 

@@ -17,8 +17,13 @@ void step_add_measured(StepOp *op, PgBatch *batch, const StatementList *statemen
 void step_take_facts(StepOp *op, const PgReply *reply, const FactsRun *run)
 {
     ShardSession *session = op->session;
-    const char *revision = step_item(op)->args.revision;
-    facts_run_read(run, reply, revision, uv_now(session->loop), session->arena, &op->facts);
+    FactsRead read = {
+        .revision = step_item(op)->args.revision,
+        .now_ms = uv_now(session->loop),
+        .arena = session->arena,
+    };
+    read.waits = shard_watch_waits(session, &read.wait_count);
+    facts_run_read(run, reply, &read, &op->facts);
 }
 
 /* Of the item in hand. */

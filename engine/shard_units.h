@@ -63,15 +63,16 @@ typedef struct ShardUnits {
     StrList cleanup;
     size_t cleaned; /* how many of them have run */
     const char *index;
-    bool after;           /* the statement has run */
-    int rounds;           /* of cleaning up */
-    int waits;            /* for an orphaned backend to be gone */
-    Error outcome;        /* of the statement; ERR_OK = it ended without one */
-    size_t at_sent;       /* index of the author's first setting in the batch in hand */
-    FactsRun run;         /* of the author's statements in it */
-    FactsMark alone_from; /* where what runs alone began */
-    uint64_t changed;     /* rows, as it says itself */
-    const char *sql;      /* what runs alone, until when, and its error */
+    bool after;            /* the statement has run */
+    int rounds;            /* of cleaning up */
+    int waits;             /* for an orphaned backend to be gone */
+    Error outcome;         /* of the statement; ERR_OK = it ended without one */
+    size_t at_sent;        /* index of the author's first setting in the batch in hand */
+    FactsRun run;          /* of the author's statements in it */
+    FactsMark alone_from;  /* where what runs alone began */
+    uint64_t changed;      /* rows, as it says itself */
+    uint64_t lock_wait_ms; /* of it, as far as it was seen */
+    const char *sql;       /* what runs alone, until when, and its error */
     uint32_t sql_deadline_ms;
     Error sql_error;
     StepNext *then;

@@ -35,6 +35,7 @@ static void take_facts(StepOp *op, const PgReply *reply)
         .what = is_piece ? statement_in_few_words(op->session->arena, units->sql) : unit->what,
         .statements = 1,
         .rows = units->changed,
+        .lock_wait_ms = units->lock_wait_ms,
         .failed = units->sql_error.code != ERR_OK,
     };
     facts_between(&units->alone_from, &now, &item);
@@ -72,6 +73,9 @@ static void on_alone(PgConn *conn, const PgReply *reply, void *data)
         units_fail_reply(op, reply, NULL);
         return;
     }
+    size_t wait_count;
+    const WatchWait *waits = shard_watch_waits(session, &wait_count);
+    units->lock_wait_ms = facts_waited_ms(waits, wait_count, units->alone_from.at_s, 0);
     units->changed = reply->error != NULL ? 0 : pg_affected(&reply->results[0]);
     if (reply->error != NULL) {
         const Statement *statement = &units_run(op)->unit.statements.items[0];

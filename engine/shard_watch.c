@@ -15,6 +15,7 @@ enum {
     WATCH_CONNECT_MS = 5000,
     WATCH_ANSWER_MS = 5000,
     WATCH_TELL_MS = 1000,
+    WATCH_WAITS_MAX = 64, /* of one batch; more are not kept */
     VERSION_WITH_WAITSTART = 140000,
 };
 
@@ -52,6 +53,8 @@ struct ShardWatch {
     bool waited;                  /* it waited for a lock itself then */
     uint32_t waiting;
     uint64_t longest_ms;
+    WatchWait waits[WATCH_WAITS_MAX];
+    size_t wait_count;
 
     /* Whom the last step waited for in vain. */
     Arena *blocked;
@@ -72,7 +75,7 @@ struct ShardWatch {
  * or Alembic: that they wait is what the lock is for. */
 #define WAITING_MAX "200"
 
-#define WATCH_QUERY(since)                                                                         \
+#define WATCH_QUERY(since, own)                                                                    \
     "WITH RECURSIVE me AS MATERIALIZED (SELECT pg_blocking_pids($1::int4) AS pids),"               \
     " waiting AS MATERIALIZED (SELECT l.pid, " since " AS since FROM pg_locks l"                   \
     "  WHERE NOT l.granted AND l.pid <> $1::int4"                                                  \
@@ -91,15 +94,17 @@ struct ShardWatch {
     " (extract(epoch FROM clock_timestamp() - b.xact_start) * 1000)::int8,"                        \
     " (SELECT count(*) FROM behind),"                                                              \
     " (SELECT (extract(epoch FROM clock_timestamp() - min(since)) * 1000)::int8 FROM behind),"     \
-    " (SELECT max(t.virtualtransaction) FROM pg_locks t WHERE t.pid = b.pid)"                      \
+    " (SELECT max(t.virtualtransaction) FROM pg_locks t WHERE t.pid = b.pid),"                     \
+    " (SELECT extract(epoch FROM " own ") FROM pg_locks l WHERE l.pid = $1::int4"                  \
+    "  AND NOT l.granted), extract(epoch FROM clock_timestamp())"                                  \
     " FROM pg_stat_activity a"                                                                     \
     " LEFT JOIN pg_stat_progress_create_index p ON p.pid = a.pid LEFT JOIN blocker b ON true"      \
     " WHERE a.pid = $1::int4 AND a.datname = current_database()"                                   \
     " AND extract(epoch FROM a.backend_start) <= $3::numeric"
 
-static const char watch_sql[] = WATCH_QUERY("min(l.waitstart)");
-static const char watch_sql_before_14[] =
-    WATCH_QUERY("(SELECT w.query_start FROM pg_stat_activity w WHERE w.pid = l.pid)");
+static const char watch_sql[] = WATCH_QUERY("min(l.waitstart)", "min(l.waitstart)");
+static const char watch_sql_before_14[] = WATCH_QUERY(
+    "(SELECT w.query_start FROM pg_stat_activity w WHERE w.pid = l.pid)", "min(NULL::timestamptz)");
 
 enum {
     SEEN_QUERY,
@@ -121,6 +126,8 @@ enum {
     SEEN_WAITING,
     SEEN_LONGEST_MS,
     SEEN_TRANSACTION,
+    SEEN_WAIT_SINCE,
+    SEEN_NOW,
 };
 
 /* --- what was seen ---------------------------------------------------------------------------- */
@@ -181,6 +188,26 @@ static void read_row(ShardWatch *watch, const PgResult *row)
         activity->kind = ACTIVITY_LOCK_WAIT;
     read_build(watch, row);
     *activity = activity_copy(watch->seen, activity);
+}
+
+/* A wait that goes on is the one of the last look. */
+static void note_wait(ShardWatch *watch, const PgResult *row)
+{
+    if (pg_is_null(row, 0, SEEN_WAIT_SINCE))
+        return;
+    double since_s = strtod(pg_text(row, 0, SEEN_WAIT_SINCE), NULL);
+    double now_s = strtod(pg_text(row, 0, SEEN_NOW), NULL);
+    WatchWait *last = watch->wait_count == 0 ? NULL : &watch->waits[watch->wait_count - 1];
+    if (last != NULL && since_s <= last->until_s)
+        last->until_s = now_s;
+    else if (watch->wait_count < WATCH_WAITS_MAX)
+        watch->waits[watch->wait_count++] = (WatchWait){.since_s = since_s, .until_s = now_s};
+}
+
+const WatchWait *shard_watch_waits(const ShardSession *session, size_t *ret_count)
+{
+    *ret_count = session->watch == NULL ? 0 : session->watch->wait_count;
+    return session->watch == NULL ? NULL : session->watch->waits;
 }
 
 /* --- what follows from it --------------------------------------------------------------------- */
@@ -256,6 +283,7 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
     if (watch->asked_of == watch->batch) {
         const PgResult *row = &reply->results[reply->count - 1];
         read_row(watch, row);
+        note_wait(watch, row);
         judge(watch, pg_u64(row, 0, SEEN_LONGEST_MS));
         tell(watch);
     }
@@ -386,6 +414,7 @@ void shard_watch_sent(ShardSession *session, PgBatchCb *cb, void *data)
     watch->cb = cb;
     watch->data = data;
     watch->cancelled = false;
+    watch->wait_count = 0;
     watch->activity = (Activity){0};
     if (watch->state == WATCH_GIVEN_UP)
         watch->state = WATCH_CLOSED;

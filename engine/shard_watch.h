@@ -30,6 +30,14 @@ void shard_watch_unit(ShardSession *session, uint32_t unit, uint32_t unit_count)
 void shard_watch_end(ShardSession *session);
 void shard_watch_free(ShardWatch *watch); /* NULL-safe */
 
+/* A wait for a lock, by the server's clock: from when, and until when it was seen at least. */
+typedef struct WatchWait {
+    double since_s; /* since 1970 */
+    double until_s;
+} WatchWait;
+/* Those of the batch in hand, or the last one; short ones are not seen. */
+const WatchWait *shard_watch_waits(const ShardSession *session, size_t *ret_count);
+
 /* Before a step: whether the transaction that the last one waited for in vain is still there, with
  * its locks. False, and no callback: nothing is known of one. With `is_there` the session's error
  * is LOCK_TIMEOUT: to queue for the lock once more would only hold up those who come behind. */

@@ -98,6 +98,32 @@ SELECT pg_sleep(0.03);" 'SELECT 1;'
 expect_exit 0 pgtide upgrade
 check 'each once' same "$(sql "SELECT jsonb_array_length(facts) FROM pgtide.history WHERE revision = '009_deallocates'")" 2
 
+# --- a wait for a lock is the statement's that waited
+mkfifo "$T/holder"
+cluster_psql one facts <"$T/holder" >/dev/null &
+holder=$!
+PIDS+=("$holder")
+exec 8>"$T/holder"
+echo 'BEGIN; LOCK TABLE a;' >&8
+a_is_locked() { [ "$(sql "SELECT count(*) FROM pg_locks WHERE relation = 'a'::regclass AND mode = 'AccessExclusiveLock' AND granted")" = 1 ]; }
+wait_for 10 'the table to be locked' a_is_locked
+revision 009_waits 009_deallocates 'SELECT 1;
+ALTER TABLE a ADD COLUMN c int;
+SELECT 2;' 'SELECT 1;'
+pgtide upgrade --lock-timeout 60s >"$T/run.out" 2>&1 &
+run=$!
+PIDS+=("$run")
+it_is_seen() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtide watch%' AND state_change - backend_start > interval '0.5 s'")" -ge 1 ]; }
+wait_for 20 'the wait to be looked at a few times' it_is_seen
+echo 'COMMIT;' >&8
+wait "$run"
+echo '\q' >&8
+exec 8>&-
+wait "$holder"
+check 'it was seen' test "$(fact 009_waits 1 lock_wait_ms)" -ge 100
+check 'and is no longer than the statement' test "$(fact 009_waits 1 lock_wait_ms)" -le "$(fact 009_waits 1 duration_ms)"
+check 'the others did not wait' same "$(fact 009_waits 0 lock_wait_ms) $(fact 009_waits 2 lock_wait_ms)" '0 0'
+
 # --- bookkeeping of format 1
 old() { sql 'ALTER TABLE pgtide.history DROP COLUMN facts; UPDATE pgtide.meta SET format = 1'; }
 format() { sql 'SELECT max(format) FROM pgtide.meta'; }
@@ -105,7 +131,7 @@ old
 expect_exit 0 pgtide current --verbose
 expect_exit 0 pgtide upgrade --dry-run
 check 'reading changes nothing' same "$(format)" 1
-revision 010_slow 009_deallocates 'SELECT pg_sleep(0.03);' 'SELECT 1;'
+revision 010_slow 009_waits 'SELECT pg_sleep(0.03);' 'SELECT 1;'
 expect_exit 0 pgtide upgrade --dry-run
 check 'nor does a dry run' same "$(format)" 1
 expect_exit 0 pgtide upgrade
