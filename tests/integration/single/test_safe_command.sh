@@ -107,3 +107,27 @@ stays 'ALTER TABLE nothing RENAME a TO b' 'the database does not have the table'
 stays 'ALTER TABLE t ADD CONSTRAINT n NOT NULL b NOT VALID' 'the parser does not know this statement'
 expect_exit 0 pgtide revision --sql - <<<'ALTER TABLE t ALTER c TYPE varchar(10)'
 check 'a narrower type is a new column' contains "$(cat "$T/out")" 'ADD COLUMN pgtide_c_new_'
+
+# --- a tenant's schema: names follow the search path, so that one file serves all tenants
+rm "$PROJECT"/versions/*
+revision 001_base '' 'CREATE TABLE items (id serial PRIMARY KEY, name text UNIQUE, parent int);
+CREATE TABLE parts (item int REFERENCES items);' 'DROP TABLE parts, items;'
+revision 002_change 001_base 'ALTER TABLE items ALTER id TYPE bigint, ADD token uuid DEFAULT gen_random_uuid() NOT NULL;
+ALTER TABLE items RENAME name TO title;' 'ALTER TABLE items RENAME title TO name;
+ALTER TABLE items DROP token, ALTER id TYPE int;'
+database one tenants
+for tenant in one "Two'x"; do
+    sql "CREATE SCHEMA \"$tenant\""
+    pgtide upgrade 001_base --schema "$tenant" >/dev/null
+    sql "INSERT INTO \"$tenant\".items (name) SELECT i FROM generate_series(1, 100) i"
+done
+expect_exit 0 pgtide revision --safe 002_change --schema one --write
+check 'no tenant is named' same "$(grep -c 'one\.' "$PROJECT"/versions/00[23]*.sql | tr '\n' ' ')" \
+    "$PROJECT/versions/002_change.sql:0 $PROJECT/versions/003_contract_002_change.sql:0 "
+for tenant in one "Two'x"; do
+    expect_exit 0 pgtide upgrade --schema "$tenant"
+    check "$tenant has all of it" same "$(sql "SELECT count(DISTINCT token) || pg_typeof(max(id))::text || max(length(title)) FROM \"$tenant\".items")" 100bigint3
+    expect_exit 0 pgtide downgrade 001_base --schema "$tenant"
+    check "$tenant is back" same "$(sql "SELECT count(name) || pg_typeof(max(id))::text FROM \"$tenant\".items")" 100integer
+done
+check 'nothing of ours is left' same "$(sql "SELECT count(*) FROM pg_proc WHERE proname LIKE 'pgtide%'")" 0

@@ -72,6 +72,17 @@ wrong() { # TABLE COLUMN
 begin type 'ALTER TABLE messages ALTER id TYPE bigint, ALTER score TYPE bigint;' \
     'ALTER TABLE messages ALTER score TYPE int, ALTER id TYPE int;'
 application app messages author
+# Killed again and again, wherever it is by then; each next run goes on behind what has ended.
+begun() { [ "$(sql "SELECT coalesce(max(unit), 0) FROM pgtide.progress WHERE started IS NOT NULL")" -ge "$1" ] || ! kill -0 "$RUN"; }
+killed=0
+for unit in 1 2 4 6 9 12 15; do
+    "$BIN/pgtide" upgrade 002_change >"$T/run" 2>&1 &
+    RUN=$!
+    wait_for 60 "unit $unit to begin" begun "$unit"
+    ! kill -9 "$RUN" 2>/dev/null || killed=$((killed + 1))
+    wait "$RUN" 2>/dev/null || true
+done
+check "it was killed on its way, and not behind it ($killed)" test "$killed" -ge 4
 expect_exit 0 pgtide upgrade 002_change
 writes app
 expect_exit 0 pgtide upgrade
