@@ -1,8 +1,11 @@
 #include "schema_source.h"
 
+#include "file.h"
 #include "named_limits.h"
+#include "schema_json.h"
 #include "session.h"
 
+#include <dirent.h>
 #include <string.h>
 
 ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_args, Error *err)
@@ -53,4 +56,166 @@ ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyw
     if (code == ERR_OK)
         *ret_model = read.model;
     return code;
+}
+
+/* --- files of SQL ----------------------------------------------------------------------------- */
+
+/* What pg_dump says to psql alone. The lines stay, so that places of errors are right. */
+static void blank_psql_lines(char *text)
+{
+    for (char *at = text; at != NULL && *at != '\0';) {
+        char *end = strchr(at, '\n');
+        if (str_starts_with(at, "\\restrict ") || str_starts_with(at, "\\unrestrict "))
+            memset(at, ' ', end == NULL ? strlen(at) : (size_t)(end - at));
+        at = end == NULL ? NULL : end + 1;
+    }
+}
+
+static ErrCode run_file(CommandContext *context, Session *session, const char *path, Error *err)
+{
+    char *text;
+    size_t length;
+    StatementList list;
+    ErrCode code =
+        file_read_text(context->arena, path, LIMIT_SCHEMA_FILE_BYTES, &text, &length, err);
+    if (code != ERR_OK)
+        return code;
+    blank_psql_lines(text);
+    code = sql_split(context->arena, path, text, length, 1, &list, err);
+    for (size_t i = 0; code == ERR_OK && i < list.count; i++) {
+        if (list.items[i].copy_data == NULL) /* rows are no part of a schema */
+            code = session_statement(session, path, &list.items[i], err);
+    }
+    if (code != ERR_OK && strcmp(err->sqlstate, "42704") == 0)
+        err_hint(err, "If it is a role: name a server that has it with --scratch-url.");
+    return code;
+}
+
+static ErrCode list_folder(CommandContext *context, const char *path, StrList *ret_files,
+                           Error *err)
+{
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return err_set(err, ERR_IO, "can't read directory %.200s", path);
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        if (str_ends_with(entry->d_name, ".sql"))
+            strlist_add(context->arena, ret_files, path_join(context->arena, path, entry->d_name));
+    }
+    closedir(directory);
+    strlist_sort(ret_files);
+    if (ret_files->count == 0)
+        return err_set(err, ERR_NOT_FOUND, "no *.sql in %.200s", path);
+    if (ret_files->count > LIMIT_SCHEMA_FILES)
+        return err_set(err, ERR_LIMIT, "more than %d files in %.200s", LIMIT_SCHEMA_FILES, path);
+    return ERR_OK;
+}
+
+/* Names that are not qualified are to mean the schema that is compared. */
+static ErrCode enter_schema(Session *session, const char *schema, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    PgBatch batch = pg_batch(arena);
+    pg_batch_add_params(&batch,
+                        "SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident($1)"
+                        " || ', public', false)",
+                        1, &schema);
+    ErrCode code = session_batch(session, &batch, NULL, NULL, err);
+    return code == ERR_OK ? session_run(session,
+                                        "DO $$BEGIN EXECUTE 'CREATE SCHEMA IF NOT EXISTS ' || "
+                                        "pg_catalog.split_part(pg_catalog.current_setting("
+                                        "'search_path'), ', public', 1); END$$",
+                                        err)
+                          : code;
+}
+
+static ErrCode run_files(CommandContext *context, Wait *wait, const ShardTarget *target,
+                         const StrList *files, const SchemaReadArgs *args, Error *err)
+{
+    Session *session;
+    ErrCode code = session_open(wait, target->conninfo, target->conninfo_count, target->database,
+                                &session, err);
+    if (code != ERR_OK)
+        return code;
+    if (args->schema != NULL)
+        code = enter_schema(session, args->schema, err);
+    for (size_t i = 0; code == ERR_OK && i < files->count; i++)
+        code = run_file(context, session, files->items[i], err);
+    session_close(session);
+    return code;
+}
+
+static ErrCode read_files(CommandContext *context, Wait *wait, const StrList *files,
+                          const SchemaReadArgs *args, Scratch **scratch, SchemaModel *ret_model,
+                          Error *err)
+{
+    ShardTarget target;
+    ErrCode code = *scratch == NULL ? scratch_open(context, wait, scratch, err) : ERR_OK;
+    if (code == ERR_OK)
+        code = scratch_make(*scratch, &target, err);
+    if (code == ERR_OK)
+        code = run_files(context, wait, &target, files, args, err);
+    if (code == ERR_OK)
+        code = schema_source_database(context, wait, target.conninfo, target.conninfo_count,
+                                      target.database, args, ret_model, err);
+    return code;
+}
+
+/* --- sources in words ------------------------------------------------------------------------- */
+
+static bool is_url(const char *source)
+{
+    return str_starts_with(source, "postgresql://") || str_starts_with(source, "postgres://") ||
+           (strchr(source, '=') != NULL && !file_exists(source));
+}
+
+static ErrCode read_dump(CommandContext *context, const char *source, const char *text,
+                         size_t length, const SchemaReadArgs *args, SchemaModel *ret_model,
+                         Error *err)
+{
+    SchemaModel model;
+    ErrCode code = schema_json_read(context->arena, text, length, &model, err);
+    if (code != ERR_OK) {
+        err_at(err, source, 0);
+        return code;
+    }
+    bool whole = args->schema == NULL;
+    if (whole != (*model.schema == '\0') || model.owners != args->owners) {
+        err_set(err, ERR_USAGE, "the dump %.150s was made with other options", source);
+        err_hint(err, "Say --schema and --owners here as they were said to `pgtide schema dump`.");
+        return ERR_USAGE;
+    }
+    *ret_model = model;
+    return ERR_OK;
+}
+
+static ErrCode read_url(CommandContext *context, Wait *wait, const char *url,
+                        const SchemaReadArgs *args, SchemaModel *ret_model, Error *err)
+{
+    const PgKeyword *conninfo;
+    size_t count;
+    ErrCode code = pg_parse_conninfo(context->arena, url, &conninfo, &count, err);
+    return code == ERR_OK
+               ? schema_source_database(context, wait, conninfo, count, NULL, args, ret_model, err)
+               : code;
+}
+
+ErrCode schema_source_read(CommandContext *context, Wait *wait, const char *source,
+                           const SchemaReadArgs *args, Scratch **scratch, SchemaModel *ret_model,
+                           Error *err)
+{
+    StrList files = {0};
+    ErrCode code = ERR_OK;
+    if (is_url(source))
+        return read_url(context, wait, source, args, ret_model, err);
+    if (dir_exists(source)) {
+        code = list_folder(context, source, &files, err);
+    } else {
+        char *text;
+        size_t length;
+        code = file_read_text(context->arena, source, LIMIT_SCHEMA_FILE_BYTES, &text, &length, err);
+        if (code == ERR_OK && text[strspn(text, " \t\r\n")] == '{')
+            return read_dump(context, source, text, length, args, ret_model, err);
+        strlist_add(context->arena, &files, source);
+    }
+    return code == ERR_OK ? read_files(context, wait, &files, args, scratch, ret_model, err) : code;
 }

@@ -6,7 +6,7 @@
 
 #include "command.h"
 #include "schema_read.h"
-#include "wait.h"
+#include "scratch.h"
 
 /* What a command's --schema and --owners say. ERR_USAGE. */
 ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_args,
@@ -16,3 +16,9 @@ ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyw
                                size_t conninfo_count, const char *database,
                                const SchemaReadArgs *args, SchemaModel *ret_model,
                                Error *err) MUST_CHECK;
+
+/* A source in words: a url, a file or a folder of SQL, or a dump in JSON. `scratch` is opened when
+ * the first needs it, and then the caller's to close. ERR_NOT_FOUND, ERR_SQL with file and line. */
+ErrCode schema_source_read(CommandContext *context, Wait *wait, const char *source,
+                           const SchemaReadArgs *args, Scratch **scratch, SchemaModel *ret_model,
+                           Error *err) MUST_CHECK;

@@ -41,6 +41,8 @@ enum {
     LIMIT_SCHEMA_OBJECTS = 4000000,
     LIMIT_SCHEMA_BYTES = 1024 * 1024 * 1024,
     LIMIT_SCHEMA_FILE_BYTES = 512 * 1024 * 1024,
+    LIMIT_SCHEMA_FILES = 100000,
+    LIMIT_SCHEMA_RENAMES = 1000,
 
     /* Many databases by one command. Connections: a server's max_connections is 100 by default. */
     LIMIT_URLS = 100000,

@@ -32,6 +32,12 @@ static void write_object(Str *out, const char *margin, const SchemaObject *objec
         write_attribute(out, margin, &object->attributes[i]);
 }
 
+static void write_part(Str *out, const SchemaObject *part)
+{
+    if (schema_attribute(part, "inherited") == NULL || !schema_is_implied(part))
+        write_object(out, "  ", part);
+}
+
 void schema_text_write(const SchemaModel *model, Str *out)
 {
     AUTO_ARENA Arena *arena = arena_new();
@@ -41,7 +47,7 @@ void schema_text_write(const SchemaModel *model, Str *out)
             continue;
         write_object(out, "", &model->items[i]);
         for (size_t j = parts.first[i]; j < parts.first[i + 1]; j++)
-            write_object(out, "  ", &model->items[parts.items[j]]);
+            write_part(out, &model->items[parts.items[j]]);
     }
 }
 

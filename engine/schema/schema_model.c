@@ -67,7 +67,7 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(left->key, right->key);
 }
 
-static bool says_nothing(const SchemaObject *object)
+bool schema_is_implied(const SchemaObject *object)
 {
     if (strcmp(object->kind, "column") != 0)
         return false;
@@ -80,8 +80,8 @@ static bool says_nothing(const SchemaObject *object)
 
 enum { LEFT_OUT = -1 };
 
-/* Objects for which `keep` is false go; needs of those that stay are moved to them or dropped. */
-static void compact(SchemaModel *model, const bool *keep, ptrdiff_t *moved)
+/* Objects for which `keep` is false go; who needs one of them needs its whole, if that is there. */
+static void compact(SchemaModel *model, const bool *keep, const ptrdiff_t *wholes, ptrdiff_t *moved)
 {
     size_t count = 0;
     for (size_t i = 0; i < model->count; i++)
@@ -90,7 +90,9 @@ static void compact(SchemaModel *model, const bool *keep, ptrdiff_t *moved)
         SchemaObject object = model->items[i];
         size_t needs = 0;
         for (size_t j = 0; j < object.need_count; j++) {
-            ptrdiff_t to = moved[object.needs[j].object];
+            size_t needed = object.needs[j].object;
+            ptrdiff_t whole = wholes[needed];
+            ptrdiff_t to = keep[needed] || whole == LEFT_OUT ? moved[needed] : moved[whole];
             if (to != LEFT_OUT && to != moved[i])
                 object.needs[needs++] =
                     (SchemaNeed){.object = (size_t)to, .by_default = object.needs[j].by_default};
@@ -107,6 +109,7 @@ void schema_model_finish(Arena *arena, SchemaModel *model)
     size_t count = model->count;
     Gathered *sorted = ARENA_ARRAY(arena, Gathered, count + 1);
     ptrdiff_t *moved = ARENA_ARRAY(arena, ptrdiff_t, count + 1);
+    ptrdiff_t *wholes = ARENA_ARRAY(arena, ptrdiff_t, count + 1);
     bool *keep = ARENA_ARRAY(arena, bool, count + 1);
     for (size_t i = 0; i < count; i++)
         sorted[i] = (Gathered){.object = model->items[i], .index = i};
@@ -127,12 +130,13 @@ void schema_model_finish(Arena *arena, SchemaModel *model)
     for (size_t i = 0; i < count; i++) {
         const SchemaObject *object = &model->items[i];
         const SchemaObject *whole = schema_parent(model, object);
-        bool partial = whole == NULL ||
-                       (says_nothing(object) && (strcmp(whole->kind, "table") != 0 ||
-                                                 schema_attribute(object, "inherited") != NULL));
+        bool partial =
+            whole == NULL || (schema_is_implied(object) && strcmp(whole->kind, "table") != 0 &&
+                              strcmp(whole->kind, "foreign table") != 0);
+        wholes[i] = whole == NULL ? LEFT_OUT : whole - model->items;
         keep[i] = object->parent == NULL || !partial;
     }
-    compact(model, keep, moved);
+    compact(model, keep, wholes, moved);
 }
 
 /* --- parts ------------------------------------------------------------------------------------ */

@@ -36,6 +36,8 @@ typedef struct SchemaModel {
     bool owners;        /* owners are told */
 } SchemaModel;
 
+/* A column that has all from its table's parent: it is no line of the text. */
+bool schema_is_implied(const SchemaObject *object);
 const char *schema_attribute(const SchemaObject *object, const char *key); /* or NULL */
 /* The object, or NULL. */
 SchemaObject *schema_find(const SchemaModel *model, const char *kind, const char *name);
@@ -43,7 +45,7 @@ SchemaObject *schema_find(const SchemaModel *model, const char *kind, const char
 SchemaObject *schema_parent(const SchemaModel *model, const SchemaObject *object);
 
 /* Sorts what was gathered in any order and has each need follow its object. Parts whose whole is
- * not there are left out, like columns that only repeat what the whole says. */
+ * not there are left out, and columns of views of which nothing is said. */
 void schema_model_finish(Arena *arena, SchemaModel *model);
 
 /* Which objects are parts of which: `parts` of object i are items[first[i]] .. items[first[i + 1]],

@@ -1,5 +1,5 @@
 -- Catalog rows that stand for an object told elsewhere: a view's rule for the view, a default for its column, row and
--- array types, the index of a constraint, a child's index or constraint for its parent's.
+-- array types, the index of a constraint, a publication's tables.
 SELECT 'pg_rewrite'::regclass::oid AS class, oid, 'pg_class'::regclass::oid AS to_class, ev_class AS to_oid, 0 AS to_sub
 FROM pg_rewrite WHERE rulename = '_RETURN' AND oid >= 16384
 UNION ALL
@@ -15,7 +15,4 @@ UNION ALL
 SELECT 'pg_class'::regclass, conindid, 'pg_constraint'::regclass, oid, 0 FROM pg_constraint
 WHERE contype IN ('p', 'u', 'x') AND conindid <> 0
 UNION ALL
-SELECT 'pg_constraint'::regclass, oid, 'pg_constraint'::regclass, conparentid, 0 FROM pg_constraint WHERE conparentid <> 0
-UNION ALL
-SELECT 'pg_class'::regclass, i.inhrelid, 'pg_class'::regclass, i.inhparent, 0 FROM pg_inherits i
-    JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('i', 'I')
+SELECT 'pg_publication_rel'::regclass, oid, 'pg_publication'::regclass, prpubid, 0 FROM pg_publication_rel

@@ -21,7 +21,8 @@ SELECT 'pg_class'::regclass::oid AS class, a.attrelid AS oid, a.attnum AS sub, '
             AND e.refclassid = 'pg_class'::regclass AND e.refobjid = a.attrelid AND e.refobjsubid = a.attnum
             AND e.deptype = 'i') END AS identity,
     CASE WHEN a.attstorage <> coalesce(p.attstorage, t.typstorage) AND c.relkind NOT IN ('v', 'f') THEN CASE a.attstorage
-        WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END AS storage,
+        WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END || ', type has ' || CASE t.typstorage WHEN 'p' THEN 'PLAIN'
+        WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END AS storage,
     CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
     nullif(coalesce(a.attstattarget, -1), -1) AS statistics,
     (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o

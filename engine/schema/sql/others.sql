@@ -35,7 +35,7 @@ SELECT 'pg_operator'::regclass, o.oid, 0, 'operator', format('%s%s (%s, %s)', n.
             JOIN pg_namespace cn ON cn.oid = c.oprnamespace WHERE c.oid = o.oprcom),
         'NEGATOR = ' || (SELECT format('OPERATOR(%I.%s)', cn.nspname, c.oprname) FROM pg_operator c
             JOIN pg_namespace cn ON cn.oid = c.oprnamespace WHERE c.oid = o.oprnegate),
-        'RESTRICT = ' || nullif(o.oprrest, 0), 'JOIN = ' || nullif(o.oprjoin, 0),
+        'RESTRICT = ' || nullif(o.oprrest::oid, 0)::regproc, 'JOIN = ' || nullif(o.oprjoin::oid, 0)::regproc,
         CASE WHEN o.oprcanhash THEN 'HASHES' END, CASE WHEN o.oprcanmerge THEN 'MERGES' END)), NULL
 FROM pg_operator o JOIN ns n ON n.oid = o.oprnamespace WHERE o.oprcode <> 0
 UNION ALL
@@ -49,7 +49,8 @@ SELECT 'pg_opclass'::regclass, c.oid, 0, 'operator class', format('%s%I USING %I
     pg_get_userbyid(c.opcowner), format('CREATE OPERATOR CLASS %s%I %sFOR TYPE %s USING %I FAMILY %s%I AS %s', n.q,
         c.opcname, CASE WHEN c.opcdefault THEN 'DEFAULT ' END, format_type(c.opcintype, NULL), m.amname,
         CASE WHEN fn.nspname = n.nspname THEN n.q ELSE quote_ident(fn.nspname) || '.' END, f.opfname,
-        concat_ws(', ', e.lines, 'STORAGE ' || format_type(nullif(c.opckeytype, 0), NULL))), NULL
+        concat_ws(', ', e.lines, 'STORAGE ' || format_type(CASE WHEN e.lines IS NULL AND c.opckeytype = 0 THEN c.opcintype
+            ELSE nullif(c.opckeytype, 0) END, NULL))), NULL
 FROM pg_opclass c JOIN ns n ON n.oid = c.opcnamespace JOIN pg_am m ON m.oid = c.opcmethod
     JOIN pg_opfamily f ON f.oid = c.opcfamily JOIN pg_namespace fn ON fn.oid = f.opfnamespace
     LEFT JOIN members e ON e.refclassid = 'pg_opclass'::regclass AND e.refobjid = c.oid
@@ -78,11 +79,11 @@ UNION ALL
 SELECT 'pg_ts_parser'::regclass, p.oid, 0, 'text search parser', n.q || quote_ident(p.prsname), NULL, 0, NULL,
     format('CREATE TEXT SEARCH PARSER %s%I (%s)', n.q, p.prsname, concat_ws(', ', 'START = ' || p.prsstart,
         'GETTOKEN = ' || p.prstoken, 'END = ' || p.prsend, 'LEXTYPES = ' || p.prslextype,
-        'HEADLINE = ' || nullif(p.prsheadline, 0))), NULL
+        'HEADLINE = ' || nullif(p.prsheadline::oid, 0)::regproc)), NULL
 FROM pg_ts_parser p JOIN ns n ON n.oid = p.prsnamespace
 UNION ALL
 SELECT 'pg_ts_template'::regclass, t.oid, 0, 'text search template', n.q || quote_ident(t.tmplname), NULL, 0, NULL,
-    format('CREATE TEXT SEARCH TEMPLATE %s%I (%s)', n.q, t.tmplname, concat_ws(', ', 'INIT = ' || nullif(t.tmplinit, 0),
+    format('CREATE TEXT SEARCH TEMPLATE %s%I (%s)', n.q, t.tmplname, concat_ws(', ', 'INIT = ' || nullif(t.tmplinit::oid, 0)::regproc,
         'LEXIZE = ' || t.tmpllexize)), NULL
 FROM pg_ts_template t JOIN ns n ON n.oid = t.tmplnamespace
 UNION ALL
@@ -145,7 +146,7 @@ SELECT 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubnam
         CASE WHEN p.puballtables THEN 'FOR ALL TABLES' END,
         format('WITH (publish = %L, publish_via_partition_root = %s)', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
             CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END,
-            CASE WHEN p.pubtruncate THEN 'truncate' END), p.pubviaroot)),
+            CASE WHEN p.pubtruncate THEN 'truncate' END), CASE WHEN p.pubviaroot THEN 'true' ELSE 'false' END)),
     (SELECT string_agg(format('ALTER PUBLICATION %I ADD TABLE ONLY %s%s%s', p.pubname, r.prrelid::regclass,
         ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C") FROM pg_attribute a
             WHERE a.attrelid = r.prrelid AND a.attnum = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[])) || ')',

@@ -52,7 +52,7 @@ SELECT 'pg_namespace'::regclass, n.oid, 0, 'schema', quote_ident(n.nspname), NUL
     NULL, NULL
 FROM ns n JOIN pg_namespace o USING (oid) WHERE $1::text = ''
 UNION ALL
-SELECT 'pg_extension'::regclass, e.oid, 0, 'extension', quote_ident(e.extname), NULL, 0, pg_get_userbyid(e.extowner),
+SELECT 'pg_extension'::regclass, e.oid, 0, 'extension', quote_ident(e.extname), NULL, 0, NULL,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     e.extversion, quote_ident(n.nspname)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE $1::text = ''

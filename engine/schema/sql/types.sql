@@ -19,7 +19,7 @@ SELECT CASE WHEN t.typtype = 'c' THEN 'pg_class'::regclass ELSE 'pg_type'::regcl
             'SUBTYPE = ' || format_type(r.rngsubtype, NULL),
             CASE WHEN NOT o.opcdefault THEN format('SUBTYPE_OPCLASS = %I.%I', ons.nspname, o.opcname) END,
             'COLLATION = ' || CASE WHEN r.rngcollation <> b.typcollation THEN r.rngcollation::regcollation::text END,
-            'CANONICAL = ' || nullif(r.rngcanonical, 0), 'SUBTYPE_DIFF = ' || nullif(r.rngsubdiff, 0),
+            'CANONICAL = ' || nullif(r.rngcanonical::oid, 0)::regproc, 'SUBTYPE_DIFF = ' || nullif(r.rngsubdiff::oid, 0)::regproc,
             'MULTIRANGE_TYPE_NAME = ' || (to_jsonb(r) ->> 'rngmultitypid')::oid::regtype))
             FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_namespace ons ON ons.oid = o.opcnamespace
                 JOIN pg_type b ON b.oid = r.rngsubtype WHERE r.rngtypid = t.oid) END AS definition,
