@@ -504,15 +504,28 @@ static void changes_text(const Rewriter *rewriter, const Part *part, size_t i, K
     }
 }
 
+/* Outside of blocks it holds for all that follows, also where that is gone on with. */
+static bool is_setting(const Statement *statement)
+{
+    return strcmp(statement->first_keyword, "SET") == 0 ||
+           strcmp(statement->first_keyword, "RESET") == 0;
+}
+
 static const char *part_text(const Rewriter *rewriter, const Part *part)
 {
     AUTO_STR Str out = {0};
     Kept kept = {0};
     for (size_t i = 0; i < part->section->statements.count; i++) {
+        const Statement *statement = part->statements[i].statement;
+        bool set = is_setting(statement);
+        if (set)
+            kept_flush(rewriter, &kept, &out);
         if (is_as_it_was(rewriter, part, i))
-            kept_statement(&kept, part->gaps[i], part->statements[i].statement);
+            kept_statement(&kept, part->gaps[i], statement);
         else
             changes_text(rewriter, part, i, &kept, &out);
+        if (set)
+            kept_flush(rewriter, &kept, &out);
     }
     kept_flush(rewriter, &kept, &out);
     str_append(&out, part->tail);
@@ -579,21 +592,29 @@ static void contract_make(Rewriter *rewriter)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+static bool word_is(const char *word, const char *const *list)
+{
+    while (*list != NULL && strcmp(word, *list) != 0)
+        list++;
+    return *list != NULL;
+}
+
 /* What holds for the rest of a transaction can't hold where each statement commits alone. */
 static ErrCode transaction_check(const Rewriter *rewriter, const Part *part)
 {
+    static const char *const settings[] = {"LOCAL", "CONSTRAINTS", "TRANSACTION", NULL};
+    static const char *const temporary[] = {"TEMP", "TEMPORARY", NULL};
     for (size_t i = 0; i < part->section->statements.count; i++) {
         const Statement *statement = part->statements[i].statement;
+        const char *first = statement->first_keyword;
         const char *second = statement->second_keyword;
-        bool set = strcmp(statement->first_keyword, "SET") == 0;
-        bool lock = strcmp(statement->first_keyword, "LOCK") == 0;
-        if (!rewriter->script->transactional ||
-            !(lock ||
-              (set && (strcmp(second, "LOCAL") == 0 || strcmp(second, "CONSTRAINTS") == 0))))
+        bool lock = strcmp(first, "LOCK") == 0;
+        bool set = strcmp(first, "SET") == 0 && word_is(second, settings);
+        bool make = strcmp(first, "CREATE") == 0 && word_is(second, temporary);
+        if (!rewriter->script->transactional || !(lock || set || make))
             continue;
-        err_set(rewriter->err, ERR_SCRIPT,
-                "%s%s%s holds for one transaction, and the safe form has several",
-                statement->first_keyword, set ? " " : "", set ? second : "");
+        err_set(rewriter->err, ERR_SCRIPT, "%s%s%s is for one %s, and the safe form has several",
+                first, lock ? "" : " ", lock ? "" : second, make ? "session" : "transaction");
         err_hint(rewriter->err,
                  "Take it out (SET without LOCAL holds for all of them), or give the "
                  "statements that need it a revision of their own.");

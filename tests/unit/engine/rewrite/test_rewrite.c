@@ -290,10 +290,21 @@ static void test_transaction_words(void **state)
     static const FactsList none;
     Rewritten out;
     Error err;
-    const Script *script =
-        script_of(arena, "SET LOCAL work_mem = '1GB';\nCREATE INDEX i ON t (a);", "");
-    assert_int_equal(rewrite_script(arena, script, &none, &out, &err), ERR_SCRIPT);
-    assert_int_equal(err.line, 5);
+    static const char *const words[] = {
+        "SET LOCAL work_mem = '1GB'", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "SET CONSTRAINTS ALL IMMEDIATE", "LOCK TABLE t", "CREATE TEMP TABLE x (a int)"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *upgrade = arena_printf(arena, "%s;\nCREATE INDEX i ON t (a);", words[i]);
+        assert_int_equal(rewrite_script(arena, script_of(arena, upgrade, ""), &none, &out, &err),
+                         ERR_SCRIPT);
+        assert_int_equal(err.line, 5);
+    }
+    out = rewrite(
+        arena, "SELECT 1;\nSET work_mem = '1GB';\nSELECT 2;\nSELECT 3;\nCREATE INDEX i ON t (a);",
+        "", NULL);
+    assert_string_equal(out.text.upgrade, "SELECT 1;\nSET work_mem = '1GB';\n"
+                                          "BEGIN;\nSELECT 2;\nSELECT 3;\nCOMMIT;\n"
+                                          "CREATE INDEX CONCURRENTLY i ON t (a);\n");
 }
 
 static void test_rename_column(void **state)
