@@ -213,6 +213,30 @@ static void tell_steps(CommandContext *context, const json_t *plan)
         limited ? duration_text(context, answer_int(plan, "lock_budget_ms")) : "");
 }
 
+/* When batches of a backfill wait. */
+static void tell_backfill(CommandContext *context, const json_t *backfill)
+{
+    AUTO_STR Str waits = {0};
+    char size[SIZE_TEXT_SIZE];
+    if (answer_int(backfill, "replica_lag_ms") > 0)
+        str_printf(&waits, ", replica lag %s",
+                   duration_text(context, answer_int(backfill, "replica_lag_ms")));
+    if (answer_int(backfill, "wal_bytes_per_s") > 0) {
+        size_format((uint64_t)answer_int(backfill, "wal_bytes_per_s"), size);
+        str_printf(&waits, ", %s of WAL a second", size);
+    }
+    if (answer_int(backfill, "archive_files") > 0)
+        str_printf(&waits, ", %lld WAL files to archive",
+                   (long long)answer_int(backfill, "archive_files"));
+    if (answer_int(backfill, "sessions") > 0)
+        str_printf(&waits, ", %lld sessions at work", (long long)answer_int(backfill, "sessions"));
+    if (waits.length > 0)
+        say(context, "backfills  batches wait beyond%s", str_text(&waits) + 1);
+    if (answer_text(backfill, "query")[0] != '\0')
+        say(context, "backfills  batches wait while this says so: %s",
+            answer_text(backfill, "query"));
+}
+
 static void tell_label_caps(CommandContext *context, const json_t *caps)
 {
     const char *label;
@@ -301,6 +325,7 @@ static void tell_limits(CommandContext *context, const json_t *plan)
     if (answer_int(plan, "progress_deadline_ms") > 0)
         say(context, "patience   it stops when no shard gets on for %s",
             duration_text(context, answer_int(plan, "progress_deadline_ms")));
+    tell_backfill(context, json_object_get(plan, "backfill"));
     tell_requires(context, plan);
     tell_contract(context, plan);
 }

@@ -1,6 +1,8 @@
 #include "rollout_spec.h"
 
+#include "backfill_config.h"
 #include "clock.h"
+#include "codec_common.h"
 #include "config.h"
 #include "lock_budget.h"
 #include "named_limits.h"
@@ -59,6 +61,7 @@ typedef struct SpecFile {
     int on_failure;
     BackupPart backup;
     LocksPart locks;
+    BackfillPart backfill;
     uint64_t statement_timeout_ms;
     uint64_t rollback_until_ms;
     uint64_t unknown_deadline_ms;
@@ -213,6 +216,9 @@ static const ConfigField fields[] = {
           .help = "of each shard before its first step", .example = "{method: dump, keep: 5}"),
     FIELD(SpecFile, "locks", CONFIG_TABLE, locks, .table = &locks_table, .without = "",
           .help = "waiting for locks", .example = "{timeout: 2s, attempts: 10}"),
+    FIELD(SpecFile, "backfill", CONFIG_TABLE, backfill, .table = &backfill_table, .without = "",
+          .help = "how gently `-- +batch` goes about a server",
+          .example = "{target: 500ms, wal-rate: 16MiB}"),
     FIELD(SpecFile, "statement-timeout", CONFIG_DURATION, statement_timeout_ms, .min = 0,
           .max = 86400000, .without = "none", .help = "of each statement", .example = "10m"),
     FIELD(SpecFile, "rollback-until", CONFIG_DURATION, rollback_until_ms, .min = 60000,
@@ -263,6 +269,7 @@ static const SpecFile defaults = {
                .keep = 3},
     .contract = {.gate = "", .shards = ""},
     .locks = {.timeout_ms = 500, .attempts = 30},
+    .backfill = BACKFILL_PART_DEFAULT,
     .rollback_until_ms = 24ULL * 3600 * 1000,
     .unknown_deadline_ms = 120000,
     .approvals = 1,
@@ -653,6 +660,9 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecF
     policy->rollback_until_ms = file->rollback_until_ms;
     policy->unknown_deadline_ms = (uint32_t)file->unknown_deadline_ms;
     policy->progress_deadline_ms = (uint32_t)file->progress_deadline_ms;
+    const ConfigNode *node = config_node_get(config_root(config), "backfill");
+    const BackfillPolicy backfill = backfill_policy_read(config, node, &file->backfill);
+    policy->backfill = backfill_encode(arena, &backfill);
     return policy;
 }
 

@@ -483,6 +483,8 @@ static StepArgs step_args(Run *run, const GraphStep *step)
         .unit_data = run,
         .activity_cb = on_activity,
         .activity_data = run,
+        .backfill = &run->frame->project.backfill,
+        .paces = run->frame->paces,
     };
 }
 

@@ -35,6 +35,7 @@ struct RunFrame {
     size_t jobs_max;
 
     uv_loop_t loop;
+    ServerPaces *paces; /* of backfills on all databases */
     uv_signal_t interrupt;
     uv_signal_t terminate;
     int signals;     /* received so far */

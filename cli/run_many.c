@@ -3,6 +3,7 @@
  * counts how they ended.
  */
 #include "run_frame.h"
+#include "server_pace.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +97,7 @@ static void run_loop(RunFrame *frame)
 {
     size_thread_pool(frame);
     uv_loop_init(&frame->loop);
+    frame->paces = server_paces_new(&frame->loop);
     listen_to(frame, &frame->interrupt, SIGINT);
     listen_to(frame, &frame->terminate, SIGTERM);
     run_progress_start(frame);
@@ -116,6 +118,7 @@ static void run_loop(RunFrame *frame)
         return; /* a thread may wait for a server that never answers */
     uv_walk(&frame->loop, close_handle, NULL);
     uv_run(&frame->loop, UV_RUN_DEFAULT);
+    server_paces_free(frame->paces);
     (void)uv_loop_close(&frame->loop);
 }
 

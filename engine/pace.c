@@ -1,5 +1,11 @@
 #include "pace.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- sizes ------------------------------------------------------------------------------------ */
+
 static uint32_t within(const PaceLimits *limits, uint64_t rows)
 {
     if (rows < limits->rows_min)
@@ -34,4 +40,111 @@ uint32_t pace_rows(const PaceLimits *limits, uint32_t rows, uint64_t duration_ms
 uint32_t pace_rows_after_failure(const PaceLimits *limits, uint32_t rows)
 {
     return limits->target_ms == 0 ? within(limits, rows) : within(limits, rows / 2);
+}
+
+/* --- the server ------------------------------------------------------------------------------- */
+
+enum {
+    RATE_WINDOW_MS = 2000,
+    HOLD_MS_MIN = 1000,
+    RELEASE_PERCENT = 80,
+    MIB = 1024 * 1024,
+};
+
+void pace_sample_add(PaceSamples *samples, const PaceSample *sample)
+{
+    if (samples->count == PACE_SAMPLES) {
+        memmove(samples->items, samples->items + 1, (PACE_SAMPLES - 1) * sizeof *sample);
+        samples->count--;
+    }
+    samples->items[samples->count++] = *sample;
+}
+
+static const PaceSample *last_sample(const PaceSamples *samples)
+{
+    return &samples->items[samples->count - 1];
+}
+
+uint64_t pace_lag_ms(const PaceSamples *samples)
+{
+    if (samples->count == 0)
+        return 0;
+    const PaceSample *last = last_sample(samples);
+    if (!last->has_replicas || last->replay_bytes >= last->wal_bytes)
+        return 0;
+    size_t first = 0;
+    while (samples->items[first].wal_bytes <= last->replay_bytes)
+        first++;
+    uint64_t seen_ms = last->at_ms - samples->items[first].at_ms;
+    return seen_ms > last->replay_lag_ms ? seen_ms : last->replay_lag_ms;
+}
+
+uint64_t pace_wal_rate(const PaceSamples *samples)
+{
+    if (samples->count < 2)
+        return 0;
+    const PaceSample *last = last_sample(samples);
+    const PaceSample *from = last - 1;
+    while (from > samples->items && last->at_ms - from->at_ms < RATE_WINDOW_MS)
+        from--;
+    uint64_t passed_ms = last->at_ms - from->at_ms;
+    bool sane = passed_ms > 0 && last->wal_bytes > from->wal_bytes;
+    return sane ? (last->wal_bytes - from->wal_bytes) * 1000 / passed_ms : 0;
+}
+
+/* Beyond its limit, or while held not yet well below it. */
+static bool is_over(const PaceHold *hold, uint64_t value, uint64_t limit)
+{
+    if (limit == 0)
+        return false;
+    return hold->held ? value > limit / 100 * RELEASE_PERCENT + limit % 100 * RELEASE_PERCENT / 100
+                      : value > limit;
+}
+
+static bool find_reason(const PaceRules *rules, const PaceSamples *samples, const PaceHold *hold,
+                        char *reason, size_t size)
+{
+    const PaceSample *last = last_sample(samples);
+    uint64_t lag_ms = pace_lag_ms(samples);
+    uint64_t rate = pace_wal_rate(samples);
+    if (is_over(hold, lag_ms, rules->replica_lag_ms))
+        snprintf(reason, size, "replica lag %" PRIu64 ".%" PRIu64 " s", lag_ms / 1000,
+                 lag_ms % 1000 / 100);
+    else if (rules->replica_lag_ms > 0 && last->slots_at_risk > 0)
+        snprintf(reason, size, "%" PRIu32 " replication slots about to lose their WAL",
+                 last->slots_at_risk);
+    else if (is_over(hold, rate, rules->wal_bytes_per_s))
+        snprintf(reason, size, "%" PRIu64 " MiB/s of WAL", rate / MIB);
+    else if (is_over(hold, last->archive_files, rules->archive_files))
+        snprintf(reason, size, "%" PRIu64 " WAL files to archive", last->archive_files);
+    else if (is_over(hold, last->sessions, rules->sessions))
+        snprintf(reason, size, "%" PRIu32 " sessions at work", last->sessions);
+    else
+        return false;
+    return true;
+}
+
+bool pace_may_go(const PaceRules *rules, const PaceSamples *samples, PaceHold *hold, char *reason,
+                 size_t reason_size)
+{
+    if (samples->count == 0) {
+        snprintf(reason, reason_size, "the server has not been looked at yet");
+        return false;
+    }
+    uint64_t now_ms = last_sample(samples)->at_ms;
+    if (find_reason(rules, samples, hold, reason, reason_size)) {
+        if (!hold->held)
+            *hold = (PaceHold){.held = true, .since_ms = now_ms};
+        return false;
+    }
+    if (hold->held && now_ms - hold->since_ms < HOLD_MS_MIN)
+        return false; /* for the reason that it was given */
+    hold->held = false;
+    return true;
+}
+
+bool pace_rules_are_empty(const PaceRules *rules)
+{
+    return rules->replica_lag_ms == 0 && rules->wal_bytes_per_s == 0 && rules->archive_files == 0 &&
+           rules->sessions == 0;
 }

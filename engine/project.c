@@ -1,5 +1,6 @@
 #include "project.h"
 
+#include "backfill_config.h"
 #include "config.h"
 #include "file.h"
 #include "named_limits.h"
@@ -18,6 +19,7 @@ typedef struct ProjectFile {
     int naming;
     const ConfigNode *hooks;
     uint32_t hook_timeout_ms;
+    BackfillPart backfill;
 } ProjectFile;
 
 static const ConfigWord naming_words[] = {{"sequential", 0}, {"hash", 1}, {NULL, 0}};
@@ -51,6 +53,11 @@ static const ConfigField fields[] = {
      .min = 100,
      .max = LIMIT_HOOK_MS,
      .help = "after which a hook is ended and has failed; default 1h"},
+    {.key = "backfill",
+     .kind = CONFIG_TABLE,
+     .offset = offsetof(ProjectFile, backfill),
+     .table = &backfill_table,
+     .help = "how gently `-- +batch` goes about a server"},
 };
 static const ConfigTable table = CONFIG_TABLE_OF(ProjectFile, fields);
 
@@ -83,7 +90,8 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
     if (code != ERR_OK)
         return code;
     ProjectFile file = {.version_table = "alembic_version",
-                        .hook_timeout_ms = HOOK_TIMEOUT_DEFAULT_MS};
+                        .hook_timeout_ms = HOOK_TIMEOUT_DEFAULT_MS,
+                        .backfill = BACKFILL_PART_DEFAULT};
     Project project = {.config_file = arena_strdup(arena, path),
                        .directory = path_dirname(arena, path)};
     if (config_read(config, config_root(config), &table, &file)) {
@@ -94,6 +102,8 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
         if (strcmp(file.version_table, "alembic_version") != 0)
             config_problem(config, config_node_get(config_root(config), "version_table"),
                            "'version_table' can only be alembic_version in this version");
+        project.backfill = backfill_policy_read(
+            config, config_node_get(config_root(config), "backfill"), &file.backfill);
         if (file.hooks != NULL)
             project_hooks_read(arena, config, project.config_file, file.hooks, &project.hooks);
     }

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "backfill.h"
 #include "graph.h"
 #include "project_hooks.h"
 
@@ -13,6 +14,7 @@ typedef struct Project {
     const char *safe;      /* directory; NULL when there is none */
     const char *version_table;
     ProjectHooks hooks;
+    BackfillPolicy backfill;
     bool hash_names; /* naming: hash; otherwise sequential NNN_slug */
 } Project;
 

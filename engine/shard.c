@@ -73,6 +73,7 @@ void shard_close(ShardSession *session)
     if (session == NULL)
         return;
     shard_watch_free(session->watch);
+    server_pace_leave(session->ticket);
     pg_close(session->conn);
     if (session->timer != NULL)
         uv_close((uv_handle_t *)session->timer, on_timer_closed);
@@ -460,6 +461,7 @@ void shard_look_read(ShardSession *session, const PgResult *results, ShardLook *
     snprintf(session->backend.start, sizeof session->backend.start, "%s", pg_text(identity, 0, 4));
     session->path = arena_strdup(session->own, pg_text(identity, 0, 9));
     session->role_oid = (uint32_t)pg_u64(identity, 0, 14);
+    session->system_identifier = look->system_identifier;
     session->database_owner_oid = (uint32_t)pg_u64(identity, 0, 16);
     read_relations(session, &results[2], shard_quick_relation_read, look);
     set_version_schema(session, look->version != NULL ? look->version->schema : look->home);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "activity.h"
+#include "backfill.h"
 #include "facts.h"
 #include "ids.h"
 #include "pg.h"
@@ -22,6 +23,7 @@
 typedef struct Script Script;
 typedef struct StatementList StatementList;
 typedef struct ShardSession ShardSession;
+typedef struct ServerPaces ServerPaces; /* server_pace.h */
 
 /* Which shard, and what it is expected to be. Copied by shard_open(). */
 typedef struct ShardTarget {
@@ -213,6 +215,8 @@ struct StepArgs {
     void *unit_data;
     ShardActivityCb *activity_cb; /* told about once a second while a step is long; NULL = nobody */
     void *activity_data;
+    const BackfillPolicy *backfill; /* NULL = the defaults; borrows until the callback */
+    ServerPaces *paces; /* shared by all sessions: servers' limits and turns count; NULL = not */
     /* The step that follows at once if this one succeeds: its transaction is opened in the round
      * trip that reads after COMMIT, and shard_step() of that operation goes on in it. Anything else
      * that is started on the session instead rolls it back. NULL = none is known; of several in one

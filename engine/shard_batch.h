@@ -43,6 +43,7 @@ struct ShardBatch {
     BatchPosition position; /* as it is committed */
     uint32_t rows;          /* of the next batch; 0 = the statement's own */
     PaceLimits limits;
+    BackfillPolicy policy;
 
     /* The batch in hand. */
     StrList upper; /* its last key */
@@ -56,18 +57,32 @@ struct ShardBatch {
     FactsMark from_mark;  /* where it began */
     StatementFacts facts; /* of this attempt's batches; texts are not set */
 
+    uint32_t waiting;       /* sessions that waited for the last batch */
+    size_t at_waiting;      /* where in its batch that is answered */
     uint32_t tries;         /* in a row that failed for a lock */
     uint64_t stuck_from_ms; /* when the first of them was */
     uint64_t told_ms;       /* when its activity was told last, and what was done by then */
     uint64_t told_done;
     uint64_t rate_per_s;
-    char held_back[120]; /* '' = nothing holds it back */
+    char held_back[120]; /* why it had to wait last, and when; 0 = never */
+    uint64_t held_ms;
 };
 
 ShardBatch *batch_of(const StepOp *op); /* in hand */
 
 /* StepNext: one batch, or the end. */
 void batch_next(StepOp *op);
+/* When its server can bear it batch_run(), in shard_batch_gate.c. */
+void batch_gate(StepOp *op);
+void batch_run(StepOp *op);
+void batch_fail(StepOp *op); /* with the session's error */
+/* Whether it is to end here; then it has. */
+bool batch_must_stop(StepOp *op);
+void batch_hold(StepOp *op, const char *reason); /* it has to wait */
+void batch_tell(StepOp *op);                     /* of its activity, not more than once a second */
+/* Another backfill's turn; NULL-safe of its ticket. */
+void batch_end_turn(ShardSession *session);
+void batch_leave_server(ShardSession *session);
 /* Values of the key as SQL literals; NULL when one can't be sent. */
 const char *const *batch_literals(const StepOp *op, const StrList *values);
 /* Writes a position; its answer has one row. */

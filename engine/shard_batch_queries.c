@@ -63,6 +63,18 @@ const char batch_sql_read[] =
                 " position #>> '{batch,rows}' FROM pgtide.progress WHERE schema_name = $1"
                 " AND operation = decode($2, 'hex') AND unit = $3::int AND position ? 'batch'";
 
+/* Of others only VACUUM, ANALYZE and changes of the table's kind hold this lock. */
+const char batch_sql_vacuum[] =
+    "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted"
+    " AND l.relation = $1::oid AND l.mode = 'ShareUpdateExclusiveLock'"
+    " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND l.pid <> pg_backend_pid())";
+
+const char batch_sql_path[] = "SELECT pg_catalog.set_config('search_path', $1, true)";
+
+const char batch_sql_waiting[] = "SELECT count(*) FROM pg_locks l WHERE NOT l.granted"
+                                 " AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid))";
+
 const char batch_sql_write[] =
     "UPDATE pgtide.progress SET finished = CASE WHEN $13::bool THEN clock_timestamp() END,"
     " position = position || jsonb_build_object('pid', pg_backend_pid(), 'batch',"

@@ -14,5 +14,12 @@ extern const char batch_sql_table[];
  * of the next batch; no row when nothing of it was noted. */
 extern const char batch_sql_read[];
 
+/* Whether the table $1 is being vacuumed, which keeps its horizon back and its rows in motion. */
+extern const char batch_sql_vacuum[];
+/* The search path for the rest of the transaction. */
+extern const char batch_sql_path[];
+/* How many sessions wait for this one. */
+extern const char batch_sql_waiting[];
+
 /* The same, in that order, as $4 to $12; $13: it has ended. One row when it was written. */
 extern const char batch_sql_write[];

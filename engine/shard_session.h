@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "server_pace.h"
 #include "shard.h"
 #include "shard_watch.h"
 
@@ -43,7 +44,8 @@ struct ShardSession {
     BackendId backend;
     bool running;
     bool cancelled;
-    bool backfilling; /* stop_soon counts: between two batches it can end */
+    PaceTicket *ticket; /* of the backfill in hand; NULL = none */
+    bool backfilling;   /* stop_soon counts: between two batches it can end */
     bool stop_soon;
     bool committing;      /* COMMIT is in flight: nothing cancels it any more */
     bool commit_sent;     /* at any time in this operation */
@@ -69,6 +71,7 @@ struct ShardSession {
     const char *version_table;  /* quoted and qualified */
     const char *path;           /* the session's search_path */
     uint32_t role_oid;          /* ours */
+    uint64_t system_identifier; /* of the server */
     uint32_t database_owner_oid;
     const char *query_forms[SHARD_QUERIES_KEPT]; /* what shard_query() was asked, */
     const char *query_texts[SHARD_QUERIES_KEPT]; /* and what it answered, in `own` */

@@ -10,8 +10,10 @@
 
 enum {
     TELL_EVERY_MS = 1000,
+    HELD_FOR_MS = 5000,
     LOCK_PAUSE_MS = 100, /* doubled each time */
     LOCK_PAUSE_MS_MAX = 5000,
+    WAITED_PAUSE_MS_MAX = 5000, /* for those who waited: as long as the batch took, at most */
     /* Without an end of its own, what `until` repeats ends when it has changed far more rows than
      * its table can have had. */
     UNTIL_FACTOR = 4,
@@ -43,6 +45,21 @@ void batch_progress(const StepOp *op, UnitProgress *progress)
     progress->batches = position->batches;
 }
 
+void batch_hold(StepOp *op, const char *reason)
+{
+    ShardBatch *backfill = batch_of(op);
+    snprintf(backfill->held_back, sizeof backfill->held_back, "%s", reason);
+    backfill->held_ms = uv_now(op->session->loop);
+    batch_tell(op);
+}
+
+/* Now, or a moment ago: what stops and goes is held back all the time. */
+static bool is_held(const StepOp *op)
+{
+    const ShardBatch *backfill = batch_of(op);
+    return backfill->held_ms != 0 && uv_now(op->session->loop) - backfill->held_ms <= HELD_FOR_MS;
+}
+
 static Activity make_activity(const StepOp *op)
 {
     const ShardUnits *units = units_of(op);
@@ -58,7 +75,8 @@ static Activity make_activity(const StepOp *op)
         .total = total,
         .percent = total == 0 ? 0 : (uint32_t)(done * 100 / total),
         .rate_per_s = backfill->rate_per_s,
-        .held_back = backfill->held_back,
+        .held_back = is_held(op) ? backfill->held_back : "",
+        .waiting_behind = backfill->waiting,
         .blocker = {.user = "", .application = "", .query_class = ""},
     };
     if (total > 0 && backfill->rate_per_s > 0)
@@ -66,7 +84,7 @@ static Activity make_activity(const StepOp *op)
     return activity;
 }
 
-static void tell(StepOp *op)
+void batch_tell(StepOp *op)
 {
     ShardBatch *backfill = batch_of(op);
     const StepArgs *args = &step_item(op)->args;
@@ -129,8 +147,9 @@ static void take_start(StepOp *op, const PgReply *reply)
     batch_of(op)->from_mark = facts_mark(&reply->results[run->at_start], run->start_column);
 }
 
-static void fail(StepOp *op)
+void batch_fail(StepOp *op)
 {
+    batch_leave_server(op->session);
     keep_facts(op, op->session->error.code != ERR_INTERRUPTED);
     op->session->backfilling = false;
     op->refused = NULL;
@@ -143,7 +162,7 @@ static void stop(StepOp *op)
     err_set(&op->session->error, ERR_INTERRUPTED, "stopped between two batches: %s",
             position_text(op));
     op->ours = false;
-    fail(op);
+    batch_fail(op);
 }
 
 static void on_pause_over(uv_timer_t *timer)
@@ -169,7 +188,7 @@ static void on_rolled_back(PgConn *conn, const PgReply *reply, void *data)
     ShardSession *session = op->session;
     if (reply->error != NULL) {
         shard_reply_error(session, reply);
-        fail(op);
+        batch_fail(op);
         return;
     }
     err_clear(&session->error);
@@ -180,6 +199,7 @@ static void on_rolled_back(PgConn *conn, const PgReply *reply, void *data)
  * error says why. */
 static void wait_for_locks(StepOp *op)
 {
+    batch_end_turn(op->session);
     ShardSession *session = op->session;
     ShardBatch *backfill = batch_of(op);
     uint64_t now_ms = uv_now(session->loop);
@@ -188,14 +208,12 @@ static void wait_for_locks(StepOp *op)
     if (now_ms - backfill->stuck_from_ms > LIMIT_BATCH_STUCK_MS) {
         err_detail(&session->error, "%" PRIu32 " tries, nothing done for %d minutes; %s",
                    backfill->tries, LIMIT_BATCH_STUCK_MS / 60000, position_text(op));
-        fail(op);
+        batch_fail(op);
         return;
     }
-    snprintf(backfill->held_back, sizeof backfill->held_back, "%s, try %" PRIu32,
-             session->error.code == ERR_BUSY          ? "a deadlock or another writer"
-             : session->error.code == ERR_LOCK_BUDGET ? "others waited behind it"
-                                                      : "a lock",
-             backfill->tries);
+    batch_hold(op, session->error.code == ERR_BUSY          ? "a deadlock or another writer"
+                   : session->error.code == ERR_LOCK_BUDGET ? "others waited for it too long"
+                                                            : "waits for a lock");
     if (backfill->rows > 0)
         backfill->rows = pace_rows_after_failure(&backfill->limits, backfill->rows);
     PgBatch batch = pg_batch(session->arena);
@@ -205,7 +223,7 @@ static void wait_for_locks(StepOp *op)
 
 static bool is_contention(const Error *err)
 {
-    return err->code == ERR_LOCK_TIMEOUT || err->code == ERR_LOCK_BUDGET || err->code == ERR_BUSY;
+    return err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY || err->code == ERR_LOCK_BUDGET;
 }
 
 /* The session's error is set. */
@@ -214,14 +232,14 @@ static void judge_failure(StepOp *op)
     if (is_contention(&op->session->error))
         wait_for_locks(op);
     else
-        fail(op);
+        batch_fail(op);
 }
 
 static void fail_reply(StepOp *op, const PgReply *reply)
 {
     shard_reply_error(op->session, reply);
     if (reply->lost)
-        fail(op);
+        batch_fail(op);
     else
         judge_failure(op);
 }
@@ -234,11 +252,12 @@ static void on_left(PgConn *conn, const PgReply *reply, void *data)
     StepOp *op = data;
     if (reply->error != NULL) {
         shard_reply_error(op->session, reply);
-        fail(op);
+        batch_fail(op);
         return;
     }
     op->session->backfilling = false;
     op->refused = NULL;
+    batch_leave_server(op->session);
     keep_facts(op, false);
     units_report(op, "done");
     units_of(op)->at++;
@@ -258,16 +277,25 @@ static void on_committed(StepOp *op)
 {
     ShardBatch *backfill = batch_of(op);
     uint64_t took_ms = uv_now(op->session->loop) - backfill->begun_ms;
+    uint32_t pause_ms = backfill->batch->options->pause_ms;
     backfill->position = backfill->next;
     backfill->tries = 0;
-    backfill->held_back[0] = '\0';
+    batch_end_turn(op->session);
     if (backfill->rows > 0 && backfill->passed > 0 && !backfill->final)
-        backfill->rows = pace_rows(&backfill->limits, backfill->rows, took_ms);
-    tell(op);
+        backfill->rows = backfill->waiting > 0
+                             ? pace_rows_after_failure(&backfill->limits, backfill->rows)
+                             : pace_rows(&backfill->limits, backfill->rows, took_ms);
+    if (backfill->waiting > 0) {
+        char reason[60];
+        snprintf(reason, sizeof reason, "%" PRIu32 " sessions waited for it", backfill->waiting);
+        batch_hold(op, reason);
+        pause_ms += took_ms < WAITED_PAUSE_MS_MAX ? (uint32_t)took_ms : WAITED_PAUSE_MS_MAX;
+    }
+    batch_tell(op);
     if (backfill->final)
         leave(op);
-    else if (backfill->batch->options->pause_ms > 0)
-        shard_timer_start(op->session, backfill->batch->options->pause_ms, on_pause_over, op);
+    else if (pause_ms > 0)
+        shard_timer_start(op->session, pause_ms, on_pause_over, op);
     else
         batch_next(op);
 }
@@ -284,13 +312,14 @@ static void on_position(PgConn *conn, const PgReply *reply, void *data)
     } else if (!step_reassert_holds(op, reply, &step_item(op)->args.rows_before)) {
         err_set(err, ERR_SQL, "it moved the version rows or left its transaction itself");
         err_hint(err, "Remove what writes alembic_version or schema pgtide.");
-        fail(op);
+        batch_fail(op);
     } else if (op->session->cancelled) {
         err_set(err, ERR_INTERRUPTED, "interrupted; the batch was rolled back: %s",
                 position_text(op));
-        fail(op);
+        batch_fail(op);
     } else {
         add_facts(op, reply);
+        batch_of(op)->waiting = (uint32_t)pg_u64(&reply->results[batch_of(op)->at_waiting], 0, 0);
         step_commit(op, on_committed);
     }
 }
@@ -308,6 +337,8 @@ static void write_position(StepOp *op)
     };
     units_of(op)->run.at_end = SIZE_MAX;
     step_add_own_settings(op, &batch, &units_of(op)->run);
+    backfill->at_waiting = batch.count;
+    step_add(op, &batch, batch_sql_waiting, 0, NULL);
     batch_add_position(op, &batch, &backfill->next, backfill->final);
     step_add_reassert(op, &batch);
     shard_send(op->session, &batch, on_position, op);
@@ -358,7 +389,7 @@ static void on_ran(PgConn *conn, const PgReply *reply, void *data)
         if (backfill->upper.count > 0)
             err_wrap(&session->error, "keys up to %.60s",
                      strlist_join(session->arena, &backfill->upper, ", "));
-        fail(op);
+        batch_fail(op);
         return;
     }
     backfill->affected = pg_affected(&reply->results[reply->count - 2]);
@@ -370,7 +401,7 @@ static void on_ran(PgConn *conn, const PgReply *reply, void *data)
     if (converges(op))
         write_position(op);
     else
-        fail(op);
+        batch_fail(op);
 }
 
 static void add_statement(StepOp *op, PgBatch *batch)
@@ -387,7 +418,7 @@ static void run_range(StepOp *op)
     const char *const *to = batch_literals(op, &backfill->upper);
     if (from == NULL || to == NULL) {
         err_set(&session->error, ERR_STATE, "a key of the table is not valid UTF-8");
-        fail(op);
+        batch_fail(op);
         return;
     }
     const BatchRange range = {
@@ -431,7 +462,7 @@ static void on_range(PgConn *conn, const PgReply *reply, void *data)
     const Statement *setting = reply->error == NULL ? NULL : units_failed_setting(op, reply);
     if (setting != NULL) {
         step_describe(op, reply, setting);
-        fail(op);
+        batch_fail(op);
         return;
     }
     if (reply->error != NULL) {
@@ -490,7 +521,7 @@ static void find_range(StepOp *op)
     const char *sql = range_sql(op);
     if (sql == NULL) {
         err_set(&session->error, ERR_STATE, "a key of the table is not valid UTF-8");
-        fail(op);
+        batch_fail(op);
         return;
     }
     PgBatch batch = pg_batch(session->arena);
@@ -531,18 +562,29 @@ static void forget_batch(StepOp *op)
     op->result.rows = op->stand.rows = backfill->stand;
 }
 
-void batch_next(StepOp *op)
+bool batch_must_stop(StepOp *op)
+{
+    const ShardSession *session = op->session;
+    if (!session->stop_soon && !session->cancelled)
+        return false;
+    stop(op);
+    return true;
+}
+
+void batch_run(StepOp *op)
 {
     ShardSession *session = op->session;
     ShardBatch *backfill = batch_of(op);
-    forget_batch(op);
-    tell(op);
-    if (session->stop_soon || session->cancelled) {
-        stop(op);
-        return;
-    }
     uv_update_time(session->loop);
     backfill->begun_ms = uv_now(session->loop);
     op->refused = judge_failure;
     step_open(op, run_batch);
+}
+
+void batch_next(StepOp *op)
+{
+    forget_batch(op);
+    batch_tell(op);
+    if (!batch_must_stop(op))
+        batch_gate(op);
 }

@@ -1,12 +1,11 @@
 #include "shard_batch.h"
 
+#include "gate_sql.h"
 #include "named_limits.h"
 #include "shard_batch_queries.h"
 #include "shard_queries.h"
 
 #include <string.h>
-
-enum { TARGET_DEFAULT_MS = 200 };
 
 /* Columns of batch_sql_table. */
 enum {
@@ -312,12 +311,21 @@ void batch_begin(StepOp *op)
     const BatchOptions *options = batch->options;
     backfill->batch = batch;
     backfill->rows = batch->size;
+    const BackfillPolicy usual = BACKFILL_POLICY_DEFAULT;
+    const BackfillPolicy *given = step_item(op)->args.backfill;
+    backfill->policy = given == NULL ? usual : *given;
     backfill->limits = (PaceLimits){
-        .target_ms = options->target_ms < 0 ? TARGET_DEFAULT_MS : (uint64_t)options->target_ms,
+        .target_ms =
+            options->target_ms < 0 ? backfill->policy.target_ms : (uint64_t)options->target_ms,
         .rows_min = 1,
         .rows_max = LIMIT_BATCH_ROWS,
     };
     units_of(op)->batch = backfill;
     units_report(op, "started");
-    step_open(op, look);
+    const char *query = backfill->policy.query;
+    if (query[0] != '\0' &&
+        select_sql_check("the backfill's query", query, &session->error) != ERR_OK)
+        step_fail(op);
+    else
+        step_open(op, look);
 }

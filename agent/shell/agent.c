@@ -14,6 +14,7 @@
 #include "provision.h"
 #include "records.h"
 #include "safe_shards.h"
+#include "server_pace.h"
 #include "tasks.h"
 
 #include <signal.h>
@@ -454,6 +455,7 @@ static void open_parts(Agent *agent)
     agent->world.report = send_job_report;
     agent->world.context = agent;
     agent->world.backup_room = &agent->backup_room;
+    agent->world.paces = server_paces_new(&agent->loop);
     agent->jobs = jobs_new(&agent->world);
     KeeperSettings keeper = {.loop = &agent->loop,
                              .agent = agent->settings,
@@ -617,6 +619,7 @@ void agent_free(Agent *agent)
     stop_cleaning(agent);
     keeper_free(agent->keeper);
     jobs_free(agent->jobs);
+    server_paces_free(agent->world.paces);
     orders_free(agent->orders);
     safe_shards_free(agent->safe);
     provision_free(agent->provision);

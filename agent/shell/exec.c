@@ -444,6 +444,8 @@ static void start_step(Exec *exec, const JobStepEffect *step)
         .lock_budget_ms = plan->header.policy.lock_budget_ms,
         .statement_timeout_ms = plan->header.policy.statement_timeout_ms,
         .run_verify = step->direction == DIRECTION_UPGRADE,
+        .backfill = &plan->header.policy.backfill,
+        .paces = exec->world->paces,
         .activity_cb = on_activity,
         .activity_data = exec,
     };

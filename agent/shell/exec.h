@@ -29,6 +29,7 @@ typedef struct ExecWorld {
     Uuid fleet_id;
     const char *backup_directory;
     BackupRoom *backup_room;
+    ServerPaces *paces;
     /* A report to be sent; copied by the receiver. */
     void (*report)(void *context, const JobReport *report);
     void *context;

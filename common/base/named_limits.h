@@ -35,6 +35,7 @@ enum {
     LIMIT_BATCH_KEY = 32, /* columns: PostgreSQL's indexes have no more */
     LIMIT_BATCH_TARGET_MS = 10 * 60 * 1000,
     LIMIT_BATCH_PAUSE_MS = 60 * 60 * 1000,
+    LIMIT_BACKFILL_LAG_MS = 24 * 60 * 60 * 1000,
     LIMIT_BATCH_STUCK_MS = 10 * 60 * 1000, /* in which no batch gets its locks */
 
     /* A database's schema. 100,000 tables of ten columns are a million objects. */

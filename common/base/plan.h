@@ -8,6 +8,7 @@
 #pragma once
 
 #include "arena.h"
+#include "backfill.h"
 #include "ids.h"
 #include "rehearsal.h"
 #include "states.h"
@@ -126,6 +127,7 @@ typedef struct Policy {
     uint32_t progress_deadline_ms; /* it stops when nothing gets on for so long; 0 = never */
     uint32_t lock_budget_ms;       /* 0 = LOCK_BUDGET_DEFAULT_MS; or LOCK_BUDGET_NONE */
     bool rehearsal_required;       /* no plan is made without a rehearsal of its bundle */
+    BackfillPolicy backfill;
 } Policy;
 
 enum { WINDOW_DAYS_ALL = 0x7f, WINDOW_MINUTES = 24 * 60 };

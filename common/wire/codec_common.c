@@ -111,6 +111,35 @@ static ErrCode concurrency_decode(const Pgtide__V1__Concurrency *in, Concurrency
     return ERR_OK;
 }
 
+static ErrCode backfill_decode(const Pgtide__V1__Backfill *in, BackfillPolicy *out, Error *err)
+{
+    if (in->target_ms > LIMIT_BATCH_TARGET_MS || in->replica_lag_ms > LIMIT_BACKFILL_LAG_MS)
+        return err_set(err, ERR_LIMIT, "a time of the backfill's is beyond its limit");
+    *out = (BackfillPolicy){
+        .target_ms = in->target_ms,
+        .replica_lag_ms = in->replica_lag_ms,
+        .wal_bytes_per_s = in->wal_bytes_per_s,
+        .archive_files = in->archive_files,
+        .sessions = in->sessions,
+        .ignore_vacuum = in->ignore_vacuum,
+    };
+    return proto_text(in->query, "backfill query", &out->query, err);
+}
+
+Pgtide__V1__Backfill *backfill_encode(Arena *arena, const BackfillPolicy *policy)
+{
+    Pgtide__V1__Backfill *out = ARENA_NEW(arena, Pgtide__V1__Backfill);
+    pgtide__v1__backfill__init(out);
+    out->target_ms = (uint32_t)policy->target_ms;
+    out->replica_lag_ms = (uint32_t)policy->replica_lag_ms;
+    out->wal_bytes_per_s = policy->wal_bytes_per_s;
+    out->archive_files = policy->archive_files;
+    out->sessions = policy->sessions;
+    out->ignore_vacuum = policy->ignore_vacuum;
+    out->query = proto_from_text(policy->query);
+    return out;
+}
+
 ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
 {
     if (in == NULL || in->backup == NULL || in->concurrency == NULL) {
@@ -130,6 +159,9 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         return err_set(err, ERR_LIMIT, "a lock budget of %u ms, %d to %d are allowed",
                        in->lock_budget_ms, LIMIT_LOCK_BUDGET_MS_MIN, LIMIT_LOCK_BUDGET_MS);
     }
+    BackfillPolicy backfill = BACKFILL_POLICY_DEFAULT;
+    if (in->backfill != NULL)
+        CHECK(backfill_decode(in->backfill, &backfill, err));
     *out = (Policy){
         .budget_fleet = in->budget_fleet,
         .on_shard_failure = (OnShardFailure)in->on_shard_failure,
@@ -144,6 +176,7 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         .progress_deadline_ms = in->progress_deadline_ms,
         .lock_budget_ms = in->lock_budget_ms,
         .rehearsal_required = in->rehearsal_required != 0,
+        .backfill = backfill,
     };
     return concurrency_decode(in->concurrency, &out->concurrency, err);
 }
@@ -190,6 +223,7 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->progress_deadline_ms = policy->progress_deadline_ms;
     out->lock_budget_ms = policy->lock_budget_ms;
     out->rehearsal_required = policy->rehearsal_required;
+    out->backfill = backfill_encode(arena, &policy->backfill);
     return out;
 }
 

@@ -22,6 +22,7 @@ Pgtide__V1__Label **labels_encode(Arena *arena, const LabelList *labels);
 
 ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err) MUST_CHECK;
 /* Lives in `arena`. */
+Pgtide__V1__Backfill *backfill_encode(Arena *arena, const BackfillPolicy *policy);
 Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy);
 
 /* Zones are checked for form only: which exist is window.h's. */

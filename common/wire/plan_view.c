@@ -414,6 +414,19 @@ void plan_view_lock_budget(const Policy *policy, JsonWriter *json)
                                                     : policy->lock_budget_ms);
 }
 
+static void write_backfill(const BackfillPolicy *backfill, JsonWriter *json)
+{
+    json_field_object(json, "backfill");
+    json_field_uint(json, "target_ms", backfill->target_ms);
+    json_field_uint(json, "replica_lag_ms", backfill->replica_lag_ms);
+    json_field_uint(json, "wal_bytes_per_s", backfill->wal_bytes_per_s);
+    json_field_uint(json, "archive_files", backfill->archive_files);
+    json_field_uint(json, "sessions", backfill->sessions);
+    json_field_string(json, "vacuum", backfill->ignore_vacuum ? "ignore" : "wait");
+    json_field_string(json, "query", backfill->query[0] == '\0' ? NULL : backfill->query);
+    json_object_end(json);
+}
+
 static void write_policy(const PlanHeader *header, const PlanShard *shards, JsonWriter *json)
 {
     const Policy *policy = &header->policy;
@@ -445,6 +458,7 @@ static void write_policy(const PlanHeader *header, const PlanShard *shards, Json
     plan_view_lock_budget(policy, json);
     json_field_uint(json, "statement_timeout_ms", policy->statement_timeout_ms);
     json_field_null(json, "locks_expected"); /* nobody can tell yet */
+    write_backfill(&policy->backfill, json);
 }
 
 void plan_view_fields(const PlanHeader *header, const PlanShard *shards, const Digest *digest,

@@ -43,7 +43,7 @@ static void nothing_else_is(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(gate_sql_check("g", bad[i], &err), ERR_CONFIG);
     assert_int_equal(gate_sql_check("g", "SELECT FROM WHERE", &err), ERR_CONFIG);
-    assert_string_equal(err.message, "gate 'g': syntax error at or near \"WHERE\"");
+    assert_string_equal(err.message, "gate 'g': its sql: syntax error at or near \"WHERE\"");
 }
 
 int main(void)

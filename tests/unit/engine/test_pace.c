@@ -70,12 +70,136 @@ static void test_settles(void **state)
     }
 }
 
+enum { MIB = 1024 * 1024 };
+
+static PaceSample at(uint64_t ms, uint64_t wal_mib)
+{
+    return (PaceSample){.at_ms = ms, .wal_bytes = wal_mib * MIB};
+}
+
+static PaceSamples row_of(const PaceSample *items, size_t count)
+{
+    PaceSamples samples = {0};
+    for (size_t i = 0; i < count; i++)
+        pace_sample_add(&samples, &items[i]);
+    return samples;
+}
+
+static void test_the_last_samples_are_kept(void **state)
+{
+    (void)state;
+    PaceSamples samples = {0};
+    for (uint64_t i = 0; i < 1000; i++) {
+        PaceSample sample = at(i * 500, i);
+        pace_sample_add(&samples, &sample);
+    }
+    assert_int_equal(samples.count, PACE_SAMPLES);
+    assert_int_equal(samples.items[0].wal_bytes / MIB, 1000 - PACE_SAMPLES);
+    assert_int_equal(pace_wal_rate(&samples), 2 * MIB);
+}
+
+static void test_wal_rate(void **state)
+{
+    (void)state;
+    const PaceSample items[] = {at(0, 0), at(500, 1), at(1000, 2), at(1500, 100), at(2500, 104)};
+    PaceSamples samples = row_of(items, 1);
+    assert_int_equal(pace_wal_rate(&samples), 0);
+    samples = row_of(items, 3);
+    assert_int_equal(pace_wal_rate(&samples), 2 * MIB);
+    samples = row_of(items, 5);
+    assert_int_equal(pace_wal_rate(&samples), (104 - 1) / 2.0 * MIB);
+}
+
+/* A replica that stands still is further behind with each look, whatever the server says of it. */
+static void test_lag(void **state)
+{
+    (void)state;
+    PaceSample items[] = {at(0, 10), at(500, 20), at(1000, 20), at(1500, 30), at(9500, 30)};
+    PaceSamples samples = row_of(items, 5);
+    assert_int_equal(pace_lag_ms(&samples), 0);
+    for (size_t i = 0; i < 5; i++) {
+        items[i].has_replicas = true;
+        items[i].replay_bytes = UINT64_C(15) * MIB;
+        items[i].replay_lag_ms = 40;
+    }
+    samples = row_of(items, 2);
+    assert_int_equal(pace_lag_ms(&samples), 40);
+    samples = row_of(items, 5);
+    assert_int_equal(pace_lag_ms(&samples), 9000);
+    items[4].replay_bytes = UINT64_C(30) * MIB; /* it has all: an old figure does not count */
+    samples = row_of(items, 5);
+    assert_int_equal(pace_lag_ms(&samples), 0);
+}
+
+static bool goes(const PaceRules *rules, const PaceSample *sample, PaceHold *hold, char *reason)
+{
+    PaceSamples samples = row_of(sample, 1);
+    return pace_may_go(rules, &samples, hold, reason, 120);
+}
+
+static void test_each_rule_holds_alone(void **state)
+{
+    (void)state;
+    const PaceRules rules = {.replica_lag_ms = 1500, .archive_files = 42, .sessions = 10};
+    static const PaceRules none = {0};
+    static const struct {
+        PaceSample sample;
+        const char *reason;
+    } cases[] = {
+        {{.wal_bytes = 5, .has_replicas = true, .replay_bytes = 4, .replay_lag_ms = 3100},
+         "replica lag 3.1 s"},
+        {{.slots_at_risk = 2}, "2 replication slots about to lose their WAL"},
+        {{.archive_files = 43}, "43 WAL files to archive"},
+        {{.sessions = 11}, "11 sessions at work"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        PaceHold hold = {0};
+        char reason[120] = "";
+        assert_false(goes(&rules, &cases[i].sample, &hold, reason));
+        assert_string_equal(reason, cases[i].reason);
+        hold = (PaceHold){0};
+        assert_true(goes(&none, &cases[i].sample, &hold, reason));
+    }
+    PaceHold hold = {0};
+    char reason[120] = "";
+    PaceSamples nothing = {0};
+    assert_false(pace_may_go(&rules, &nothing, &hold, reason, sizeof reason));
+    assert_true(pace_rules_are_empty(&none));
+    assert_false(pace_rules_are_empty(&rules));
+}
+
+/* What was held goes on well below the limit, and not at once: else it would go on and off. */
+static void test_hysteresis(void **state)
+{
+    (void)state;
+    const PaceRules rules = {.archive_files = 50};
+    static const struct {
+        uint64_t at_ms;
+        uint64_t files;
+        bool goes;
+    } cases[] = {
+        {0, 50, true},    {500, 51, false},  {1000, 45, false}, {1500, 41, false}, {2000, 40, true},
+        {2500, 50, true}, {3000, 60, false}, {3500, 10, false}, {3999, 10, false}, {4000, 10, true},
+    };
+    PaceHold hold = {0};
+    char reason[120] = "";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const PaceSample sample = {.at_ms = cases[i].at_ms, .archive_files = cases[i].files};
+        assert_int_equal(goes(&rules, &sample, &hold, reason), cases[i].goes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_step),
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_settles),
+        cmocka_unit_test(test_the_last_samples_are_kept),
+        cmocka_unit_test(test_wal_rate),
+        cmocka_unit_test(test_lag),
+        cmocka_unit_test(test_each_rule_holds_alone),
+        cmocka_unit_test(test_hysteresis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,8 @@ static PlanHeader make_header(Arena *arena)
                    .approvals = 2,
                    .rollback_until_ms = UINT64_C(86400000),
                    .unknown_deadline_ms = 300000,
-                   .lock_budget_ms = 2000},
+                   .lock_budget_ms = 2000,
+                   .backfill = {500, 1500, UINT64_C(1) << 33, 42, 7, true, "SELECT false"}},
     };
     header.waves = ARENA_ARRAY(arena, WavePlan, 2);
     header.waves[0] = (WavePlan){"canary", 1, 1800000, 0};
@@ -139,6 +140,13 @@ static void header_comes_back(void **state)
     assert_int_equal(in.policy.rollback_until_ms, out.policy.rollback_until_ms);
     assert_int_equal(in.policy.unknown_deadline_ms, out.policy.unknown_deadline_ms);
     assert_int_equal(in.policy.lock_budget_ms, out.policy.lock_budget_ms);
+    assert_int_equal(in.policy.backfill.target_ms, out.policy.backfill.target_ms);
+    assert_int_equal(in.policy.backfill.replica_lag_ms, out.policy.backfill.replica_lag_ms);
+    assert_int_equal(in.policy.backfill.wal_bytes_per_s, out.policy.backfill.wal_bytes_per_s);
+    assert_int_equal(in.policy.backfill.archive_files, out.policy.backfill.archive_files);
+    assert_int_equal(in.policy.backfill.sessions, out.policy.backfill.sessions);
+    assert_true(out.policy.backfill.ignore_vacuum);
+    assert_string_equal(in.policy.backfill.query, out.policy.backfill.query);
 }
 
 static void notes_come_back(void **state)
