@@ -513,7 +513,10 @@ static void write_outside(Writer *writer, const StatementList *list)
         if (concurrent)
             ask(writer, "SELECT pg_catalog.current_setting('lock_timeout') AS lock_timeout,"
                         " pg_catalog.set_config('lock_timeout', '0', false)");
-        offline_statement(writer->arena, &list->items[i], writer->out);
+        if (list->items[i].batch != NULL)
+            offline_batch(writer->arena, &list->items[i], writer->out);
+        else
+            offline_statement(writer->arena, &list->items[i], writer->out);
         if (concurrent)
             ask(writer,
                 "SELECT pg_catalog.set_config('lock_timeout', :'pgtide_lock_timeout', false)");

@@ -1,9 +1,11 @@
 #include "offline_text.h"
 
+#include "batch.h"
 #include "split_scan.h"
 #include "split_words.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -130,6 +132,32 @@ void offline_statement(Arena *arena, const Statement *statement, Str *out)
         return;
     str_append_bytes(out, statement->copy_data, statement->copy_length);
     str_append(out, "\\.\n");
+}
+
+enum { UNTIL_ROUNDS_MAX = 1000000 }; /* where the file says no number */
+
+void offline_batch(Arena *arena, const Statement *statement, Str *out)
+{
+    const BatchOptions *options = statement->batch;
+    if (options->form == BATCH_RANGES) {
+        str_append(out, "-- +batch: all in one transaction here; only pgtide runs it in batches\n");
+        offline_statement(arena, statement, out);
+        return;
+    }
+    uint64_t rounds = options->batches_max > 0 ? options->batches_max : UNTIL_ROUNDS_MAX;
+    str_append(out, "-- +batch until=no-rows: each round is a transaction of its own\n");
+    offline_do(out, arena_printf(arena,
+                                 "BEGIN\n"
+                                 "    FOR pgtide_round IN 1 .. %" PRIu64 " LOOP\n"
+                                 "        %s\n"
+                                 "        ;\n"
+                                 "        IF NOT FOUND THEN RETURN; END IF;\n"
+                                 "        COMMIT;\n"
+                                 "    END LOOP;\n"
+                                 "    RAISE EXCEPTION 'pgtide: %" PRIu64
+                                 " batches, and it still changes rows';\n"
+                                 "END",
+                                 rounds, statement->text, rounds));
 }
 
 /* --- +verify ---------------------------------------------------------------------------------- */

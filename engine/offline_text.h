@@ -20,4 +20,6 @@ void offline_do(Str *out, const char *body);
 /* A statement of an author's as psql sends it on unchanged, with the rows behind a COPY. */
 void offline_statement(Arena *arena, const Statement *statement, Str *out);
 /* +verify: like statements, but the script stops when the last one answers a single false. */
+/* One with `-- +batch`: over a key as a whole, until no row changes as a loop that commits. */
+void offline_batch(Arena *arena, const Statement *statement, Str *out);
 void offline_verify(Arena *arena, const Script *script, Str *out);

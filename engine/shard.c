@@ -155,6 +155,9 @@ Arena *shard_begin(ShardSession *session, uint32_t deadline_ms)
 
 void shard_end(ShardSession *session)
 {
+    server_pace_leave(session->ticket);
+    session->ticket = NULL;
+    session->backfilling = false;
     session->running = false;
     session->committing = false;
 }

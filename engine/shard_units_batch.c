@@ -149,9 +149,7 @@ static void take_start(StepOp *op, const PgReply *reply)
 
 void batch_fail(StepOp *op)
 {
-    batch_leave_server(op->session);
     keep_facts(op, op->session->error.code != ERR_INTERRUPTED);
-    op->session->backfilling = false;
     op->refused = NULL;
     step_fail(op);
 }

@@ -244,8 +244,15 @@ COMMIT;
 SET work_mem = '9MB';
 -- +rerunnable
 VACUUM r;
+CREATE TABLE b (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, label text);
+INSERT INTO b SELECT i FROM generate_series(1, 50) i;
+-- +batch key=id table=b size=7
+UPDATE b SET n = n + 1 WHERE /*+batch*/ true;
+-- +batch until=no-rows
+UPDATE b SET label = $$it's$$ WHERE id IN (SELECT id FROM b WHERE label IS NULL LIMIT /*+batch*/ 9);
 
 -- +downgrade
+DROP TABLE b;
 DROP INDEX CONCURRENTLY r_id;
 DELETE FROM r WHERE id > 3;
 
