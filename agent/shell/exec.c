@@ -5,6 +5,7 @@
 #include "digest.h"
 #include "file.h"
 #include "log.h"
+#include "named_limits.h"
 #include "restore.h"
 
 #include <stdlib.h>
@@ -31,7 +32,9 @@ struct Exec {
     RestoreClear *clear;
     BackupInfo backup_info;
     Arena *activity_arena; /* of `activity` */
-    Activity activity;     /* of the step in hand, or of the one that will be tried again */
+    FactList facts;        /* of the job's statements: the longest; in `facts_arena` */
+    Arena *facts_arena;
+    Activity activity; /* of the step in hand, or of the one that will be tried again */
     uv_timer_t timer;
     char rollout[UUID_TEXT_SIZE];
     char source[UUID_TEXT_SIZE]; /* of the rollout that is taken back; '' = its own */
@@ -398,11 +401,27 @@ static void end_activity(Exec *exec, const Error *err)
         exec->activity = (Activity){0};
 }
 
+/* The job's statements are few as a rule; of many the longest are kept. */
+static void take_facts(Exec *exec, const FactList *facts)
+{
+    Arena *arena = arena_new();
+    FactList all = facts_clone(arena, &exec->facts);
+    FactList more = facts_clone(arena, facts);
+    for (size_t i = 0; i < more.count; i++)
+        facts_add(arena, &all, &more.items[i]);
+    facts_keep_longest(&all, LIMIT_FACTS_PER_REPORT);
+    arena_free(exec->facts_arena);
+    exec->facts_arena = arena;
+    exec->facts = all;
+}
+
 static void on_step(ShardSession *session, const StepResult *result, const Error *err, void *data)
 {
     (void)session;
     Exec *exec = data;
     end_activity(exec, err);
+    if (result->facts.count > 0)
+        take_facts(exec, &result->facts);
     if (err == NULL) {
         JobEvent event = {.kind = JOB_EVENT_STEP_DONE};
         event.step_done.rows = result->rows;
@@ -542,6 +561,7 @@ static void send_report(Exec *exec, const JobReport *report)
         log_end(exec, report);
     exec->end_logged = report->phase == PHASE_DONE;
     JobReport told = *report;
+    told.facts = exec->facts;
     if (report->phase == PHASE_STEP || report->phase == PHASE_WAITING)
         told.activity = exec->activity;
     exec->world->report(exec->world->context, &told);
@@ -700,6 +720,7 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     Exec *exec = handle->data;
     arena_free(exec->activity_arena);
+    arena_free(exec->facts_arena);
     arena_free(exec->arena);
     free(exec);
 }

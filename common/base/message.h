@@ -9,6 +9,7 @@
 #pragma once
 
 #include "activity.h"
+#include "facts.h"
 #include "gate.h"
 #include "plan.h"
 
@@ -255,6 +256,7 @@ typedef struct JobReport {
     uint64_t duration_ms;
     uint32_t line;     /* in the revision's file */
     Activity activity; /* of a job at work; kind UNSPECIFIED = nothing to tell */
+    FactList facts;    /* of its steps that were slow or failed */
 } JobReport;
 
 typedef struct JobReports {

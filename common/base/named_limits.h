@@ -109,9 +109,9 @@ enum {
     LIMIT_FACTS_PER_STEP = 50, /* in a shard's history: the longest */
     LIMIT_REHEARSAL_BYTES = 64 * 1024 * 1024,
     LIMIT_TRACE_RELATIONS = 200000,
-    LIMIT_UNITS_TOLD = 100,      /* of a shard, by `why` */
-    LIMIT_HISTORY_TOLD = 100,    /* likewise */
-    LIMIT_FACTS_PER_REPORT = 16, /* in a job's report: the longest */
+    LIMIT_UNITS_TOLD = 100,     /* of a shard, by `why` */
+    LIMIT_HISTORY_TOLD = 100,   /* likewise */
+    LIMIT_FACTS_PER_REPORT = 8, /* in a job's report: the longest */
 
     /* Loop. */
     LIMIT_DRAIN_PER_TURN = 64,

@@ -1,6 +1,7 @@
 #include "activity_codec.h"
 #include "backup_codec.h"
 #include "codec_common.h"
+#include "facts_codec.h"
 #include "message_codec.h"
 
 #include "named_limits.h"
@@ -172,6 +173,7 @@ static ErrCode job_decode(Arena *arena, const Pgtide__V1__JobReport *in, JobRepo
     }
     out->duration_ms = in->duration_ms;
     out->line = in->line;
+    CHECK(facts_decode(arena, in->facts, in->n_facts, &out->facts, err));
     return activity_decode(in->activity, &out->activity, err);
 }
 
@@ -424,6 +426,8 @@ static Pgtide__V1__JobReport *job_encode(Arena *arena, const JobReport *job)
     out->duration_ms = job->duration_ms;
     out->line = job->line;
     out->activity = activity_encode(arena, &job->activity);
+    out->n_facts = job->facts.count;
+    out->facts = facts_encode(arena, &job->facts);
     return out;
 }
 

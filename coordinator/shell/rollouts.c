@@ -55,6 +55,7 @@ static void entry_free(RolloutEntry *entry)
     free(entry->approvals);
     rollout_log_free(&entry->log);
     activities_free(&entry->activities);
+    longest_free(&entry->longest);
     arena_free(entry->arena);
     free(entry);
 }
@@ -600,6 +601,7 @@ void rollouts_job(Rollouts *rollouts, const char *agent, const JobReport *report
     rollout_shard(entry->core, report->index, &view);
     if (view.in_flight && view.generation == report->generation && view.attempt == report->attempt)
         activities_take(&entry->activities, report);
+    longest_take(&entry->longest, report);
     if (tells_rows(&view, report)) {
         inventory_set_rows(rollouts->coordinator->inventory, &shard->uuid, agent, &report->rows,
                            rollouts->coordinator->now_ms);

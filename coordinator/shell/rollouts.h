@@ -9,6 +9,7 @@
 
 #include "activities.h"
 #include "gate_look.h"
+#include "longest.h"
 #include "merkle.h"
 #include "plan_codec.h"
 #include "record_codec.h"
@@ -43,6 +44,7 @@ struct RolloutEntry {
     Rollout *core;
     RolloutLog log;
     Activities activities;
+    Longest longest;
     bool started; /* START has been taken; perhaps not durable yet */
     uint64_t started_unix_ms;
     uint64_t finished_unix_ms;

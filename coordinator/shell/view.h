@@ -102,6 +102,8 @@
  *      "rolled_back":false,"overdue":false,"steps_done":8,"steps_total":8,"revision":TEXT,
  *      "outcome":WORD|null,"rows":[...],"rows_before":[...],"rows_after":[...],"code":TEXT,
  *      "sqlstate":TEXT,"message":TEXT,"duration_ms":12,"activity":ACTIVITY|null,
+ *      "longest":{"revision","line":7,"what","duration_ms","lock_wait_ms","wal_bytes","rows",
+ *        "failed":false}|null,
  *      "backup":{"path","sha256","size_bytes","duration_ms","method":WORD,"encrypted":false,
  *        "verified":true,"restore_test_ms":0}|null},...]
  *   ACTIVITY is {"kind":"lock-wait|build|backfill","text":TEXT,"what":TEXT,"unit":0,"unit_count":0,

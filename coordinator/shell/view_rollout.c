@@ -344,6 +344,7 @@ void view_rollout_shard(const RolloutEntry *entry, uint32_t index, Arena *arena,
     json_field_string(json, "message", view.message);
     json_field_uint(json, "duration_ms", view.duration_ms);
     activity_write(view.in_flight ? activity : NULL, json);
+    longest_write(&entry->longest, index, json);
     write_backup(view.backup, json);
     json_object_end(json);
     arena_reset(arena);

@@ -38,6 +38,9 @@ check 'by its own rows: where' contains "$said" 'upgrade 002_unique failed by on
 check 'the line' contains "$said" 'it failed at line 7, INSERT INTO first SELECT id FROM extra'
 check 'what took it where it is' contains "$said" ': upgrade 001_first'
 check 'what was long' contains "$said" 'longest was line 7, SELECT pg_sleep(0.05) ('
+longest() { alice rollout status first --shards --json | json "[(s['longest']['revision'], s['longest']['line'], s['longest']['failed']) for s in d['result']['shards'] if s['name'] == '$1']"; }
+check 'the report has what failed' same "$(longest "$shard")" "[('002_unique', 7, True)]"
+check 'and what was long' same "$(longest one/tenant_0001)" "[('001_first', 7, False)]"
 check 'another is where it should be' contains "$(why one/tenant_0001)" 'rollout first (succeeded), wave 1: current, 2 of 2 steps'
 
 # --- quarantined, and left out of a plan

@@ -294,6 +294,12 @@ static JobReport make_job(Arena *arena)
                               .waiting_behind = 8,
                               .has_blocker = true,
                               .blocker = {4711, "app", "psql", "idle in transaction", 12000}};
+    const StatementFacts facts[] = {
+        {"004_w", 7, "CREATE INDEX i", 1, 12000, 400, 1200000, 0, false},
+        {"005_x", 9, "SELECT x", 3, 5, 0, 6, 7, true},
+    };
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
+        facts_add(arena, &job.facts, &facts[i]);
     strlist_add(arena, &job.rows, "b-alembic");
     strlist_add(arena, &job.rows, "a");
     return job;
@@ -318,6 +324,23 @@ static void assert_activity(const Activity *activity, const Activity *expected)
     assert_string_equal(activity->blocker.application, expected->blocker.application);
     assert_string_equal(activity->blocker.query_class, expected->blocker.query_class);
     assert_int_equal(activity->blocker.since_ms, expected->blocker.since_ms);
+}
+
+static void assert_facts(const FactList *list, const FactList *expected)
+{
+    assert_int_equal(list->count, expected->count);
+    for (size_t i = 0; i < list->count; i++) {
+        const StatementFacts *item = &list->items[i], *wanted = &expected->items[i];
+        assert_string_equal(item->revision, wanted->revision);
+        assert_int_equal(item->line, wanted->line);
+        assert_string_equal(item->what, wanted->what);
+        assert_int_equal(item->statements, wanted->statements);
+        assert_int_equal(item->duration_ms, wanted->duration_ms);
+        assert_int_equal(item->lock_wait_ms, wanted->lock_wait_ms);
+        assert_int_equal(item->wal_bytes, wanted->wal_bytes);
+        assert_int_equal(item->rows, wanted->rows);
+        assert_int_equal(item->failed, wanted->failed);
+    }
 }
 
 static void job_report_comes_back(void **state)
@@ -360,6 +383,7 @@ static void job_report_comes_back(void **state)
     assert_string_equal(job->message, jobs[0].message);
     assert_string_equal(job->hint, "Look.");
     assert_activity(&job->activity, &jobs[0].activity);
+    assert_facts(&job->facts, &jobs[0].facts);
     assert_int_equal(out.jobs.items[1].activity.kind, ACTIVITY_UNSPECIFIED);
     assert_string_equal(out.jobs.items[1].activity.what, "");
     assert_true(job->has_backup);
