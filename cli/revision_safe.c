@@ -124,8 +124,8 @@ static ErrCode statements_open(Safe *safe, const char *path, Error *err)
     Arena *arena = safe->context->arena;
     Script *script = ARENA_NEW(arena, Script);
     bool is_stdin = strcmp(path, "-") == 0;
-    char *text;
-    size_t length;
+    char *text = NULL;
+    size_t length = 0;
     ErrCode code =
         is_stdin ? stdin_read(arena, &text, &length, err)
                  : file_read_text(arena, path, LIMIT_REVISION_FILE_BYTES, &text, &length, err);

@@ -2,7 +2,7 @@
 
 static const HazardInfo infos[HAZARD_COUNT] = {
 #define X(name, what, lock, cost, why, help, safe)                                                 \
-    [HAZARD_##name] = {what, lock, HAZARD_COST_##cost, why, HAZARD_HELP_##help, safe},
+    [HAZARD_##name] = {what, lock, why, safe, HAZARD_COST_##cost, HAZARD_HELP_##help},
 #include "hazard_forms.def"
 #undef X
 };

@@ -35,10 +35,10 @@ typedef enum HazardHelp {
 typedef struct HazardInfo {
     const char *what; /* "SET NOT NULL" */
     const char *lock; /* "ACCESS EXCLUSIVE" */
+    const char *why;  /* what is wrong with it */
+    const char *safe; /* what does the same */
     HazardCost cost;
-    const char *why;
     HazardHelp help;
-    const char *safe;
 } HazardInfo;
 
 const HazardInfo *hazard_info(HazardForm form); /* not for NONE */

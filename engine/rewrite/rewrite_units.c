@@ -9,31 +9,34 @@
 
 /* --- units ------------------------------------------------------------------------------------ */
 
-static char *format(Arena *arena, const char *fmt, va_list args)
+/* What vasprintf() made, into the arena. */
+static const char *taken(Arena *arena, char *text, int length)
 {
-    va_list again;
-    va_copy(again, args);
-    int length = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    char *text = arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(text, (size_t)length + 1, fmt, args);
-    return text;
+    if (length < 0)
+        die_out_of_memory();
+    const char *copy = arena_strdup(arena, text);
+    free(text);
+    return copy;
 }
 
 void unit_add(Arena *arena, StrList *units, const char *fmt, ...)
 {
+    char *text;
     va_list args;
     va_start(args, fmt);
-    strlist_add(arena, units, arena_printf(arena, "%s;\n", format(arena, fmt, args)));
+    int length = vasprintf(&text, fmt, args);
     va_end(args);
+    strlist_add(arena, units, arena_printf(arena, "%s;\n", taken(arena, text, length)));
 }
 
 void unit_statement(Arena *arena, StrList *statements, const char *fmt, ...)
 {
+    char *text;
     va_list args;
     va_start(args, fmt);
-    strlist_add(arena, statements, format(arena, fmt, args));
+    int length = vasprintf(&text, fmt, args);
     va_end(args);
+    strlist_add(arena, statements, taken(arena, text, length));
 }
 
 void unit_block(Arena *arena, StrList *units, const StrList *statements)
