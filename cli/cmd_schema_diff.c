@@ -1,6 +1,7 @@
 #include "named_limits.h"
 #include "schema_diff.h"
 #include "schema_source.h"
+#include "schema_tell.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,26 +91,6 @@ static SchemaRename *renames_back(const Differ *differ)
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
-static void tell_operation(CommandContext *context, const SchemaOperation *operation)
-{
-    const char *name = schema_change_name(operation->change);
-    if (operation->reason != NULL) {
-        say(context, "%s %s %s: %s", name, operation->kind, operation->name, operation->reason);
-        return;
-    }
-    say(context, "%s %s %s%s", name, operation->kind, operation->name,
-        operation->destructive ? " (rows are lost)" : "");
-    for (size_t i = 0; i < operation->sql.count; i++) {
-        AUTO_STR Str text = {0};
-        for (const char *at = operation->sql.items[i]; *at != '\0'; at++) {
-            str_append_char(&text, *at);
-            if (*at == '\n')
-                str_append(&text, "    ");
-        }
-        say(context, "    %s;", str_text(&text));
-    }
-}
-
 static void write_script(const SchemaDiff *diff)
 {
     bool begun = false;
@@ -135,25 +116,6 @@ static void write_script(const SchemaDiff *diff)
     }
 }
 
-static void write_operations(JsonWriter *json, const char *key, const SchemaDiff *diff)
-{
-    json_field_array(json, key);
-    for (size_t i = 0; i < diff->count; i++) {
-        const SchemaOperation *operation = &diff->items[i];
-        json_object_begin(json);
-        json_field_string(json, "change", schema_change_name(operation->change));
-        json_field_string(json, "kind", operation->kind);
-        json_field_string(json, "name", operation->name);
-        json_field_strings(json, "sql", &operation->sql);
-        json_field_bool(json, "destructive", operation->destructive);
-        json_field_bool(json, "alone", operation->alone);
-        if (operation->reason != NULL)
-            json_field_string(json, "reason", operation->reason);
-        json_object_end(json);
-    }
-    json_array_end(json);
-}
-
 static void tell(Differ *differ)
 {
     CommandContext *context = differ->context;
@@ -162,13 +124,13 @@ static void tell(Differ *differ)
     json_object_begin(&json);
     json_field_bool(&json, "different", diff->count > 0);
     json_field_uint(&json, "cannot", diff->cannot);
-    write_operations(&json, "upgrade", diff);
-    write_operations(&json, "downgrade", &differ->down);
+    schema_tell_json(&json, "upgrade", diff);
+    schema_tell_json(&json, "downgrade", &differ->down);
     json_object_end(&json);
     if (context_has(context, "sql") && !context->json && diff->count > 0)
         write_script(diff);
     for (size_t i = 0; !context_has(context, "sql") && i < diff->count; i++)
-        tell_operation(context, &diff->items[i]);
+        schema_tell_operation(context, &diff->items[i]);
     if (diff->cannot > 0 && !context->json)
         note(context, "%zu difference%s can't be said in SQL", diff->cannot,
              diff->cannot == 1 ? "" : "s");

@@ -71,20 +71,27 @@ static void blank_psql_lines(char *text)
     }
 }
 
-static ErrCode run_file(CommandContext *context, Session *session, const char *path, Error *err)
+/* Of a source: a file, or a text that has a name. */
+typedef struct SqlText {
+    const char *name;
+    char *text; /* NULL: is in the file of that name */
+} SqlText;
+
+static ErrCode run_text(CommandContext *context, Session *session, const SqlText *sql, Error *err)
 {
-    char *text;
-    size_t length;
+    char *text = sql->text;
+    size_t length = text == NULL ? 0 : strlen(text);
     StatementList list;
-    ErrCode code =
-        file_read_text(context->arena, path, LIMIT_SCHEMA_FILE_BYTES, &text, &length, err);
+    ErrCode code = text != NULL ? ERR_OK
+                                : file_read_text(context->arena, sql->name, LIMIT_SCHEMA_FILE_BYTES,
+                                                 &text, &length, err);
     if (code != ERR_OK)
         return code;
     blank_psql_lines(text);
-    code = sql_split(context->arena, path, text, length, 1, &list, err);
+    code = sql_split(context->arena, sql->name, text, length, 1, &list, err);
     for (size_t i = 0; code == ERR_OK && i < list.count; i++) {
         if (list.items[i].copy_data == NULL) /* rows are no part of a schema */
-            code = session_statement(session, path, &list.items[i], err);
+            code = session_statement(session, sql->name, &list.items[i], err);
     }
     if (code != ERR_OK && strcmp(err->sqlstate, "42704") == 0)
         err_hint(err, "If it is a role: name a server that has it with --scratch-url.");
@@ -128,8 +135,8 @@ static ErrCode enter_schema(Session *session, const char *schema, Error *err)
                           : code;
 }
 
-static ErrCode run_files(CommandContext *context, Wait *wait, const ShardTarget *target,
-                         const StrList *files, const SchemaReadArgs *args, Error *err)
+static ErrCode run_all(CommandContext *context, Wait *wait, const ShardTarget *target,
+                       const SqlText *texts, size_t count, const SchemaReadArgs *args, Error *err)
 {
     Session *session;
     ErrCode code = session_open(wait, target->conninfo, target->conninfo_count, target->database,
@@ -138,13 +145,13 @@ static ErrCode run_files(CommandContext *context, Wait *wait, const ShardTarget 
         return code;
     if (args->schema != NULL)
         code = enter_schema(session, args->schema, err);
-    for (size_t i = 0; code == ERR_OK && i < files->count; i++)
-        code = run_file(context, session, files->items[i], err);
+    for (size_t i = 0; code == ERR_OK && i < count; i++)
+        code = run_text(context, session, &texts[i], err);
     session_close(session);
     return code;
 }
 
-static ErrCode read_files(CommandContext *context, Wait *wait, const StrList *files,
+static ErrCode read_texts(CommandContext *context, Wait *wait, const SqlText *texts, size_t count,
                           const SchemaReadArgs *args, Scratch **scratch, SchemaModel *ret_model,
                           Error *err)
 {
@@ -153,11 +160,19 @@ static ErrCode read_files(CommandContext *context, Wait *wait, const StrList *fi
     if (code == ERR_OK)
         code = scratch_make(*scratch, &target, err);
     if (code == ERR_OK)
-        code = run_files(context, wait, &target, files, args, err);
+        code = run_all(context, wait, &target, texts, count, args, err);
     if (code == ERR_OK)
         code = schema_source_database(context, wait, target.conninfo, target.conninfo_count,
                                       target.database, args, ret_model, err);
     return code;
+}
+
+ErrCode schema_source_text(CommandContext *context, Wait *wait, const char *name, char *text,
+                           const SchemaReadArgs *args, Scratch **scratch, SchemaModel *ret_model,
+                           Error *err)
+{
+    const SqlText sql = {.name = name, .text = text};
+    return read_texts(context, wait, &sql, 1, args, scratch, ret_model, err);
 }
 
 /* --- sources in words ------------------------------------------------------------------------- */
@@ -217,5 +232,10 @@ ErrCode schema_source_read(CommandContext *context, Wait *wait, const char *sour
             return read_dump(context, source, text, length, args, ret_model, err);
         strlist_add(context->arena, &files, source);
     }
-    return code == ERR_OK ? read_files(context, wait, &files, args, scratch, ret_model, err) : code;
+    SqlText *texts = ARENA_ARRAY(context->arena, SqlText, files.count + 1);
+    for (size_t i = 0; i < files.count; i++)
+        texts[i].name = files.items[i];
+    return code == ERR_OK
+               ? read_texts(context, wait, texts, files.count, args, scratch, ret_model, err)
+               : code;
 }

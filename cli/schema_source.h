@@ -17,6 +17,10 @@ ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyw
                                const SchemaReadArgs *args, SchemaModel *ret_model,
                                Error *err) MUST_CHECK;
 
+/* SQL as text, run on a scratch database; `name` is for errors. The text is written to. */
+ErrCode schema_source_text(CommandContext *context, Wait *wait, const char *name, char *text,
+                           const SchemaReadArgs *args, Scratch **scratch, SchemaModel *ret_model,
+                           Error *err) MUST_CHECK;
 /* A source in words: a url, a file or a folder of SQL, or a dump in JSON. `scratch` is opened when
  * the first needs it, and then the caller's to close. ERR_NOT_FOUND, ERR_SQL with file and line. */
 ErrCode schema_source_read(CommandContext *context, Wait *wait, const char *source,

@@ -226,3 +226,11 @@ ErrCode trial_query(Trial *trial, const char *sql, SessionRead *read, void *data
     pg_batch_add(&batch, sql);
     return session_batch(trial->session, &batch, read, data, err);
 }
+
+ErrCode trial_model(Trial *trial, CommandContext *context, const SchemaReadArgs *args,
+                    SchemaModel *ret_model, Error *err)
+{
+    return schema_source_database(context, trial->wait, trial->target.conninfo,
+                                  trial->target.conninfo_count, trial->target.database, args,
+                                  ret_model, err);
+}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "graph.h"
+#include "schema_source.h"
 #include "schema_text.h"
 #include "scratch.h"
 #include "session.h"
@@ -29,6 +30,9 @@ ErrCode trial_data(Trial *trial, Arena *arena, SchemaText *ret_text, Error *err)
 /* One author's statement in a transaction of its own, under the usual search path. */
 ErrCode trial_statement(Trial *trial, const char *file, const Statement *statement,
                         Error *err) MUST_CHECK;
+/* The schema as a model; it lives in the context's arena. */
+ErrCode trial_model(Trial *trial, CommandContext *context, const SchemaReadArgs *args,
+                    SchemaModel *ret_model, Error *err) MUST_CHECK;
 /* A query of ours; `read` is given its answer. */
 ErrCode trial_query(Trial *trial, const char *sql, SessionRead *read, void *data,
                     Error *err) MUST_CHECK;

@@ -15,6 +15,8 @@ enum { HOOK_TIMEOUT_DEFAULT_MS = 60 * 60 * 1000 }; /* one may make a backup */
 typedef struct ProjectFile {
     const ConfigNode *versions;
     const char *safe;
+    const char *model;
+    StrList model_command;
     const char *version_table;
     int naming;
     const ConfigNode *hooks;
@@ -33,6 +35,17 @@ static const ConfigField fields[] = {
      .kind = CONFIG_PATH,
      .offset = offsetof(ProjectFile, safe),
      .help = "directory of idempotent statements"},
+    {.key = "model",
+     .kind = CONFIG_STRING,
+     .offset = offsetof(ProjectFile, model),
+     .min = 1,
+     .help = "what the revisions are to lead to: a file or folder of SQL, or a url"},
+    {.key = "model-command",
+     .kind = CONFIG_STRINGS,
+     .offset = offsetof(ProjectFile, model_command),
+     .min = 1,
+     .max = LIMIT_HOOK_ARGUMENTS,
+     .help = "instead of it: program and arguments, without a shell, that print the SQL"},
     {.key = "version_table",
      .kind = CONFIG_STRING,
      .offset = offsetof(ProjectFile, version_table),
@@ -104,6 +117,9 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
                            "'version_table' can only be alembic_version in this version");
         project.backfill = backfill_policy_read(
             config, config_node_get(config_root(config), "backfill"), &file.backfill);
+        if (file.model != NULL && file.model_command.count > 0)
+            config_problem(config, config_node_get(config_root(config), "model-command"),
+                           "both 'model' and 'model-command' are given");
         if (file.hooks != NULL)
             project_hooks_read(arena, config, project.config_file, file.hooks, &project.hooks);
     }
@@ -112,6 +128,11 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
         return code;
     project.hooks.timeout_ms = file.hook_timeout_ms;
     project.safe = file.safe;
+    bool model_is_url = file.model != NULL && strstr(file.model, "://") != NULL;
+    project.model = file.model == NULL || model_is_url
+                        ? file.model
+                        : path_join(arena, project.directory, file.model);
+    project.model_command = file.model_command;
     project.version_table = file.version_table;
     project.hash_names = file.naming == 1;
     *ret_project = project;

@@ -12,6 +12,8 @@ typedef struct Project {
     const char *directory; /* of the file */
     StrList versions;      /* directories, joined to `directory`; new revisions go to the last */
     const char *safe;      /* directory; NULL when there is none */
+    const char *model;     /* a url, or a path joined to `directory`; NULL when there is none */
+    StrList model_command; /* instead of it */
     const char *version_table;
     ProjectHooks hooks;
     BackfillPolicy backfill;
