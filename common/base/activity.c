@@ -16,7 +16,8 @@ const char *activity_kind_name(ActivityKind kind)
     return (unsigned)kind < ACTIVITY_KIND_COUNT ? names[kind] : "";
 }
 
-/* At most the limit, and no half character. */
+/* At most the limit, no half character, and nothing that steers a terminal: some of it is named by
+ * whoever uses the database. */
 static const char *clip(Arena *arena, const char *text)
 {
     size_t length = text == NULL ? 0 : strlen(text);
@@ -25,7 +26,14 @@ static const char *clip(Arena *arena, const char *text)
         while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
             length--;
     }
-    return length == 0 ? "" : arena_strndup(arena, text, length);
+    if (length == 0)
+        return "";
+    char *copy = arena_strndup(arena, text, length);
+    for (char *at = copy; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7F)
+            *at = ' ';
+    }
+    return copy;
 }
 
 Activity activity_copy(Arena *arena, const Activity *activity)

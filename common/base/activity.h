@@ -44,8 +44,8 @@ typedef struct Activity {
 } Activity;
 
 const char *activity_kind_name(ActivityKind kind); /* lock-wait, build, backfill; '' */
-/* Texts are copied, those longer than LIMIT_ACTIVITY_TEXT_BYTES without their end; NULL becomes ''.
- */
+/* Texts are copied, those longer than LIMIT_ACTIVITY_TEXT_BYTES without their end, and control
+ * characters as spaces; NULL becomes ''. */
 Activity activity_copy(Arena *arena, const Activity *activity);
 /* For people, on one line: "ALTER TABLE users, waits for a lock behind 4711 (app, psql, idle in
  * transaction, in its transaction for 12 s); 3 sessions wait behind it". */

@@ -76,12 +76,24 @@ static void a_copy_is_cut_between_characters(void **state)
     assert_string_equal(copy.blocker.user, "");
 }
 
+static void a_copy_does_not_steer_a_terminal(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Activity activity = make(ACTIVITY_LOCK_WAIT, "ALTER\nTABLE");
+    activity.blocker.user = "\x1b[31mred\x7f";
+    Activity copy = activity_copy(arena, &activity);
+    assert_string_equal(copy.what, "ALTER TABLE");
+    assert_string_equal(copy.blocker.user, " [31mred ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blocker_is_named_by_what_may_be_seen),
         cmocka_unit_test(each_kind_has_its_line),
         cmocka_unit_test(a_copy_is_cut_between_characters),
+        cmocka_unit_test(a_copy_does_not_steer_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
