@@ -48,7 +48,7 @@ expect_exit 2 pgtide revision -m again --rev-id joined
 expect_exit 2 pgtide revision -m again --rev-id 'a-b'
 expect_exit 2 pgtide revision -m again --depends-on nothing
 expect_exit 5 pgtide revision -m again --autogenerate
-for absent in check lint 'lint versions/001.sql' schema 'schema dump'; do
+for absent in lint 'lint versions/001.sql'; do
     # shellcheck disable=SC2086 # several words
     expect_exit 5 pgtide $absent
     check "$absent is refused in words of its own" grep -q "this version can't" "$T/err"
