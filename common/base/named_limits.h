@@ -110,7 +110,7 @@ enum {
     LIMIT_REHEARSAL_BYTES = 64 * 1024 * 1024,
     LIMIT_TRACE_RELATIONS = 200000,
     LIMIT_UNITS_TOLD = 100,     /* of a shard, by `why` */
-    LIMIT_HISTORY_TOLD = 100,   /* likewise */
+    LIMIT_HISTORY_TOLD = 40,    /* likewise: with 50 facts each, half of LIMIT_TASK_RESULT_BYTES */
     LIMIT_FACTS_PER_REPORT = 8, /* in a job's report: the longest */
 
     /* Loop. */
