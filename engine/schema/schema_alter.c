@@ -173,6 +173,19 @@ static const char *default_of(const SchemaModel *model, const SchemaObject *colu
     return above == NULL ? NULL : default_of(model, above);
 }
 
+/* "RANGE (a, lower(b))" has a. */
+static bool is_partition_key(const SchemaModel *model, const SchemaObject *column)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const SchemaObject *table = schema_parent(model, column);
+    const char *key = table == NULL ? NULL : schema_attribute(table, "partition by");
+    const char *open = key == NULL ? NULL : strchr(key, '(');
+    if (open == NULL)
+        return false;
+    StrList list = schema_list(arena, arena_strndup(arena, open + 1, strlen(open) - 2));
+    return schema_list_find(arena, &list, schema_column_name(column)) != NULL;
+}
+
 static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
                                   const SchemaObject *to)
 {
@@ -181,6 +194,8 @@ static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
     if (!same(from, to, "inherited"))
         return cannot("columns do not change between inherited and own");
     bool retyped = !same(from, to, "type") || !same(from, to, "collation");
+    if (retyped && is_partition_key(make->model, to))
+        return cannot("its table is partitioned by it");
     const char *generated = schema_attribute(from, "generated");
     const char *generates = schema_attribute(to, "generated");
     if (generates != NULL && (retyped || !same(from, to, "generated")))

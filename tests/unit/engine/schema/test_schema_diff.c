@@ -125,6 +125,15 @@ static void test_stuck(void **state)
                  "cannot: type span\n");
 }
 
+static void test_partition_key(void **state)
+{
+    (void)state;
+#define LOG(column_type)                                                                           \
+    "{\"kind\": \"table\", \"name\": \"t\", \"attributes\": {\"partition by\": \"RANGE (b, "       \
+    "a)\"}}," COLUMN("t", "a", column_type, "")
+    ASSERT_LINES(MODEL(LOG("integer")), MODEL(LOG("bigint")), "cannot: column t.a\n");
+}
+
 static void test_renames(void **state)
 {
     (void)state;
@@ -151,7 +160,7 @@ int main(void)
         cmocka_unit_test(test_same),    cmocka_unit_test(test_create_and_drop),
         cmocka_unit_test(test_spreads), cmocka_unit_test(test_replaces_view),
         cmocka_unit_test(test_labels),  cmocka_unit_test(test_stuck),
-        cmocka_unit_test(test_renames),
+        cmocka_unit_test(test_renames), cmocka_unit_test(test_partition_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
