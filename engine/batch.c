@@ -356,16 +356,24 @@ typedef struct TableSearch {
 
 static void search_tree(TableSearch *search, const ProtobufCMessage *message, int depth);
 
+/* As far as the statement tells: names without a schema may be those of any. */
+static bool is_table(const PgQuery__RangeVar *range, const StrList *table)
+{
+    const char *schema = table->count > 1 ? table->items[0] : "";
+    return strcmp(range->relname, table->items[table->count - 1]) == 0 &&
+           (schema[0] == '\0' || range->schemaname[0] == '\0' ||
+            strcmp(range->schemaname, schema) == 0);
+}
+
+static const char *range_called(const PgQuery__RangeVar *range)
+{
+    return range->alias != NULL ? range->alias->aliasname : range->relname;
+}
+
 static void take_range(TableSearch *search, const PgQuery__RangeVar *range)
 {
-    const StrList *table = search->table;
-    const char *name = table->items[table->count - 1];
-    const char *schema = table->count > 1 ? table->items[0] : "";
-    bool same =
-        strcmp(range->relname, name) == 0 && (schema[0] == '\0' || range->schemaname[0] == '\0' ||
-                                              strcmp(range->schemaname, schema) == 0);
-    const char *called = range->alias != NULL ? range->alias->aliasname : range->relname;
-    if (same && !strlist_has(&search->names, called))
+    const char *called = range_called(range);
+    if (is_table(range, search->table) && !strlist_has(&search->names, called))
         strlist_add(search->arena, &search->names, called);
 }
 
@@ -451,6 +459,28 @@ static ErrCode find_alias(const BatchMaker *maker, const PgQuery__Node *node)
     return refuse(maker, "Say which one's rows are visited: `alias=NAME`.");
 }
 
+/* A row whose key moves ahead of the batches would be changed by them again. */
+static ErrCode check_key(const BatchMaker *maker, const PgQuery__Node *node)
+{
+    const BatchOptions *options = maker->batch->options;
+    if (node->node_case != PG_QUERY__NODE__NODE_UPDATE_STMT)
+        return ERR_OK;
+    const PgQuery__UpdateStmt *update = node->update_stmt;
+    const char *called = quote(maker->arena, range_called(update->relation));
+    if (!is_table(update->relation, &options->table) && strcmp(called, maker->batch->alias) != 0)
+        return ERR_OK;
+    for (size_t i = 0; i < update->n_target_list; i++) {
+        const char *column = update->target_list[i]->res_target->name;
+        if (!strlist_has(&options->key, column))
+            continue;
+        err_set(maker->err, ERR_SCRIPT, "the statement changes %.80s, the key of its batches",
+                column);
+        return refuse(maker, "Rows that it moves ahead would be changed again. Go by another "
+                             "unique key, or write it as one statement without '-- +batch'.");
+    }
+    return ERR_OK;
+}
+
 static ErrCode take_tables(const BatchMaker *maker, const PgQuery__ParseResult *tree)
 {
     Batch *batch = maker->batch;
@@ -461,8 +491,10 @@ static ErrCode take_tables(const BatchMaker *maker, const PgQuery__ParseResult *
         err_set(maker->err, ERR_SCRIPT, "'-- +batch' takes an UPDATE, DELETE or INSERT");
         return refuse(maker, "What is to happen once needs no batches.");
     }
-    if (ranges)
-        return batch->alias == NULL ? find_alias(maker, node) : ERR_OK;
+    if (ranges) {
+        ErrCode code = batch->alias == NULL ? find_alias(maker, node) : ERR_OK;
+        return code == ERR_OK ? check_key(maker, node) : code;
+    }
     if (batch->table.count == 0) {
         if (target->schemaname[0] != '\0')
             strlist_add(maker->arena, &batch->table, target->schemaname);

@@ -128,6 +128,9 @@ static void test_refusals(void **state)
     refused("key=id table=t", "UPDATE t SET n = o.n FROM t o WHERE o.id = t.id AND " MARK,
             "t and o");
     refused("key=id table=t", "UPDATE t SET n = WHERE " MARK, "can't be read");
+    refused("key=a,id table=t", "UPDATE t SET n = 1, id = id + 10 WHERE " MARK, "changes id");
+    refused("key=id table=t alias=o", "UPDATE t SET id = 1 FROM t o WHERE " MARK, "changes id");
+    refused("key=id table=v alias=x", "UPDATE t x SET id = 1 WHERE " MARK, "changes id");
 }
 
 static void test_conditions(void **state)
