@@ -1,3 +1,4 @@
+#include "entangled.h"
 #include "rewrite_forms.h"
 
 #include "table_facts_sql.h"
@@ -152,6 +153,12 @@ static const TableFacts *facts_of(const Rewriter *rewriter, SqlName table)
     return NULL;
 }
 
+static bool is_relation(const TableFacts *facts, char kind)
+{
+    const TableFact *table = facts == NULL ? NULL : fact_find(facts, "table", NULL, NULL);
+    return table != NULL && table->a[0] == kind;
+}
+
 /* --- one change ------------------------------------------------------------------------------- */
 
 static bool is_inverse(const Change *change, const Change *other)
@@ -179,11 +186,6 @@ static bool is_inverse(const Change *change, const Change *other)
     }
 }
 
-static bool is_drop(const Change *change)
-{
-    return change->form == HAZARD_DROP_COLUMN || change->form == HAZARD_DROP_TABLE;
-}
-
 /* Marks what takes the change back. Of a dropped table that is all that the downgrade does to it.
  */
 static void inverse_take(Rewriter *rewriter, Rewrite *rewrite)
@@ -198,7 +200,7 @@ static void inverse_take(Rewriter *rewriter, Rewrite *rewrite)
             bool first = rewrite->inverse == NULL;
             if (!first && rewrite->change->form != HAZARD_DROP_TABLE)
                 continue;
-            rewriter->taken[i][k] = (Taken){rewrite, is_drop(rewrite->change)};
+            rewriter->taken[i][k] = (Taken){rewrite, change_is_drop(rewrite->change)};
             if (first) {
                 rewrite->inverse = &changes->items[k];
                 rewrite->inverse_of = changes;
@@ -217,46 +219,6 @@ static void inverse_release(Rewriter *rewriter, const Rewrite *rewrite)
     }
 }
 
-/* Whether a change of the upgrade names the table and, where one is given, the column. */
-static bool is_named(const Rewriter *rewriter, const Changes *changes, const Change *change,
-                     SqlName table, const char *column)
-{
-    bool has_table = strcmp(change->table.name, table.name) == 0;
-    bool has_column = column[0] == '\0';
-    for (size_t i = change->first; i < change->end; i++) {
-        const char *token = sql_slice(rewriter->arena, &changes->tokens, i, i + 1);
-        has_table = has_table || sql_token_names(token, table.name);
-        has_column = has_column || sql_token_names(token, column);
-    }
-    return has_table && has_column;
-}
-
-/* Other statements that have to do with what changes in two phases would find it half-way: of a
- * drop those behind it, else any. */
-static bool is_entangled(const Rewriter *rewriter, const Rewrite *rewrite)
-{
-    const Change *own = rewrite->change;
-    const Part *up = &rewriter->up;
-    bool behind = false;
-    SqlName other = {own->table.schema,
-                     own->form == HAZARD_RENAME_TABLE ? own->to : own->table.name};
-    const char *column = own->form == HAZARD_RENAME_COLUMN ? own->to : own->column;
-    for (size_t i = 0; i < up->section->statements.count; i++) {
-        for (size_t k = 0; k < up->statements[i].count; k++) {
-            const Change *change = &up->statements[i].items[k];
-            if (change == own) {
-                behind = true;
-                continue;
-            }
-            if ((behind || !is_drop(own)) &&
-                (is_named(rewriter, &up->statements[i], change, own->table, own->column) ||
-                 is_named(rewriter, &up->statements[i], change, other, column)))
-                return true;
-        }
-    }
-    return false;
-}
-
 static void rewrite_drop(Rewrite *rewrite)
 {
     const Change *change = rewrite->change;
@@ -266,7 +228,7 @@ static void rewrite_drop(Rewrite *rewrite)
 
 static void phased(Rewriter *rewriter, Rewrite *rewrite)
 {
-    bool drop = is_drop(rewrite->change);
+    bool drop = change_is_drop(rewrite->change);
     if (rewrite->change->lenient && !drop) {
         rewrite->left = "IF EXISTS: what has two phases must be there";
         return;
@@ -276,7 +238,9 @@ static void phased(Rewriter *rewriter, Rewrite *rewrite)
                                                     : "the database does not have the table";
         return;
     }
-    if (is_entangled(rewriter, rewrite)) {
+    const Part *up = &rewriter->up;
+    if (change_is_entangled(rewriter->arena, up->statements, up->section->statements.count,
+                            rewrite->change)) {
         rewrite->left = "other statements have to do with it: give it a revision of its own";
         return;
     }
@@ -303,14 +267,44 @@ static void phased(Rewriter *rewriter, Rewrite *rewrite)
         inverse_release(rewriter, rewrite);
 }
 
-static void sequence(Rewrite *rewrite)
+/* As far as the facts tell, or what makes it in this revision: DROP INDEX CONCURRENTLY takes none
+ * of a partitioned table. */
+static bool is_partitioned_index(const Rewriter *rewriter, const Rewrite *rewrite)
+{
+    const Part *parts[] = {&rewriter->up, &rewriter->down};
+    const char *wanted = sql_ident(rewriter->arena, rewrite->change->table.name);
+    const TableFacts *facts = rewrite->facts;
+    for (size_t p = 0; p < 2 && !is_relation(facts, 'I'); p++) {
+        for (size_t i = 0; i < parts[p]->section->statements.count; i++) {
+            const PgQuery__Node *node = parts[p]->statements[i].node;
+            if (node == NULL || node->node_case != PG_QUERY__NODE__NODE_INDEX_STMT ||
+                strcmp(name_index(rewriter->arena, node->index_stmt), wanted) != 0)
+                continue;
+            const TableFacts *table =
+                facts_of(rewriter, sql_range_name(node->index_stmt->relation));
+            if (is_relation(table, 'p'))
+                return true;
+        }
+    }
+    return is_relation(facts, 'I');
+}
+
+static void drop_index(const Rewriter *rewriter, Rewrite *rewrite)
+{
+    if (is_partitioned_index(rewriter, rewrite))
+        rewrite->left = "DROP INDEX CONCURRENTLY takes no index of a partitioned table";
+    else
+        rewrite_drop_index(rewrite);
+}
+
+static void sequence(const Rewriter *rewriter, Rewrite *rewrite)
 {
     switch (rewrite->change->form) {
     case HAZARD_CREATE_INDEX:
         rewrite_create_index(rewrite);
         break;
     case HAZARD_DROP_INDEX:
-        rewrite_drop_index(rewrite);
+        drop_index(rewriter, rewrite);
         break;
     case HAZARD_REINDEX:
         rewrite_reindex(rewrite);
@@ -396,7 +390,7 @@ static void part_rewrite(Rewriter *rewriter, Part *part)
             else if (help == HAZARD_HELP_PHASES)
                 phased(rewriter, rewrite);
             else
-                sequence(rewrite);
+                sequence(rewriter, rewrite);
             rewriter->out->changed = rewriter->out->changed || is_written(rewrite);
             note_add(rewriter, part, rewrite);
         }
@@ -551,7 +545,7 @@ static void moved_text(const Rewriter *rewriter, const Rewrite *by, Str *out)
                              .change = change};
             if (change->form != HAZARD_NONE &&
                 hazard_info(change->form)->help == HAZARD_HELP_SEQUENCE)
-                sequence(&alone);
+                sequence(rewriter, &alone);
             if (alone.units.count > 0 && alone.left == NULL)
                 append_units(out, &alone.units);
             else
@@ -579,7 +573,7 @@ static void contract_make(Rewriter *rewriter)
             if (!is_written(rewrite))
                 continue;
             append_units(&down, &rewrite->contract_undo);
-            if (is_drop(rewrite->change))
+            if (change_is_drop(rewrite->change))
                 moved_text(rewriter, rewrite, &down);
         }
     }

@@ -1,5 +1,6 @@
 #include "rewrite_forms.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static size_t token_find(const SqlTokens *tokens, size_t from, PgQuery__Token token)
@@ -33,9 +34,11 @@ static const char *expression_name(const PgQuery__Node *node)
     }
 }
 
-static const char *index_name(Arena *arena, const PgQuery__IndexStmt *index)
+const char *name_index(Arena *arena, const PgQuery__IndexStmt *index)
 {
     StrList names = {0};
+    if (index->idxname[0] != '\0')
+        return sql_ident(arena, index->idxname);
     for (size_t i = 0; i < index->n_index_params + index->n_index_including_params; i++) {
         const PgQuery__Node *node = i < index->n_index_params
                                         ? index->index_params[i]
@@ -55,7 +58,7 @@ void rewrite_create_index(Rewrite *rewrite)
     size_t at = token_find(tokens, 0, PG_QUERY__TOKEN__INDEX) + 1;
     bool named = index->idxname[0] != '\0';
     unit_add(rewrite->arena, &rewrite->units, "%s CONCURRENTLY %s%s%s", slice(rewrite, 0, at),
-             named ? "" : index_name(rewrite->arena, index), named ? "" : " ",
+             named ? "" : name_index(rewrite->arena, index), named ? "" : " ",
              slice(rewrite, at, tokens->count));
 }
 
@@ -89,15 +92,51 @@ void rewrite_reindex(Rewrite *rewrite)
 
 void rewrite_detach(Rewrite *rewrite)
 {
+    enum { VERSION_CONCURRENTLY = 140000 };
     const Change *change = rewrite->change;
-    unit_add(rewrite->arena, &rewrite->units, "%s %s CONCURRENTLY", change->head, change->text);
+    const TableFact *table =
+        rewrite->facts == NULL ? NULL : fact_find(rewrite->facts, "table", NULL, NULL);
+    if (table != NULL && fact_has(table, 'd'))
+        rewrite->left = "beside a default partition PostgreSQL has no CONCURRENTLY for it";
+    else if (table != NULL && strtol(table->b, NULL, 10) < VERSION_CONCURRENTLY)
+        rewrite->left = "CONCURRENTLY comes with PostgreSQL 14";
+    else
+        unit_add(rewrite->arena, &rewrite->units, "%s %s CONCURRENTLY", change->head, change->text);
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
+static void find_query(ProtobufCMessage *message, void *data)
+{
+    bool *found = data;
+    *found = *found || message->descriptor == &pg_query__sub_link__descriptor;
+}
+
+/* Batches see what those before them have changed, which one statement does not. */
+static const char *update_obstacle(const Rewrite *rewrite)
+{
+    PgQuery__UpdateStmt *update = rewrite->changes->node->update_stmt;
+    bool query = false;
+    sql_walk(&update->base, find_query, &query);
+    if (query)
+        return "it has a query in it, and later batches would ask it of changed rows";
+    SqlTokens key = unit_key(rewrite);
+    for (size_t i = 0; i < update->n_target_list; i++) {
+        for (size_t k = 0; k < key.count; k += 2) {
+            const char *column = sql_slice(rewrite->arena, &key, k, k + 1);
+            if (sql_token_names(column, update->target_list[i]->res_target->name))
+                return arena_printf(rewrite->arena,
+                                    "it changes %s, the key by which its batches would go", column);
+        }
+    }
+    return NULL;
+}
+
 void rewrite_update(Rewrite *rewrite)
 {
-    (void)unit_backfill(rewrite, &rewrite->units, rewrite->change->text, "");
+    rewrite->left = update_obstacle(rewrite);
+    if (rewrite->left == NULL)
+        (void)unit_backfill(rewrite, &rewrite->units, rewrite->change->text, "");
 }
 
 /* --- constraints ------------------------------------------------------------------------------ */

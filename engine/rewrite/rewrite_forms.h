@@ -22,7 +22,8 @@ typedef struct Rewrite {
     const char
         *key_from; /* what the key's column `key_to` is called in the facts; NULL = the same */
     const char *key_to;
-    const char *left; /* why it stays as it is; NULL = it was written */
+    const char *left;    /* why it stays as it is; NULL = it was written */
+    const char *caution; /* what may make it fail; NULL = nothing */
 } Rewrite;
 
 /* Each fills `units`, or `left`. */
@@ -48,6 +49,9 @@ void unit_block(Arena *arena, StrList *units, const StrList *statements);
 void unit_statement(Arena *arena, StrList *statements, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void units_append(Arena *arena, StrList *units, const StrList *more);
 
+/* The columns that batches go by, with commas between them: a guess where no database was asked.
+ * No tokens when the table has no key. */
+SqlTokens unit_key(const Rewrite *rewrite);
 /* `body` is an UPDATE up to its condition, which is given apart ('' = none). False, and `left` is
  * said, when the table has no key. */
 bool unit_backfill(Rewrite *rewrite, StrList *units, const char *body, const char *condition);
@@ -75,6 +79,8 @@ const char *name_made(Arena *arena, SqlName table, const char *column, const cha
 /* The constraint's own name, or PostgreSQL's for it; quoted. `keys`: the columns it is about. */
 const char *name_constraint(Arena *arena, SqlName table, const PgQuery__Constraint *constraint,
                             const StrList *keys);
+/* The index's own name, or PostgreSQL's for it; quoted. */
+const char *name_index(Arena *arena, const PgQuery__IndexStmt *index);
 StrList names_of(Arena *arena, PgQuery__Node *const *nodes, size_t count);
 const char *names_sql(Arena *arena, const StrList *names); /* "a, \"B\"" */
 

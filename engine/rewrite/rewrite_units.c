@@ -59,12 +59,19 @@ void units_append(Arena *arena, StrList *units, const StrList *more)
         strlist_add(arena, units, more->items[i]);
 }
 
+SqlTokens unit_key(const Rewrite *rewrite)
+{
+    const TableFact *fact =
+        rewrite->facts == NULL ? NULL : fact_find(rewrite->facts, "key", NULL, NULL);
+    const char *key = rewrite->facts == NULL ? "id" : fact == NULL ? "" : fact->a;
+    return sql_tokens(rewrite->arena, key);
+}
+
 /* The key's columns, quoted, as they are called at that point. */
-static const char *key_text(const Rewrite *rewrite, const char *key)
+static const char *key_text(const Rewrite *rewrite, SqlTokens tokens)
 {
     Arena *arena = rewrite->arena;
     StrList columns = {0};
-    SqlTokens tokens = sql_tokens(arena, key);
     for (size_t i = 0; i < tokens.count; i += 2) {
         const char *column = sql_slice(arena, &tokens, i, i + 1);
         bool other = rewrite->key_from != NULL && strcmp(column, rewrite->key_from) == 0;
@@ -75,22 +82,20 @@ static const char *key_text(const Rewrite *rewrite, const char *key)
 
 bool unit_backfill(Rewrite *rewrite, StrList *units, const char *body, const char *condition)
 {
-    const char *key = "id";
-    const char *warning = "-- The key of the batches is a guess: no database was asked for the "
-                          "table's primary key.\n";
-    if (rewrite->facts != NULL) {
-        const TableFact *fact = fact_find(rewrite->facts, "key", NULL, NULL);
-        if (fact == NULL) {
-            rewrite->left = "its rows can't be filled in in batches: the table has no unique "
-                            "key that is NOT NULL";
-            return false;
-        }
-        key = key_text(rewrite, fact->a);
-        warning = "";
+    SqlTokens key = unit_key(rewrite);
+    if (key.count == 0) {
+        rewrite->left = "its rows can't be filled in in batches: the table has no unique key that "
+                        "is NOT NULL";
+        return false;
     }
+    const char *warning = rewrite->facts != NULL
+                              ? ""
+                              : "-- The key of the batches is a guess: no database was asked for "
+                                "the table's primary key.\n";
     unit_add(rewrite->arena, units,
-             "%s-- +batch key=%s size=10000 table=%s\n%s WHERE %s%s/*+batch*/ true", warning, key,
-             rewrite->change->relation, body, condition, condition[0] == '\0' ? "" : " AND ");
+             "%s-- +batch key=%s size=10000 table=%s\n%s WHERE %s%s/*+batch*/ true", warning,
+             key_text(rewrite, key), rewrite->change->relation, body, condition,
+             condition[0] == '\0' ? "" : " AND ");
     return true;
 }
 

@@ -1,6 +1,7 @@
 -- What rewriting has to know of one table: kind, name, a, b, c. Follows "WITH asked AS (SELECT ... AS oid)".
 -- column   name, type with collation, default; c: n NOT NULL, a or d identity, g generated, j no equality,
 --          p a key of its own for rights, then the statistics target behind a blank
+-- table    name, relkind, server version; c: s row security, i inherits or is inherited, d a default partition
 -- key      the columns that batches go by
 , t AS (SELECT c.* FROM asked JOIN pg_catalog.pg_class c ON c.oid = asked.oid),
 columns AS (SELECT a.*, ty.typcollation, ty.typname, d.oid AS default_oid,
@@ -15,7 +16,9 @@ SELECT 1 AS part, 0 AS nr, 'table' AS kind, relname::text AS name, relkind::text
     pg_catalog.current_setting('server_version_num') AS b,
     CASE WHEN relrowsecurity THEN 's' ELSE '' END || CASE WHEN relispartition OR EXISTS (
         SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = t.oid OR (i.inhparent = t.oid AND relkind = 'r'))
-        THEN 'i' ELSE '' END AS c
+        THEN 'i' ELSE '' END || CASE WHEN EXISTS (
+        SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = t.oid AND p.partdefid <> 0)
+        THEN 'd' ELSE '' END AS c
 FROM t
 UNION ALL
 SELECT 2, attnum, 'column', attname::text, pg_catalog.format_type(atttypid, atttypmod) ||

@@ -99,6 +99,13 @@ static const Case cases[] = {
      "ALTER TABLE t ADD CONSTRAINT t_a_fkey FOREIGN KEY (a) REFERENCES o (id) ON DELETE SET NULL "
      "DEFERRABLE NOT VALID;\nALTER TABLE t VALIDATE CONSTRAINT t_a_fkey;\n"},
     {"ALTER TABLE t ALTER a TYPE bigint;", NULL},
+    {"UPDATE t SET a = 1, b = a + 2;",
+     "-- The key of the batches is a guess: no database was asked for the table's primary key.\n"
+     "-- +batch key=id size=10000 table=t\nUPDATE t SET a = 1, b = a + 2 WHERE /*+batch*/ true;\n"},
+    {"UPDATE t SET a = 1, ID = id + 10;", NULL},
+    {"UPDATE t SET (a, id) = (1, 2);", NULL},
+    {"UPDATE t SET a = a / (SELECT max(a) FROM t);", NULL},
+    {"UPDATE t SET (a, b) = (SELECT 1, 2);", NULL},
     {"ALTER TABLE t SET LOGGED;", NULL},
     {"REFRESH MATERIALIZED VIEW v;", NULL},
     {"SELECT 1;", NULL},
@@ -219,6 +226,29 @@ static TableFacts messages_tables[] = {
 };
 static const FactsList messages = {messages_tables, 1};
 
+/* Where PostgreSQL takes no CONCURRENTLY. */
+static void test_partitioned(void **state)
+{
+    (void)state;
+    static TableFact parted[] = {{"table", "p", "p", "150000", ""}};
+    static TableFact index[] = {{"table", "i", "I", "150000", ""}};
+    static TableFacts tables[] = {{"", "p", parted, 1}, {"", "i", index, 1}};
+    static const FactsList facts = {tables, 2};
+    AUTO_ARENA Arena *arena = arena_new();
+    Rewritten out = rewrite(arena, "DROP INDEX i;", "", &facts);
+    assert_false(out.changed);
+    out = rewrite(arena, "CREATE INDEX ON p (a);\nCREATE INDEX j ON p (b);",
+                  "DROP INDEX j;\nDROP INDEX p_a_idx;\nDROP INDEX other;", &facts);
+    assert_string_equal(out.text.downgrade, "BEGIN;\nDROP INDEX j;\nDROP INDEX p_a_idx;\nCOMMIT;\n"
+                                            "DROP INDEX CONCURRENTLY other;\n");
+    static const char detach[] = "ALTER TABLE p DETACH PARTITION c;";
+    assert_true(rewrite(arena, detach, "", &facts).changed);
+    parted[0].c = "d";
+    assert_false(rewrite(arena, detach, "", &facts).changed);
+    parted[0] = (TableFact){"table", "p", "p", "130012", ""};
+    assert_false(rewrite(arena, detach, "", &facts).changed);
+}
+
 /* --- phases ----------------------------------------------------------------------------------- */
 
 static void test_drops(void **state)
@@ -280,6 +310,54 @@ static void test_entangled(void **state)
         Rewritten out = rewrite(arena, upgrades[i], downgrades[i], &messages);
         if (out.changed || strstr(out.notes[0].left, "of its own") == NULL)
             fail_msg("%s: %s", upgrades[i], out.changed ? out.text.upgrade : out.notes[0].left);
+    }
+}
+
+/* A drop stays where something before it may carry away what the application goes on writing, or
+ * something behind it needs it gone. */
+static void test_drops_that_stay(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before;
+        const char *drop;
+        const char *behind;
+        bool stays;
+    } drops[] = {
+        {"UPDATE t SET b = a || 'x';", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"UPDATE t SET b = to_jsonb(t);", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"INSERT INTO n SELECT * FROM t;", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"CREATE TABLE n AS SELECT x.a FROM t x;", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"ALTER TABLE t ALTER b TYPE int USING a;", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"DO $$ BEGIN UPDATE t SET b = a; END $$;", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"SELECT move_it();", "ALTER TABLE t DROP COLUMN a;", "", true},
+        {"UPDATE t SET b = c;", "ALTER TABLE t DROP COLUMN a;", "", false},
+        {"INSERT INTO n SELECT * FROM o;", "ALTER TABLE t DROP COLUMN a;", "", false},
+        {"CREATE INDEX i ON t (a);", "ALTER TABLE t DROP COLUMN a;", "", false},
+        {"INSERT INTO n SELECT b FROM s.t;", "DROP TABLE s.t;", "", true},
+        {"INSERT INTO n SELECT b FROM o;", "DROP TABLE t;", "", false},
+        {"", "ALTER TABLE t DROP COLUMN a;", "DROP TYPE mood;", true},
+        {"", "ALTER TABLE t DROP COLUMN a;", "DROP FUNCTION f;", true},
+        {"", "ALTER TABLE t DROP COLUMN a;", "DROP VIEW v CASCADE;", true},
+        {"", "ALTER TABLE t DROP COLUMN a;", "DROP VIEW v;", false},
+        {"", "DROP TABLE t;", "DROP TABLE IF EXISTS o;", false},
+    };
+    for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        const char *up =
+            arena_printf(arena, "%s\n%s\n%s", drops[i].before, drops[i].drop, drops[i].behind);
+        Rewritten out =
+            rewrite(arena, up,
+                    "CREATE TABLE t (a int);\nALTER TABLE t ADD a int;\nCREATE TABLE s.t (a int);"
+                    "\nCREATE TABLE o (a int);",
+                    NULL);
+        for (size_t k = 0; k < out.note_count; k++) {
+            const RewriteNote *item = &out.notes[k];
+            bool drop = item->form == HAZARD_DROP_COLUMN || item->form == HAZARD_DROP_TABLE;
+            if (drop && strstr(item->what, "of o") == NULL &&
+                (item->left != NULL) != drops[i].stays)
+                fail_msg("%s\n%s", up, item->left == NULL ? "goes to the contract" : item->left);
+        }
     }
 }
 
@@ -389,9 +467,11 @@ int main(void)
         cmocka_unit_test(test_settled),
         cmocka_unit_test(test_outside_a_transaction),
         cmocka_unit_test(test_downgrade),
+        cmocka_unit_test(test_partitioned),
         cmocka_unit_test(test_drops),
         cmocka_unit_test(test_phases_need),
         cmocka_unit_test(test_entangled),
+        cmocka_unit_test(test_drops_that_stay),
         cmocka_unit_test(test_transaction_words),
         cmocka_unit_test(test_rename_column),
         cmocka_unit_test(test_column_type),
