@@ -204,6 +204,37 @@ static ErrCode parent_find(const Safe *safe, const char **ret_parent, Error *err
     return ERR_MULTIPLE_HEADS;
 }
 
+/* Of revisions that run behind this one and before its contract none may build on what that takes
+ * away, or take it away itself. */
+static ErrCode between_check(const Safe *safe, const char *parent, Error *err)
+{
+    Arena *arena = safe->context->arena;
+    StrList last = {0}, own = {0}, below_last = {0}, below_own = {0};
+    strlist_add(arena, &last, parent);
+    strlist_add(arena, &own, safe->script->id);
+    ErrCode code = graph_applied(arena, safe->map, &last, &below_last, err);
+    if (code == ERR_OK)
+        code = graph_applied(arena, safe->map, &own, &below_own, err);
+    for (size_t i = 0; i < below_last.count && code == ERR_OK; i++) {
+        const Script *script = graph_find(safe->map, below_last.items[i]);
+        const char *what;
+        if (script == NULL || strlist_has(&below_own, script->id))
+            continue;
+        const Statement *met = rewrite_meets(arena, &safe->rewritten, script, &what);
+        if (met == NULL)
+            continue;
+        code = err_set(err, ERR_STATE,
+                       "revision %.100s runs before the contract of %.100s, and has to do with: %s",
+                       script->id, safe->script->id, what);
+        err_hint(err,
+                 "Make the change in a new revision behind %.100s, or move that statement into one "
+                 "that is to follow the contract.",
+                 script->id);
+        statement_place_error(err, script->file, met, 0);
+    }
+    return code;
+}
+
 static ErrCode contract_make(Safe *safe, Error *err)
 {
     Arena *arena = safe->context->arena;
@@ -211,6 +242,8 @@ static ErrCode contract_make(Safe *safe, Error *err)
     const char *about = safe->script->message[0] == '\0' ? safe->script->id : safe->script->message;
     const char *message = arena_printf(arena, "contract %s", about);
     ErrCode code = parent_find(safe, &parent, err);
+    if (code == ERR_OK)
+        code = between_check(safe, parent, err);
     if (code == ERR_OK)
         code = revision_id_make(arena, &safe->project, safe->map, message, &safe->contract_id, err);
     if (code != ERR_OK)
@@ -288,6 +321,9 @@ static void tell_statements(const Safe *safe)
         else
             note(safe->context, "%s:%d: %s: left as it is: %s", safe->script->file, item->line,
                  item->what, item->left);
+        if (item->caution != NULL)
+            note(safe->context, "%s:%d: %s: take care: %s", safe->script->file, item->line,
+                 item->what, item->caution);
     }
     if (!safe->has_database && safe->rewritten.note_count > 0)
         note(safe->context, "no database was asked: with --url primary keys and columns are known, "
@@ -350,6 +386,7 @@ static void write_result(const Safe *safe, bool written)
                           known ? hazard_cost_name(hazard_info(item->form)->cost) : NULL);
         json_field_bool(&json, "phased", item->phased);
         json_field_string(&json, "left", item->left);
+        json_field_string(&json, "caution", item->caution);
         json_object_end(&json);
     }
     json_array_end(&json);

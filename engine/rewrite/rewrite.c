@@ -338,6 +338,8 @@ static void note_add(Rewriter *rewriter, const Part *part, const Rewrite *rewrit
         .what = change_describe(rewriter->arena, rewrite->change),
         .left = rewrite->left,
         .phased = rewrite->left == NULL && rewrite->contract.count > 0,
+        .caution = rewrite->caution,
+        .change = rewrite->change,
     };
 }
 
@@ -355,6 +357,60 @@ static void note_unknown(Rewriter *rewriter, const Part *part, const Statement *
 static bool is_written(const Rewrite *rewrite)
 {
     return rewrite->change != NULL && rewrite->left == NULL;
+}
+
+static bool gives_values(const Changes *changes, const Change *own)
+{
+    const PgQuery__Node *node = changes->node;
+    if (node == NULL || node->node_case != PG_QUERY__NODE__NODE_UPDATE_STMT ||
+        !sql_name_equal(sql_range_name(node->update_stmt->relation), own->table))
+        return false;
+    for (size_t i = 0; i < node->update_stmt->n_target_list; i++) {
+        if (strcmp(node->update_stmt->target_list[i]->res_target->name, own->column) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether new rows have a value behind the change, of which they had one before it or not. */
+static bool has_default(const Change *change, const Change *own, bool before)
+{
+    if (change->command == NULL || !sql_name_equal(change->table, own->table) ||
+        strcmp(change->column, own->column) != 0)
+        return before;
+    if (change->command->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ColumnDefault)
+        return change->command->def != NULL;
+    if (change->command->subtype != PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn)
+        return before;
+    const PgQuery__ColumnDef *column = change->command->def->column_def;
+    return column_constraint(column, PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT) != NULL ||
+           serial_type(column->type_name) != NULL;
+}
+
+/* A backfill ends at the rows that were there when it began: what an application of before writes
+ * behind them, without the column, is nobody's. */
+static void not_null_caution(const Part *part, size_t at, Rewrite *rewrite)
+{
+    Arena *arena = rewrite->arena;
+    const Change *own = rewrite->change;
+    const TableFact *column =
+        rewrite->facts == NULL ? NULL : fact_find(rewrite->facts, "column", own->column, NULL);
+    bool given = column != NULL && column->b[0] != '\0';
+    bool filled = false;
+    for (size_t i = 0; i <= at; i++) {
+        filled = filled || gives_values(&part->statements[i], own);
+        for (size_t k = 0; k < part->statements[i].count; k++)
+            given = has_default(&part->statements[i].items[k], own, given);
+    }
+    if (!filled || given)
+        return;
+    rewrite->caution =
+        arena_printf(arena,
+                     "rows that are written meanwhile without %s make VALIDATE fail: give it a "
+                     "default before they are filled in, or a trigger",
+                     own->column);
+    rewrite->units.items[0] =
+        arena_printf(arena, "-- Take care: %s.\n%s", rewrite->caution, rewrite->units.items[0]);
 }
 
 /* In an explicit block of `transaction: none` everything stays. */
@@ -391,6 +447,8 @@ static void part_rewrite(Rewriter *rewriter, Part *part)
                 phased(rewriter, rewrite);
             else
                 sequence(rewriter, rewrite);
+            if (change->form == HAZARD_SET_NOT_NULL && is_written(rewrite))
+                not_null_caution(part, i, rewrite);
             rewriter->out->changed = rewriter->out->changed || is_written(rewrite);
             note_add(rewriter, part, rewrite);
         }
@@ -670,4 +728,22 @@ ErrCode rewrite_script(Arena *arena, const Script *script, const FactsList *fact
     contract_settle(&rewriter);
     *ret_rewritten = out;
     return ERR_OK;
+}
+
+const Statement *rewrite_meets(Arena *arena, const Rewritten *rewritten, const Script *script,
+                               const char **ret_what)
+{
+    NewTables made = {0};
+    const StatementList *list = &script->upgrade.statements;
+    for (size_t i = 0; i < list->count; i++) {
+        Changes changes = changes_read(arena, &list->items[i], &made);
+        for (size_t k = 0; k < rewritten->note_count; k++) {
+            const RewriteNote *item = &rewritten->notes[k];
+            if (!item->phased || !change_is_met(arena, &changes, item->change))
+                continue;
+            *ret_what = item->what;
+            return &list->items[i];
+        }
+    }
+    return NULL;
 }

@@ -48,9 +48,11 @@ typedef struct RewriteNote {
     HazardForm form;
     Direction direction;
     int line;
-    const char *what; /* "SET NOT NULL, of messages.body" */
-    const char *left; /* why it stays as it is; NULL = written anew */
-    bool phased;      /* its end is in the contract revision */
+    const char *what;            /* "SET NOT NULL, of messages.body" */
+    const char *left;            /* why it stays as it is; NULL = written anew */
+    bool phased;                 /* its end is in the contract revision */
+    const char *caution;         /* what may make the safe form fail; NULL = nothing is known */
+    const struct Change *change; /* for rewrite_meets() */
 } RewriteNote;
 
 /* A revision's sections, ended by a newline. */
@@ -72,6 +74,10 @@ typedef struct Rewritten {
 /* Errors (SCRIPT, with file and line): what has no meaning where each statement commits alone. */
 ErrCode rewrite_script(Arena *arena, const Script *script, const FactsList *facts,
                        Rewritten *ret_rewritten, Error *err) MUST_CHECK;
+/* Of a revision that runs before the contract: its first statement that has to do with a change in
+ * two phases, and which change that is. NULL when it has none. */
+const Statement *rewrite_meets(Arena *arena, const Rewritten *rewritten, const Script *script,
+                               const char **ret_what);
 /* The whole file: the script's header, with `transaction: none` and its phase, and the text. The
  * original sections follow the header as comments. */
 const char *rewrite_file(Arena *arena, const Script *script, const Rewritten *rewritten);

@@ -56,6 +56,12 @@ pgtide upgrade 001_base >/dev/null
 expect_exit 0 pgtide upgrade --dry-run 003_rename
 check 'a dry run tells' contains "$(cat "$T/err")" "002_index, line 6: CREATE INDEX, of messages, under SHARE: writes to the table wait"
 check 'and how to do better' contains "$(cat "$T/err")" '`pgtide revision --safe 003_rename`'
+revision 004_last 003_rename 'SELECT 1; CREATE INDEX late ON messages (content);' 'DROP INDEX late;'
+before=$(files)
+fails 5 'revision 004_last runs before the contract of 003_rename' pgtide revision --safe 003_rename --write
+check 'where that is' contains "$(cat "$T/err")" 'RENAME COLUMN, of messages.body'
+check 'what is written already keeps its column' same "$(files)" "$before"
+revision 004_last 003_rename 'SELECT 1;' 'SELECT 1;'
 expect_exit 0 pgtide revision --safe 003_rename --write
 check 'the contract revision follows the last one' contains "$(cat "$PROJECT/versions/005_contract_003_rename.sql")" '-- revises: 004_last'
 fails 5 'one phase of a change already' pgtide revision --safe 003_rename --write
@@ -82,7 +88,10 @@ GRANT SELECT (d) ON t TO PUBLIC;
 CREATE TABLE keyless (a int);
 CREATE TABLE secure (a int);
 ALTER TABLE secure ENABLE ROW LEVEL SECURITY;
-CREATE TABLE parts (id int PRIMARY KEY, a int) PARTITION BY RANGE (id)"
+CREATE TABLE parts (id int PRIMARY KEY, a int) PARTITION BY RANGE (id);
+CREATE INDEX parts_a ON parts (a);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (2);
+CREATE TABLE parts_rest PARTITION OF parts DEFAULT"
 stays() { # STATEMENT WHY
     expect_exit 0 pgtide revision --sql - <<<"$1"
     check "$1: why" contains "$(cat "$T/err")" "left as it is: $2"
@@ -102,6 +111,10 @@ stays 'ALTER TABLE secure RENAME TO x' 'the table has row security'
 stays 'ALTER TABLE keyless ADD b float DEFAULT random()' "its rows can't be filled in in batches"
 stays 'ALTER TABLE parts ADD UNIQUE (id, a)' 'a partitioned table takes no constraint USING INDEX'
 stays 'ALTER TABLE parts ADD FOREIGN KEY (a) REFERENCES t' "a foreign key of a partitioned table can't be NOT VALID"
+stays 'DROP INDEX parts_a' 'DROP INDEX CONCURRENTLY takes no index of a partitioned table'
+stays 'ALTER TABLE parts DETACH PARTITION parts_1' 'beside a default partition'
+stays 'UPDATE t SET id = id + 10' 'it changes id, the key'
+stays 'UPDATE t SET e = e / (SELECT max(e) FROM t)' 'it has a query in it'
 stays 'ALTER TABLE parts ALTER a TYPE bigint' 'the table is partitioned'
 stays 'ALTER TABLE nothing RENAME a TO b' 'the database does not have the table'
 stays 'ALTER TABLE t ADD CONSTRAINT n NOT NULL b NOT VALID' 'the parser does not know this statement'

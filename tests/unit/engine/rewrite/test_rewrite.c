@@ -442,6 +442,71 @@ static void test_column_type(void **state)
     assert_non_null(strstr(out.notes[0].left, "changes no row"));
 }
 
+/* SET NOT NULL behind a backfill: new rows must have a value too. */
+static void test_caution(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        bool cautious;
+    } texts[] = {
+        {"ALTER TABLE t ADD x int;\nUPDATE t SET x = 0;\nALTER TABLE t ALTER x SET NOT NULL;",
+         true},
+        {"ALTER TABLE t ADD x int DEFAULT 0;\nUPDATE t SET x = 1;\nALTER TABLE t ALTER x SET NOT "
+         "NULL;",
+         false},
+        {"ALTER TABLE t ALTER x SET DEFAULT 0;\nUPDATE t SET x = 1;\nALTER TABLE t ALTER x DROP "
+         "DEFAULT;\nALTER TABLE t ALTER x SET NOT NULL;",
+         true},
+        {"ALTER TABLE t ALTER x SET DEFAULT 0;\nUPDATE t SET x = 1;\nALTER TABLE t ALTER x SET NOT "
+         "NULL;",
+         false},
+        {"UPDATE t SET y = 0;\nALTER TABLE t ALTER x SET NOT NULL;", false},
+        {"UPDATE t SET id = 0;\nALTER TABLE t ALTER id SET NOT NULL;", true},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        Rewritten out = rewrite(arena, texts[i].sql, "", NULL);
+        bool cautious = out.notes[out.note_count - 1].caution != NULL;
+        if (cautious != texts[i].cautious ||
+            (strstr(out.text.upgrade, "-- Take care: rows") != NULL) != cautious)
+            fail_msg("%s: %s", texts[i].sql, out.text.upgrade);
+    }
+    AUTO_ARENA Arena *arena = arena_new();
+    Rewritten out =
+        rewrite(arena, "UPDATE messages SET id = 1;\nALTER TABLE messages ALTER id SET NOT NULL;",
+                "", &messages);
+    assert_false(out.changed);
+}
+
+/* What revisions behind it would have to do with before its contract. */
+static void test_meets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *later;
+        bool met;
+    } texts[] = {
+        {"SELECT 1;\nCREATE INDEX i ON messages (content);", true},
+        {"ALTER TABLE messages ALTER \"body\" SET NOT NULL;", true},
+        {"DO $$ BEGIN UPDATE messages SET content = 'x'; END $$;", true},
+        {"CREATE INDEX i ON messages (author);", false},
+        {"CREATE INDEX i ON votes (content);", false},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        Rewritten out = rewrite(arena, "ALTER TABLE messages RENAME body TO content;",
+                                "ALTER TABLE messages RENAME content TO body;", &messages);
+        const char *what;
+        const Statement *met =
+            rewrite_meets(arena, &out, script_of(arena, texts[i].later, ""), &what);
+        if ((met != NULL) != texts[i].met)
+            fail_msg("%s", texts[i].later);
+        if (met != NULL)
+            assert_string_equal(what, "RENAME COLUMN, of messages.body");
+    }
+}
+
 /* --- names ------------------------------------------------------------------------------------ */
 
 static void test_long_names(void **state)
@@ -475,6 +540,8 @@ int main(void)
         cmocka_unit_test(test_transaction_words),
         cmocka_unit_test(test_rename_column),
         cmocka_unit_test(test_column_type),
+        cmocka_unit_test(test_caution),
+        cmocka_unit_test(test_meets),
         cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
