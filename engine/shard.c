@@ -188,11 +188,11 @@ void shard_timer_start(ShardSession *session, uint32_t pause_ms, uv_timer_cb cb,
     uv_timer_start(session->timer, cb, at_once ? 0 : pause_ms, 0);
 }
 
-void shard_stay_add(ShardSession *session, PgBatch *batch)
+void shard_stay_add(const PgConn *conn, PgBatch *batch)
 {
-    if (pg_server_version(session->conn) >= VERSION_WITH_IDLE_SESSION_TIMEOUT)
+    if (pg_server_version(conn) >= VERSION_WITH_IDLE_SESSION_TIMEOUT)
         pg_batch_add(batch, shard_sql_stay);
-    if (pg_is_remote(session->conn))
+    if (pg_is_remote(conn))
         pg_batch_add(batch, shard_sql_keepalive);
 }
 
@@ -212,7 +212,7 @@ void shard_discard_add(ShardSession *session, PgBatch *batch)
 void shard_reset_add(ShardSession *session, PgBatch *batch)
 {
     pg_batch_add(batch, "RESET ALL");
-    shard_stay_add(session, batch);
+    shard_stay_add(session->conn, batch);
 }
 
 void shard_abandon_add(ShardSession *session, PgBatch *batch)

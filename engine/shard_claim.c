@@ -554,7 +554,7 @@ static void start(ClaimOp *op)
         shard_lock_add(session, &batch);
     op->at_look = batch.count;
     shard_look_add(session, &batch, NULL, false, op->args.lock_timeout_ms);
-    shard_stay_add(session, &batch);
+    shard_stay_add(session->conn, &batch);
     shard_send(session, &batch, on_looked, op);
 }
 

@@ -189,6 +189,6 @@ void shard_lock_wait(ShardSession *session, uint32_t wait_ms, ShardLockCb *cb, v
     PgBatch batch = pg_batch(session->arena);
     if (pg_in_transaction(session->conn))
         pg_batch_add(&batch, "ROLLBACK");
-    shard_stay_add(session, &batch);
+    shard_stay_add(session->conn, &batch);
     shard_send(session, &batch, on_rolled_back, wait);
 }

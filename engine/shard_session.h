@@ -116,7 +116,7 @@ void shard_abandon_add(ShardSession *session, PgBatch *batch);
 void shard_discard_add(ShardSession *session, PgBatch *batch);
 /* Settings of the session itself: how long it may be idle, and how soon a lost client is noticed.
  */
-void shard_stay_add(ShardSession *session, PgBatch *batch);
+void shard_stay_add(const PgConn *conn, PgBatch *batch);
 
 /* Copies a reply's error into the session's, with interruption and deadline told apart. */
 ErrCode shard_reply_error(ShardSession *session, const PgReply *reply);

@@ -15,6 +15,8 @@ enum {
     WATCH_CONNECT_MS = 5000,
     WATCH_ANSWER_MS = 5000,
     WATCH_TELL_MS = 1000,
+    WATCH_REOPEN_MS = 200,
+    WATCH_REOPEN_MAX = 3, /* in one batch */
     WATCH_WAITS_MAX = 64, /* of one batch; more are not kept */
     VERSION_WITH_WAITSTART = 140000,
 };
@@ -43,6 +45,7 @@ struct ShardWatch {
 
     /* Of the batch in hand. */
     bool busy;
+    int given_up;   /* so many connections */
     uint64_t batch; /* its number */
     PgBatchCb *cb;
     void *data;
@@ -59,6 +62,7 @@ struct ShardWatch {
     /* Whom the last step waited for in vain. */
     Arena *blocked;
     const char *blocker; /* for people; NULL = nobody */
+    bool gives_way;      /* an autovacuum goes away because somebody waits for it */
     const char *transaction;
     Error failure; /* the step's */
     WatchBlockerCb *blocker_cb;
@@ -72,13 +76,14 @@ struct ShardWatch {
 
 /* pg_blocking_pids() stops the lock manager for a moment, so it is asked for few: those who wait
  * for a lock, at most as many as this. Whoever waits for the version table is another run of ours,
- * or Alembic: that they wait is what the lock is for. */
+ * or Alembic: that they wait is what the lock is for. Who waits for a virtual transaction is a
+ * CONCURRENTLY, perhaps on another table: it is in no hurry. */
 #define WAITING_MAX "200"
 
 #define WATCH_QUERY(since, own)                                                                    \
     "WITH RECURSIVE me AS MATERIALIZED (SELECT pg_blocking_pids($1::int4) AS pids),"               \
     " waiting AS MATERIALIZED (SELECT l.pid, " since " AS since FROM pg_locks l"                   \
-    "  WHERE NOT l.granted AND l.pid <> $1::int4"                                                  \
+    "  WHERE NOT l.granted AND l.pid <> $1::int4 AND l.locktype <> 'virtualxid'"                   \
     "  AND NOT coalesce(l.relation = to_regclass($2)::oid, false)"                                 \
     "  GROUP BY l.pid LIMIT " WAITING_MAX "),"                                                     \
     " edges AS MATERIALIZED (SELECT pid, since, pg_blocking_pids(pid) AS by FROM waiting),"        \
@@ -177,6 +182,7 @@ static void read_row(ShardWatch *watch, const PgResult *row)
 {
     Activity *activity = &watch->activity;
     arena_reset(watch->seen);
+    watch->seen_transaction = NULL;
     *activity = (Activity){
         .what = watch_statement(watch->seen, pg_text(row, 0, SEEN_QUERY)),
         .unit = watch->unit,
@@ -220,6 +226,16 @@ static uint32_t pause_ms(const ShardWatch *watch)
     return pause < WATCH_PAUSE_MS_MIN ? WATCH_PAUSE_MS_MIN : pause;
 }
 
+/* What was seen last is gone with the next look. */
+static void note_blocker(ShardWatch *watch)
+{
+    const Blocker *blocker = &watch->activity.blocker;
+    arena_reset(watch->blocked);
+    watch->blocker = blocker_text(watch->blocked, blocker);
+    watch->transaction = arena_strdup(watch->blocked, watch->seen_transaction);
+    watch->gives_way = strcmp(blocker->query_class, "autovacuum") == 0;
+}
+
 /* The next look would come too late. */
 static void judge(ShardWatch *watch, uint64_t longest_ms)
 {
@@ -231,6 +247,8 @@ static void judge(ShardWatch *watch, uint64_t longest_ms)
     watch->waited = watch->activity.has_blocker;
     watch->waiting = watch->activity.waiting_behind;
     watch->longest_ms = longest_ms;
+    if (watch->waited)
+        note_blocker(watch);
     pg_cancel(watch->session->conn);
 }
 
@@ -258,13 +276,17 @@ static void look_again(ShardWatch *watch)
     uv_timer_start(watch->timer, on_time, took_ms > pause ? took_ms : pause, 0);
 }
 
-/* The connection is no use for this batch. */
+/* The connection is no use. Another one may be: this one may have been cut off for being idle. */
 static void give_up(ShardWatch *watch)
 {
     pg_close(watch->conn);
     watch->conn = NULL;
     watch->is_set_up = false;
-    watch->state = watch->busy ? WATCH_GIVEN_UP : WATCH_CLOSED;
+    watch->state = WATCH_CLOSED;
+    if (watch->busy && watch->given_up++ < WATCH_REOPEN_MAX)
+        uv_timer_start(watch->timer, on_time, WATCH_REOPEN_MS, 0);
+    else if (watch->busy)
+        watch->state = WATCH_GIVEN_UP;
 }
 
 static void on_looked(PgConn *conn, const PgReply *reply, void *data)
@@ -295,8 +317,10 @@ static void look(ShardWatch *watch)
     const ShardSession *session = watch->session;
     arena_reset(watch->asking);
     PgBatch batch = pg_batch(watch->asking);
-    if (!watch->is_set_up)
+    if (!watch->is_set_up) {
         pg_batch_add(&batch, "SET search_path = pg_catalog, pg_temp");
+        shard_stay_add(watch->conn, &batch);
+    }
     const char *params[] = {
         arena_printf(watch->asking, "%d", session->backend.pid),
         session->version_table,
@@ -353,15 +377,6 @@ static void on_time(uv_timer_t *timer)
 
 /* --- whom a step waited for in vain ----------------------------------------------------------- */
 
-/* An autovacuum goes away because somebody waits for it. */
-static void note_blocker(ShardWatch *watch, const char *text)
-{
-    bool gives_way = strcmp(watch->activity.blocker.query_class, "autovacuum") == 0;
-    arena_reset(watch->blocked);
-    watch->blocker = gives_way ? NULL : arena_strdup(watch->blocked, text);
-    watch->transaction = arena_strdup(watch->blocked, watch->seen_transaction);
-}
-
 static void on_blocker(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
@@ -384,7 +399,7 @@ static void on_blocker(PgConn *conn, const PgReply *reply, void *data)
 bool shard_watch_ask_blocker(ShardSession *session, WatchBlockerCb *cb, void *data)
 {
     ShardWatch *watch = session->watch;
-    if (watch == NULL || watch->blocker == NULL || watch->state != WATCH_IDLE)
+    if (watch == NULL || watch->blocker == NULL || watch->gives_way || watch->state != WATCH_IDLE)
         return false;
     arena_reset(watch->asking);
     PgBatch batch = pg_batch(watch->asking);
@@ -414,6 +429,7 @@ void shard_watch_sent(ShardSession *session, PgBatchCb *cb, void *data)
     watch->cb = cb;
     watch->data = data;
     watch->cancelled = false;
+    watch->given_up = 0;
     watch->wait_count = 0;
     watch->activity = (Activity){0};
     if (watch->state == WATCH_GIVEN_UP)
@@ -437,8 +453,6 @@ void shard_watch_explain(ShardSession *session, const PgReply *reply)
     if (watch == NULL || !watch->on || reply->lost)
         return;
     AUTO_ARENA Arena *arena = arena_new();
-    const Activity *seen = &watch->activity;
-    const char *blocker = seen->has_blocker ? blocker_text(arena, &seen->blocker) : NULL;
     if (watch->cancelled && strcmp(err->sqlstate, "57014") == 0) {
         char budget[DURATION_TEXT_SIZE];
         duration_format(watch->args.lock_budget_ms, budget);
@@ -448,16 +462,15 @@ void shard_watch_explain(ShardSession *session, const PgReply *reply)
             (unsigned long long)watch->longest_ms / 1000,
             (unsigned long long)watch->longest_ms / 100 % 10, budget);
         if (watch->waited)
-            note_blocker(watch, blocker);
-        if (watch->waited)
             err_set(err, ERR_LOCK_TIMEOUT, "cancelled while it waited for a lock that %s holds: %s",
-                    blocker, held);
+                    watch->blocker, held);
         else
             err_set(err, ERR_LOCK_BUDGET, "cancelled: %s", held);
         err_sqlstate(err, "57014");
-    } else if (err->code == ERR_LOCK_TIMEOUT && blocker != NULL) {
-        note_blocker(watch, blocker);
-        err_set(err, ERR_LOCK_TIMEOUT, "a lock was not granted in time: %s holds it", blocker);
+    } else if (err->code == ERR_LOCK_TIMEOUT && watch->activity.has_blocker) {
+        note_blocker(watch);
+        err_set(err, ERR_LOCK_TIMEOUT, "a lock was not granted in time: %s holds it",
+                watch->blocker);
         err_sqlstate(err, "55P03");
     }
 }
@@ -502,8 +515,10 @@ void shard_watch_end(ShardSession *session)
     if (watch == NULL)
         return;
     watch->on = false;
-    if (session->error.code == ERR_LOCK_TIMEOUT && watch->blocker != NULL)
+    if (session->error.code == ERR_LOCK_TIMEOUT)
         watch->failure = session->error;
+    else
+        watch->blocker = NULL;
 }
 
 static void on_timer_closed(uv_handle_t *handle)

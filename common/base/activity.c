@@ -29,6 +29,7 @@ static const char *clip(Arena *arena, const char *text)
     if (length == 0)
         return "";
     char *copy = arena_strndup(arena, text, length);
+    str_mend_utf8(copy);
     for (char *at = copy; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7F)
             *at = ' ';

@@ -1,5 +1,7 @@
 #include "error.h"
 
+#include "str.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@ ErrCode err_set(Error *err, ErrCode code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->message, sizeof err->message, fmt, args);
     va_end(args);
+    str_mend_utf8(err->message);
     snprintf(err->hint, sizeof err->hint, "%s", rows[code].hint);
     return code;
 }
@@ -40,6 +43,7 @@ void err_detail(Error *err, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->detail, sizeof err->detail, fmt, args);
     va_end(args);
+    str_mend_utf8(err->detail);
 }
 
 void err_hint(Error *err, const char *fmt, ...)
@@ -50,6 +54,7 @@ void err_hint(Error *err, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->hint, sizeof err->hint, fmt, args);
     va_end(args);
+    str_mend_utf8(err->hint);
 }
 
 void err_at(Error *err, const char *file, int line)
@@ -135,6 +140,7 @@ ErrCode err_wrap(Error *err, const char *fmt, ...)
     snprintf(both, sizeof both, "%s: %s", context, err->message);
     both[sizeof err->message - 1] = '\0';
     memcpy(err->message, both, strlen(both) + 1);
+    str_mend_utf8(err->message);
     return err->code;
 }
 

@@ -227,3 +227,17 @@ bool str_is_utf8(const char *bytes, size_t length)
     }
     return true;
 }
+
+void str_mend_utf8(char *text)
+{
+    size_t length = strlen(text);
+    size_t kept = 0;
+    for (size_t at = 0; at < length;) {
+        size_t step = utf8_sequence_length((const unsigned char *)text + at, length - at);
+        if (step > 0 && kept != at)
+            memmove(text + kept, text + at, step);
+        kept += step;
+        at += step == 0 ? 1 : step;
+    }
+    text[kept] = '\0';
+}

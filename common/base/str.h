@@ -51,3 +51,5 @@ size_t str_distance(const char *a, const char *b, size_t cap);
 /* The candidate nearest to `word`, or NULL when none is near enough to be worth saying. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t count);
 bool str_is_utf8(const char *bytes, size_t length); /* well-formed and without NUL */
+/* In place: what is no UTF-8, such as half a character where a text was cut, goes. */
+void str_mend_utf8(char *text);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "error.h"
 #include "str.h"
 
 #include <stdio.h>
@@ -146,9 +147,37 @@ static void test_utf8(void **state)
     assert_false(str_is_utf8("a\0b", 3));
 }
 
+static void test_mended_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from;
+        const char *to;
+    } texts[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"caf\xc3\xa9", "caf\xc3\xa9"},
+        {"cut \xe4\xbd", "cut "},
+        {"cut \xe4\xbd within", "cut  within"},
+        {"\xff\xfe", ""},
+        {"a\xc3(b", "a(b"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s", texts[i].from);
+        str_mend_utf8(text);
+        assert_string_equal(text, texts[i].to);
+        assert_true(str_is_utf8(text, strlen(text)));
+    }
+    Error err;
+    err_set(&err, ERR_SQL, "key %.4s and more", "\xe4\xbd\xa0\xe5\xa5\xbd");
+    assert_string_equal(err.message, "key \xe4\xbd\xa0 and more");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mended_text),
         cmocka_unit_test(test_grows_and_stays_terminated),
         cmocka_unit_test(test_holds_nul_bytes),
         cmocka_unit_test(test_clear_and_take),

@@ -40,6 +40,7 @@ static void setup(Fixture *f)
                              .budget_count = 2};
     f->header.policy.concurrency = (Concurrency){.fleet = 4, .host = 2, .cluster = 1};
     f->header.policy.backup.method = BACKUP_METHOD_DUMP;
+    f->header.policy.backfill.query = "";
     f->header.notes = (PlanNotes){.select = "",
                                   .order = "inventory",
                                   .irreversible = f->irreversible,
