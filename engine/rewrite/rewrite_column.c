@@ -124,15 +124,19 @@ static void from_default(NewColumn *column, const char *text)
         column->filled = true;
 }
 
-/* The sequence's name, as SQL and as the text that nextval() reads. */
+/* A default is evaluated with the rights of whoever inserts. */
 static void from_sequence(NewColumn *column, const char *sequence, const char *type, bool owned)
 {
     Arena *arena = column->rewrite->arena;
     const char *relation = column->rewrite->change->relation;
     unit_statement(arena, &column->first, "%s ADD COLUMN %s %s", column->head, column->name, type);
-    unit_statement(arena, &column->first, "CREATE SEQUENCE %s AS %s%s%s%s%s", sequence, type,
-                   owned ? " OWNED BY " : "", owned ? relation : "", owned ? "." : "",
-                   owned ? column->name : "");
+    unit_statement(arena, &column->first, "CREATE SEQUENCE %s AS %s", sequence, type);
+    if (owned) {
+        unit_owner(arena, &column->first, "SEQUENCE", sequence, relation);
+        unit_statement(arena, &column->first, "ALTER SEQUENCE %s OWNED BY %s.%s", sequence,
+                       relation, column->name);
+    }
+    unit_statement(arena, &column->first, "GRANT USAGE ON SEQUENCE %s TO PUBLIC", sequence);
     unit_statement(arena, &column->first, "%s ALTER COLUMN %s SET DEFAULT nextval(%s)",
                    column->head, column->name, sql_literal(arena, sequence));
     column->not_null = true;
@@ -236,6 +240,8 @@ static void write(NewColumn *column)
     if (identity != NULL)
         take_identity(column, sequence, identity, &rewrite->units);
     units_append(arena, &rewrite->units, &last);
+    if (serial != NULL && identity == NULL)
+        unit_add(arena, &rewrite->units, "REVOKE USAGE ON SEQUENCE %s FROM PUBLIC", sequence);
 }
 
 void rewrite_add_column(Rewrite *rewrite)

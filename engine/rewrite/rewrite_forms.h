@@ -48,6 +48,10 @@ void unit_add(Arena *arena, StrList *units, const char *fmt, ...) PRINTF_LIKE(3,
 void unit_block(Arena *arena, StrList *units, const StrList *statements);
 void unit_statement(Arena *arena, StrList *statements, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void units_append(Arena *arena, StrList *units, const StrList *more);
+/* Gives a SEQUENCE or VIEW (`kind`) to the owner that the table has where the statement runs. Both
+ * names are as SQL writes them. */
+void unit_owner(Arena *arena, StrList *statements, const char *kind, const char *name,
+                const char *table);
 
 /* The columns that batches go by, with commas between them: a guess where no database was asked.
  * No tokens when the table has no key. */

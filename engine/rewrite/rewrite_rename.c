@@ -14,10 +14,11 @@ typedef struct Renaming {
 } Renaming;
 
 /* The application before knows only the original, the next one only the copy. What the statement
- * gave the copy counts; where it gave it nothing new, the original does. */
+ * gave the copy counts; where it gave it nothing new, the original does. Values are compared as
+ * they are stored: many types have values that are equal and yet differ, and some can't be
+ * compared. */
 static const char *both_ways(const Renaming *renaming, const char *original, const char *copy)
 {
-    const char *as = fact_has(renaming->column, 'j') ? "::text" : "";
     return arena_printf(renaming->rewrite->arena,
                         "    IF TG_OP = 'INSERT' THEN\n"
                         "        IF NEW.%1$s IS NULL THEN\n"
@@ -25,12 +26,13 @@ static const char *both_ways(const Renaming *renaming, const char *original, con
                         "        ELSE\n"
                         "            NEW.%2$s := NEW.%1$s;\n"
                         "        END IF;\n"
-                        "    ELSIF NEW.%1$s%3$s IS DISTINCT FROM OLD.%1$s%3$s THEN\n"
+                        "    ELSIF ROW(NEW.%1$s)::record OPERATOR(pg_catalog.*<>) "
+                        "ROW(OLD.%1$s)::record THEN\n"
                         "        NEW.%2$s := NEW.%1$s;\n"
                         "    ELSE\n"
                         "        NEW.%1$s := NEW.%2$s;\n"
                         "    END IF;\n",
-                        copy, original, as);
+                        copy, original);
 }
 
 /* The copy, its trigger, its rows and its indexes. */
@@ -145,12 +147,13 @@ void rewrite_rename_column(Rewrite *rewrite)
 
 /* --- tables ----------------------------------------------------------------------------------- */
 
-/* The old name as a view that can be written, with the table's rights. */
+/* The old name as a view that can be written, with the table's owner and rights. */
 static void view_make(Rewrite *rewrite, const char *renamed, StrList *statements)
 {
     const TableFact *grant = NULL;
     unit_statement(rewrite->arena, statements, "CREATE VIEW %s AS SELECT * FROM %s",
                    rewrite->change->relation, renamed);
+    unit_owner(rewrite->arena, statements, "VIEW", rewrite->change->relation, renamed);
     while ((grant = fact_find(rewrite->facts, "grant", NULL, grant)) != NULL)
         unit_statement(rewrite->arena, statements, "GRANT %s ON %s TO %s%s", grant->a,
                        rewrite->change->relation, grant->name, grant->b);

@@ -67,6 +67,18 @@ SqlTokens unit_key(const Rewrite *rewrite)
     return sql_tokens(rewrite->arena, key);
 }
 
+void unit_owner(Arena *arena, StrList *statements, const char *kind, const char *name,
+                const char *table)
+{
+    unit_statement(arena, statements,
+                   "DO $pgtide$BEGIN\n"
+                   "    EXECUTE (SELECT pg_catalog.format('ALTER %s %%s OWNER TO %%I', %s,\n"
+                   "            pg_catalog.pg_get_userbyid(relowner))\n"
+                   "        FROM pg_catalog.pg_class WHERE oid = %s::pg_catalog.regclass);\n"
+                   "END$pgtide$",
+                   kind, sql_literal(arena, name), sql_literal(arena, table));
+}
+
 /* The key's columns, quoted, as they are called at that point. */
 static const char *key_text(const Rewrite *rewrite, SqlTokens tokens)
 {
@@ -90,8 +102,8 @@ bool unit_backfill(Rewrite *rewrite, StrList *units, const char *body, const cha
     }
     const char *warning = rewrite->facts != NULL
                               ? ""
-                              : "-- The key of the batches is a guess: no database was asked for "
-                                "the table's primary key.\n";
+                              : "-- The key of the batches is a guess: no database told the "
+                                "table's primary key.\n";
     unit_add(rewrite->arena, units,
              "%s-- +batch key=%s size=10000 table=%s\n%s WHERE %s%s/*+batch*/ true", warning,
              key_text(rewrite, key), rewrite->change->relation, body, condition,

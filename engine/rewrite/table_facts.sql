@@ -1,10 +1,12 @@
 -- What rewriting has to know of one table: kind, name, a, b, c. Follows "WITH asked AS (SELECT ... AS oid)".
--- column   name, type with collation, default; c: n NOT NULL, a or d identity, g generated, j no equality,
---          p a key of its own for rights, then the statistics target behind a blank
 -- table    name, relkind, server version; c: s row security, i inherits or is inherited, d a default partition
+-- column   name, type with collation, default; c: n NOT NULL, a or d identity, g generated, p a key of its own
+--          for rights, then the statistics target behind a blank
+-- sequence the column, its sequence as SQL and plain; c: a of serial, i of IDENTITY; o with other than the usual
+--          options, or with rights of its own
 -- key      the columns that batches go by
 , t AS (SELECT c.* FROM asked JOIN pg_catalog.pg_class c ON c.oid = asked.oid),
-columns AS (SELECT a.*, ty.typcollation, ty.typname, d.oid AS default_oid,
+columns AS (SELECT a.*, ty.typcollation, d.oid AS default_oid,
                pg_get_expr(d.adbin, d.adrelid) AS default_text
             FROM t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
             JOIN pg_catalog.pg_type ty ON ty.oid = a.atttypid
@@ -25,7 +27,6 @@ SELECT 2, attnum, 'column', attname::text, pg_catalog.format_type(atttypid, attt
     CASE WHEN attcollation <> typcollation THEN ' COLLATE ' || attcollation::regcollation::text ELSE '' END,
     CASE WHEN attgenerated = '' THEN default_text END,
     CASE WHEN attnotnull THEN 'n' ELSE '' END || attidentity::text || CASE WHEN attgenerated <> '' THEN 'g' ELSE '' END ||
-    CASE WHEN typname IN ('json', 'xml', 'point', 'polygon') THEN 'j' ELSE '' END ||
     CASE WHEN attacl IS NOT NULL THEN 'p' ELSE '' END ||
     CASE WHEN coalesce(attstattarget, -1) >= 0 THEN ' ' || attstattarget ELSE '' END
 FROM columns
@@ -33,7 +34,12 @@ UNION ALL
 SELECT 3, attnum, 'comment', attname::text, pg_catalog.col_description(attrelid, attnum), '', ''
 FROM columns WHERE pg_catalog.col_description(attrelid, attnum) IS NOT NULL
 UNION ALL
-SELECT 4, attnum, 'sequence', attname::text, s.oid::regclass::text, s.relname::text, d.deptype::text
+SELECT 4, attnum, 'sequence', attname::text, s.oid::regclass::text, s.relname::text, d.deptype::text ||
+    CASE WHEN s.relacl IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.pg_sequence q WHERE q.seqrelid = s.oid
+            AND (q.seqincrement, q.seqstart, q.seqmin, q.seqcache, q.seqcycle, q.seqmax) IS DISTINCT FROM
+                (1, 1, 1, 1, false, CASE q.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
+                    ELSE 9223372036854775807 END))
+        THEN 'o' ELSE '' END
 FROM columns JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = attrelid
     AND d.refobjsubid = attnum AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
 JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
@@ -60,7 +66,7 @@ SELECT 8, attnum, 'obstacle', attname::text, pg_catalog.pg_describe_object(d.cla
 FROM columns JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = attrelid
     AND d.refobjsubid = attnum
 WHERE NOT (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid IS NOT DISTINCT FROM default_oid)
-    AND NOT (d.classid = 'pg_catalog.pg_constraint'::regclass AND (SELECT contype IN ('p', 'u', 'c', 'f')
+    AND NOT (d.classid = 'pg_catalog.pg_constraint'::regclass AND (SELECT contype IN ('p', 'u', 'c', 'f', 'n')
         FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid))
     AND NOT (d.classid = 'pg_catalog.pg_class'::regclass AND (SELECT c.relkind IN ('i', 'S')
         FROM pg_catalog.pg_class c WHERE c.oid = d.objid))

@@ -100,7 +100,7 @@ static const Case cases[] = {
      "DEFERRABLE NOT VALID;\nALTER TABLE t VALIDATE CONSTRAINT t_a_fkey;\n"},
     {"ALTER TABLE t ALTER a TYPE bigint;", NULL},
     {"UPDATE t SET a = 1, b = a + 2;",
-     "-- The key of the batches is a guess: no database was asked for the table's primary key.\n"
+     "-- The key of the batches is a guess: no database told the table's primary key.\n"
      "-- +batch key=id size=10000 table=t\nUPDATE t SET a = 1, b = a + 2 WHERE /*+batch*/ true;\n"},
     {"UPDATE t SET a = 1, ID = id + 10;", NULL},
     {"UPDATE t SET (a, id) = (1, 2);", NULL},
