@@ -1,7 +1,6 @@
 #include "rewrite_sync.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,13 +29,34 @@ typedef struct Retyping {
 /* --- what is not done ------------------------------------------------------------------------- */
 
 typedef struct PlainType {
-    char base[64];
-    long size;  /* -1 = none */
-    long scale; /* of numeric */
+    const char *base;
+    const char *collation; /* COLLATE and all behind it, as it is written; '' = the type's own */
+    long size;             /* -1 = none */
+    long scale;            /* of numeric */
 } PlainType;
 
-/* As the server writes it, or as people do. */
-static PlainType plain_type(const char *text)
+/* In small letters outside of quotes, with one blank for several and none at the ends. */
+static void words_add(Str *out, const char *from, size_t length)
+{
+    bool in_quotes = false, blank = false;
+    for (size_t i = 0; i < length; i++) {
+        char character = from[i];
+        if (character == '"')
+            in_quotes = !in_quotes;
+        if (!in_quotes && isspace((unsigned char)character)) {
+            blank = true;
+            continue;
+        }
+        if (blank && out->length > 0)
+            str_append_char(out, ' ');
+        blank = false;
+        str_append_char(out, in_quotes ? character : (char)tolower((unsigned char)character));
+    }
+}
+
+/* As the server writes it, or as people do. What stands in parentheses is apart: in
+ * "timestamp(3) with time zone" the type goes on behind them. */
+static PlainType plain_type(Arena *arena, const char *text)
 {
     static const char *const others[][2] = {
         {"varchar", "character varying"},
@@ -46,22 +66,29 @@ static PlainType plain_type(const char *text)
         {"int4", "integer"},
         {"int8", "bigint"},
         {"int2", "smallint"},
+        {"timestamp", "timestamp without time zone"},
+        {"timestamptz", "timestamp with time zone"},
     };
-    PlainType type = {.size = -1, .scale = -1};
-    size_t length = strcspn(text, "(");
-    size_t end = length;
-    while (end > 0 && text[end - 1] == ' ')
-        end--;
-    for (size_t i = 0; i < end && i < sizeof type.base - 1; i++)
-        type.base[i] = (char)tolower((unsigned char)text[i]);
+    AUTO_STR Str base = {0};
+    const char *collation = strcasestr(text, " collate ");
+    PlainType type = {.collation = collation == NULL ? "" : collation, .size = -1, .scale = -1};
+    size_t end = collation == NULL ? strlen(text) : (size_t)(collation - text);
+    size_t open = strcspn(text, "(");
+    if (open < end) {
+        char *after;
+        size_t close = open + strcspn(text + open, ")");
+        type.size = strtol(text + open + 1, &after, 10);
+        type.scale = *after == ',' ? strtol(after + 1, NULL, 10) : 0;
+        words_add(&base, text, open);
+        if (close + 1 < end)
+            words_add(&base, text + close + 1, end - close - 1);
+    } else {
+        words_add(&base, text, end);
+    }
+    type.base = arena_strdup(arena, str_text(&base));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(type.base, others[i][0]) == 0)
-            snprintf(type.base, sizeof type.base, "%s", others[i][1]);
-    }
-    if (text[length] == '(') {
-        char *after;
-        type.size = strtol(text + length + 1, &after, 10);
-        type.scale = *after == ',' ? strtol(after + 1, NULL, 10) : 0;
+            type.base = others[i][1];
     }
     return type;
 }
@@ -73,11 +100,13 @@ static bool is_text(const PlainType *type)
 }
 
 /* The values stay as they are on disk: PostgreSQL changes the catalog only. */
-static bool is_instant(const char *from, const char *to)
+static bool is_instant(Arena *arena, const char *from, const char *to)
 {
-    const PlainType a = plain_type(from), b = plain_type(to);
+    const PlainType a = plain_type(arena, from), b = plain_type(arena, to);
     bool same = strcmp(a.base, b.base) == 0;
     bool wider = b.size < 0 || (a.size >= 0 && a.size <= b.size);
+    if (strcmp(a.collation, b.collation) != 0)
+        return false; /* indexes are built anew */
     if (same && a.size == b.size && a.scale == b.scale)
         return true;
     if (strcmp(a.base, "character varying") == 0 || strcmp(a.base, "text") == 0)
@@ -107,6 +136,10 @@ static const char *obstacle(Rewrite *rewrite)
     found = fact_find(rewrite->facts, "obstacle", change->column, NULL);
     if (found != NULL)
         return arena_printf(arena, "%s hangs on the column", found->a);
+    found = fact_find(rewrite->facts, "sequence", change->column, NULL);
+    if (found != NULL && fact_has(found, 'i') && fact_has(found, 'o'))
+        return "its identity has options, or its sequence rights of its own, which another would "
+               "not have";
     for (found = NULL; (found = fact_find(rewrite->facts, "index", NULL, found)) != NULL;) {
         if ((found->c[0] != '\0' || found->b[0] == 'x') &&
             definition_has(arena, found->a, change->column))
@@ -383,7 +416,9 @@ static void retype(Rewrite *rewrite, const char *type, const char *value, StrLis
 static const char *type_text(const Rewrite *rewrite, const Changes *changes, const Change *change)
 {
     const SqlTokens *tokens = &changes->tokens;
-    size_t first = change->first;
+    size_t first = change->first + 1;
+    first += tokens->items[first].token == PG_QUERY__TOKEN__COLUMN;
+    first++; /* behind the name, which may be `type` */
     while (first < change->end && tokens->items[first].token != PG_QUERY__TOKEN__TYPE_P)
         first++;
     size_t end = ++first;
@@ -400,7 +435,7 @@ void rewrite_column_type(Rewrite *rewrite)
     const char *type = type_text(rewrite, rewrite->changes, change);
     const char *value = value_of(arena, change);
     rewrite->left = obstacle(rewrite);
-    if (rewrite->left == NULL && value == NULL && is_instant(column->a, type))
+    if (rewrite->left == NULL && value == NULL && is_instant(arena, column->a, type))
         rewrite->left = arena_printf(arena, "%s to %s changes no row", column->a, type);
     if (rewrite->left != NULL)
         return;

@@ -108,6 +108,10 @@ stays 'ALTER TABLE t RENAME c TO b' 'the database has a column of the new name'
 stays 'ALTER TABLE t RENAME d TO x' 'the column has rights of its own'
 stays 'ALTER TABLE t RENAME TO x' 'column d has rights of its own'
 stays 'ALTER TABLE secure RENAME TO x' 'the table has row security'
+sql "CREATE TABLE numbered (id int PRIMARY KEY, a int GENERATED ALWAYS AS IDENTITY (INCREMENT 10), b int GENERATED ALWAYS AS IDENTITY);
+GRANT SELECT ON SEQUENCE numbered_b_seq TO PUBLIC"
+stays 'ALTER TABLE numbered ALTER a TYPE bigint' 'its identity has options'
+stays 'ALTER TABLE numbered ALTER b TYPE bigint' 'its identity has options, or its sequence rights'
 stays 'ALTER TABLE keyless ADD b float DEFAULT random()' "its rows can't be filled in in batches"
 stays 'ALTER TABLE parts ADD UNIQUE (id, a)' 'a partitioned table takes no constraint USING INDEX'
 stays 'ALTER TABLE parts ADD FOREIGN KEY (a) REFERENCES t' "a foreign key of a partitioned table can't be NOT VALID"

@@ -211,6 +211,11 @@ static TableFact messages_facts[] = {
     {"table", "messages", "r", "150000", ""},
     {"column", "id", "integer", "nextval('messages_id_seq'::regclass)", "n"},
     {"column", "body", "text", "", ""},
+    {"column", "type", "integer", "", ""},
+    {"column", "at", "timestamp(3) without time zone", "", ""},
+    {"column", "code", "character varying(20) COLLATE \"C\"", "", ""},
+    {"column", "number", "integer", "", "a"},
+    {"sequence", "number", "messages_number_seq", "messages_number_seq", "io"},
     {"sequence", "id", "messages_id_seq", "messages_id_seq", "a"},
     {"index", "messages_pkey",
      "CREATE UNIQUE INDEX messages_pkey ON public.messages USING btree (id)", "p", ""},
@@ -507,6 +512,52 @@ static void test_meets(void **state)
     }
 }
 
+static void test_column_called_type(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    static const char *const forms[] = {"ALTER type TYPE", "ALTER COLUMN \"type\" SET DATA TYPE"};
+    for (size_t i = 0; i < 2; i++) {
+        Rewritten out =
+            rewrite(arena, arena_printf(arena, "ALTER TABLE messages %s bigint;", forms[i]),
+                    arena_printf(arena, "ALTER TABLE messages %s int;", forms[i]), &messages);
+        assert_true(out.changed);
+        const char *column = strstr(out.text.upgrade, "ADD COLUMN pgtide_type_new_");
+        const char *type = strchr(strchr(strchr(column, ' ') + 1, ' ') + 1, ' ');
+        assert_true(str_starts_with(type, " bigint;\n"));
+    }
+}
+
+/* Which changes of a type write nothing: NULL = it is written anew. */
+static void test_instant(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"ALTER at TYPE timestamp(3)", "changes no row"},
+        {"ALTER at TYPE  TIMESTAMP (3)  without\ttime zone", "changes no row"},
+        {"ALTER at TYPE timestamp(3) with time zone", NULL},
+        {"ALTER at TYPE timestamptz(3)", NULL},
+        {"ALTER at TYPE timestamp", NULL},
+        {"ALTER code TYPE varchar(40)", NULL},
+        {"ALTER code TYPE varchar(40) COLLATE \"C\"", "changes no row"},
+        {"ALTER code TYPE text COLLATE \"C\"", "changes no row"},
+        {"ALTER code TYPE text COLLATE \"POSIX\"", NULL},
+        {"ALTER code TYPE varchar(40)[]", NULL},
+        {"ALTER body TYPE \"Text\"", NULL},
+        {"ALTER body TYPE text COLLATE \"C\"", NULL},
+        {"ALTER number TYPE bigint", "identity has options"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        AUTO_ARENA Arena *arena = arena_new();
+        const char *sql = arena_printf(arena, "ALTER TABLE messages %s;", pairs[i][0]);
+        Rewritten out = rewrite(arena, sql, sql, &messages);
+        const char *left = out.notes[0].left;
+        if ((left == NULL) != (pairs[i][1] == NULL) ||
+            (left != NULL && strstr(left, pairs[i][1]) == NULL))
+            fail_msg("%s: %s", sql, left == NULL ? out.text.upgrade : left);
+    }
+}
+
 /* --- names ------------------------------------------------------------------------------------ */
 
 static void test_long_names(void **state)
@@ -542,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_column_type),
         cmocka_unit_test(test_caution),
         cmocka_unit_test(test_meets),
+        cmocka_unit_test(test_column_called_type),
+        cmocka_unit_test(test_instant),
         cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
