@@ -122,6 +122,14 @@ static void fill_shard(ClusterScan *scan, ShardInfo *info, const DatabaseReading
         shard->message == NULL || shard->trusted ? "" : arena_strdup(arena, shard->message);
 }
 
+/* Where it is, is not known: to list it without rows would say that it is at the very beginning. */
+static const char *why_unread(Arena *arena, const ShardReading *shard)
+{
+    return shard->trusted ? "the agent's role may not read alembic_version: have SELECT on it "
+                            "granted, or connect as its owner"
+                          : arena_strdup(arena, shard->message);
+}
+
 static void take_reading(DatabaseScan *database, const DatabaseReading *reading)
 {
     ClusterScan *scan = database->scan;
@@ -135,6 +143,8 @@ static void take_reading(DatabaseScan *database, const DatabaseReading *reading)
         const ShardReading *shard = find_reading(reading, found->names.items[i].schema);
         if (shard == NULL)
             found->shards[i].message = "there is no such schema";
+        else if (shard->rows_unread)
+            found->shards[i].message = why_unread(scan->arena, shard);
         else
             fill_shard(scan, &found->shards[i], reading, shard);
     }

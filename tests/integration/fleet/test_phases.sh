@@ -97,6 +97,24 @@ started back
 wait_for 30 'back to be over' is_over back
 check 'downgrades wait for nothing' same "$(state back)" succeeded
 
+# --- a version table that can't be read is no empty one: the shard may well use what is to be taken away
+sql one postgres 'CREATE DATABASE tenant_locked'
+sql one tenant_locked "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL);
+    INSERT INTO alembic_version VALUES ('001_name')"
+sql one postgres "INSERT INTO tenants VALUES ('tenant_locked', '{}')"
+locked() { alice fleet shards --json | json "[s['$1'] for s in d['result']['shards'] if s['database'] == 'tenant_locked']"; }
+locked_is_listed() { [ "$(locked name)" = "['one/tenant_locked']" ]; }
+wait_for 30 'it to be listed' locked_is_listed
+check 'it is not new' same "$(locked state)" "['unreachable']"
+check 'and why' contains "$(locked message)" 'may not read alembic_version: have SELECT on it granted'
+refused 'one/tenant_locked' "select: database = ${databases[0]}" "$GATE" 'contract: {gate: old application gone}'
+expect_error 5 REFUSED 'one/tenant_locked is unreachable' alice rollout plan "$T/first.yaml" -o "$T/no.plan"
+sql one tenant_locked "GRANT SELECT ON alembic_version TO $FLEET_ROLE"
+wait_for 30 'it to be read' knows '002_full_name 002_full_name 002_full_name 001_name'
+refused 'it stands at 001_name' "select: database = ${databases[0]}" "$GATE" 'contract: {gate: old application gone}'
+sql one tenant_locked "UPDATE alembic_version SET version_num = '002_full_name'"
+wait_for 30 'it to be read' knows '002_full_name 002_full_name 002_full_name 002_full_name'
+
 # --- statements that hold an application up are told of when a plan with them is made
 rm "$PROJECT/versions/003_no_name.sql"
 revision 003_index 002_full_name 'CREATE INDEX people_name ON people (name);' 'DROP INDEX people_name;'
