@@ -129,6 +129,7 @@ static void copy_report(Arena *arena, const JobReport *from, JobReport *to)
     to->message = arena_strdup(arena, from->message);
     to->hint = arena_strdup(arena, from->hint);
     to->activity = activity_copy(arena, &from->activity);
+    to->facts = facts_clone(arena, &from->facts);
     if (from->has_backup)
         to->backup.path = arena_strdup(arena, from->backup.path);
 }
