@@ -49,18 +49,6 @@ static ErrCode ask_page(Ask *ask, ClientAnswer *ret_answer, Error *err)
     return ERR_OK;
 }
 
-/* A text of somebody else's on one line of ours. */
-static const char *plain(CommandContext *context, const char *text)
-{
-    char *copy = arena_strdup(context->arena, text);
-    for (char *at = copy; *at != '\0'; at++) {
-        unsigned char c = (unsigned char)*at;
-        if (c < 0x20 || c == 0x7F)
-            *at = c == '\n' || c == '\t' ? ' ' : '?';
-    }
-    return copy;
-}
-
 /* "wave 2 (rest)", "c1/tenant_3", "12 shards", "gate 'lag'", "agent db1"; '' = nothing of that. */
 static const char *subject(CommandContext *context, const json_t *event)
 {
@@ -97,7 +85,7 @@ static void say_event(CommandContext *context, const json_t *event)
     }
     if (answer_text(event, "message")[0] != '\0')
         str_printf(&line, "  %s", answer_text(event, "message"));
-    say(context, "%s", plain(context, str_text(&line)));
+    say(context, "%s", plain_text(context->arena, str_text(&line)));
 }
 
 static void tell(CommandContext *context, const json_t *event)
@@ -141,12 +129,13 @@ static void tell_letter(CommandContext *context, const json_t *letter)
     }
     const json_t *event = json_object_get(letter, "event");
     say(context, "%s",
-        plain(context, arena_printf(context->arena, "%s  %s  seq %lld  %s  %lld attempts%s: %s",
-                                    answer_text(letter, "died"), answer_text(letter, "sink"),
-                                    (long long)answer_int(event, "seq"), answer_text(event, "type"),
-                                    (long long)answer_int(letter, "attempts"),
-                                    answer_bool(letter, "wanted") ? ", to be tried again" : "",
-                                    answer_text(letter, "message"))));
+        plain_text(context->arena,
+                   arena_printf(context->arena, "%s  %s  seq %lld  %s  %lld attempts%s: %s",
+                                answer_text(letter, "died"), answer_text(letter, "sink"),
+                                (long long)answer_int(event, "seq"), answer_text(event, "type"),
+                                (long long)answer_int(letter, "attempts"),
+                                answer_bool(letter, "wanted") ? ", to be tried again" : "",
+                                answer_text(letter, "message"))));
 }
 
 static ErrCode tell_dead(CommandContext *context, Client *client, Error *err)

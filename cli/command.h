@@ -65,6 +65,8 @@ void say(CommandContext *context, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void note(CommandContext *context, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* An error on stderr, for a command that goes on behind it; nothing in it steers a terminal. */
 void show_error(const Error *err);
+/* A text of somebody else's for one line of ours: nothing in it steers a terminal. */
+const char *plain_text(Arena *arena, const char *text);
 /* An error as the value of a JSON key. */
 void write_error(JsonWriter *json, const Error *err);
 /* With --json and a command that streams: prints one object with this result and clears it. */

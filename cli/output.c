@@ -144,6 +144,19 @@ static void print_error_json(const CommandContext *context, const Error *err)
     puts(str_text(&out));
 }
 
+const char *plain_text(Arena *arena, const char *text)
+{
+    char *copy = arena_strdup(arena, text);
+    for (char *at = copy; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c < 0x20 || c == 0x7F)
+            *at = c == '\n' || c == '\t' ? ' ' : '?';
+        else if (c == 0xC2 && (unsigned char)at[1] >= 0x80 && (unsigned char)at[1] < 0xA0)
+            at[0] = ' ', at[1] = '?'; /* a control of two bytes */
+    }
+    return copy;
+}
+
 /* Server texts may hold anything: what could steer a terminal is shown as '?'. */
 static void print_safely(const char *label, const char *text)
 {
