@@ -7,6 +7,8 @@
 #include "ids.h"
 #include "str.h"
 
+#define REHEARSAL_MS_MAX ((uint64_t)1 << 52) /* what any reader of JSON counts exactly */
+
 typedef struct RehearsedStep {
     const char *revision;
     const char *work; /* the worst class of its statements: instant, rows, scan, build, rewrite */
@@ -27,7 +29,8 @@ typedef struct RehearsalPlan {
 } RehearsalPlan;
 
 const RehearsedStep *rehearsal_find(const RehearsalPlan *rehearsal, const char *revision);
-/* The steps of a shard of another size: what is not `instant` takes time as its size goes. Sums of
- * estimates, and the longest of the others. */
-RehearsedStep rehearsal_scale(const RehearsalPlan *rehearsal, const StrList *steps,
-                              uint64_t size_bytes);
+/* The same with `steps` alone, in their order, as far as they were rehearsed. Borrows texts. */
+RehearsalPlan rehearsal_pick(Arena *arena, const RehearsalPlan *rehearsal, const StrList *steps);
+/* Its steps on a shard of another size: what is not `instant` takes time as the size goes. The sum
+ * of estimates, and the longest of the others; none is above REHEARSAL_MS_MAX. */
+RehearsedStep rehearsal_scale(const RehearsalPlan *rehearsal, uint64_t size_bytes);

@@ -85,17 +85,21 @@ static void write_times(JsonWriter *json, const RehearsedStep *step)
 
 static void write_worst(const PlanHeader *header, const PlanShard *shards, JsonWriter *json)
 {
+    AUTO_ARENA Arena *arena = arena_new();
     RehearsedStep worst = {0};
+    RehearsalPlan picked = {0};
     size_t at = 0;
     for (size_t i = 0; i < header->shard_count; i++) {
-        RehearsedStep found =
-            rehearsal_scale(&header->rehearsal, &shards[i].steps, shards[i].size_bytes);
+        if (i == 0 || !strlist_equal(&shards[i].steps, &shards[i - 1].steps)) {
+            arena_reset(arena);
+            picked = rehearsal_pick(arena, &header->rehearsal, &shards[i].steps);
+        }
+        RehearsedStep found = rehearsal_scale(&picked, shards[i].size_bytes);
         if (found.estimate_ms >= worst.estimate_ms) {
             worst = found;
             at = i;
         }
     }
-    AUTO_ARENA Arena *arena = arena_new();
     json_field_object(json, "worst");
     json_field_string(json, "shard",
                       header->shard_count == 0

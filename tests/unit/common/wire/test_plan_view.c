@@ -128,12 +128,40 @@ static void backups_steps_and_shards(void **state)
     teardown(&f);
 }
 
+/* Sizes differ, and so do lists of steps: the largest shard is not the worst. */
+static void a_rehearsal_at_worst(void **state)
+{
+    (void)state;
+    Fixture f;
+    RehearsedStep steps[] = {
+        {.revision = "001_a", .work = "scan", .estimate_ms = 100, .writes_stopped_ms = 100},
+        {.revision = "002_b", .work = "rewrite", .estimate_ms = 900, .reads_stopped_ms = 800},
+    };
+    setup(&f);
+    assert_holds(&f, "\"rehearsal\":null");
+    f.header.rehearsal = (RehearsalPlan){.database = "d",
+                                         .copy = "dump",
+                                         .size_bytes = 1000,
+                                         .made_unix_ms = 1,
+                                         .steps = steps,
+                                         .step_count = 2};
+    for (uint32_t i = 0; i < SHARDS; i++)
+        f.shards[i].size_bytes = i == 2 ? 5000 : 2000;
+    assert_holds(&f, "\"worst\":{\"shard\":\"c2/d5\",\"estimate_ms\":2000,"
+                     "\"reads_stopped_ms\":1600,\"writes_stopped_ms\":200}");
+    f.shards[2].size_bytes = 50000;
+    assert_holds(&f, "\"worst\":{\"shard\":\"c1/d2\",\"estimate_ms\":5000,"
+                     "\"reads_stopped_ms\":0,\"writes_stopped_ms\":5000}");
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waves_and_their_time),
         cmocka_unit_test(budgets_at_worst),
         cmocka_unit_test(backups_steps_and_shards),
+        cmocka_unit_test(a_rehearsal_at_worst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
