@@ -69,7 +69,8 @@ static const RunWork work = {
 
 static void say_to_context(void *data, const char *line)
 {
-    say(data, "%s", line);
+    CommandContext *context = data; /* servers' and people's texts are in the line */
+    say(context, "%s", plain_text(context->arena, line));
 }
 
 /* The shard's own rows, through its agent. */
