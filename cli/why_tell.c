@@ -295,6 +295,13 @@ static const char *rollout_words(Arena *arena, const json_t *item)
 static void say_standing(const Why *why, const char *name, const json_t *shard, const char *reason)
 {
     Arena *arena = why->arena;
+    if (text(shard, "agent")[0] == '\0') {
+        why->say(why->data, arena_printf(arena, "%s is not listed: %s", name, reason));
+        if (strcmp(text(shard, "state"), "unreachable") != 0)
+            why->say(why->data,
+                     arena_printf(arena, "  %s: %s", text(shard, "state"), text(shard, "message")));
+        return;
+    }
     why->say(why->data, arena_printf(arena, "%s is %s, at %s when agent %s read it last (%s)", name,
                                      text(shard, "state"), rows(arena, shard, "rows"),
                                      text(shard, "agent"), text(shard, "seen")));

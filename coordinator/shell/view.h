@@ -124,6 +124,7 @@
  *    "rollouts":[{"rollout":NAME,"id":UUID,"rollout_state":WORD,"rollout_reason":TEXT,
  *      "started":TIME|null,"finished":TIME|null,"bundle":NAME,"target":TEXT,"in_it":true,
  *      "left_out":TEXT,"shard":{as in ROLLOUT}|null},...]}   newest first, at most 20
+ *   One that is known and that no agent lists: `agent` is '', `rows` are empty, `reason` says so.
  *   Of a rollout without the shard `left_out` says why, '' = it was not selected, or had nothing to
  *   do.
  *
@@ -203,7 +204,7 @@ bool view_backup_matches(const Coordinator *coordinator, const FleetBackup *back
 /* view.c and view_rollout.c: an element of SHARDS, and of ROLLOUT's shards. */
 void view_shard_listed(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json);
 void view_rollout_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json);
-/* view_shard.c. ERR_NOT_FOUND: no agent lists such a shard. */
+/* view_shard.c. ERR_NOT_FOUND: no agent lists such a shard, and none is remembered. */
 ErrCode view_shard(const Coordinator *coordinator, const ViewRequest *request, Arena *arena,
                    JsonWriter *json, Error *err) MUST_CHECK;
 /* A listed shard by its name as shown or its uuid. */

@@ -25,6 +25,46 @@ ErrCode view_find_shard(const Coordinator *coordinator, const char *name,
     return ERR_NOT_FOUND;
 }
 
+/* Known from before; of those that had one name, the last. NULL when it never was here, or is
+ * forgotten. */
+static const KnownShard *find_known(const Coordinator *coordinator, const char *name)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const KnownShard *found = NULL;
+    Uuid uuid;
+    bool is_uuid = uuid_parse(name, &uuid);
+    for (size_t i = 0; i < shard_memory_count(coordinator->memory); i++) {
+        const KnownShard *known = shard_memory_at(coordinator->memory, i);
+        if (known == NULL)
+            continue;
+        arena_reset(arena);
+        if (is_uuid
+                ? uuid_equal(&known->uuid, &uuid)
+                : strcmp(shard_display_name(arena, known->cluster, known->database, known->schema),
+                         name) == 0)
+            found = known;
+    }
+    return found;
+}
+
+static FleetShard unlisted(Arena *arena, const KnownShard *known)
+{
+    return (FleetShard){
+        .uuid = known->uuid,
+        .name = shard_display_name(arena, known->cluster, known->database, known->schema),
+        .agent = "",
+        .host = "",
+        .cluster = known->cluster,
+        .database = known->database,
+        .schema = known->schema,
+        .system_identifier = known->system_identifier,
+        .database_oid = known->database_oid,
+        .schema_oid = known->schema_oid,
+        .fault_text = "",
+        .message = "",
+    };
+}
+
 /* Its place in the plan; SIZE_MAX = it is not in it. */
 static size_t place_of(const RolloutEntry *entry, const Uuid *shard)
 {
@@ -73,11 +113,23 @@ ErrCode view_shard(const Coordinator *coordinator, const ViewRequest *request, A
                    JsonWriter *json, Error *err)
 {
     const FleetShard *shard;
+    FleetShard from_memory;
+    ShardBarrier barrier;
+    const KnownShard *known = NULL;
     ErrCode code = view_find_shard(coordinator, request->shard, &shard, err);
-    if (code != ERR_OK)
+    if (code == ERR_NOT_FOUND)
+        known = find_known(coordinator, request->shard);
+    if (code != ERR_OK && known == NULL)
         return code;
+    if (known != NULL) {
+        err_clear(err);
+        from_memory = unlisted(arena, known);
+        shard = &from_memory;
+        barrier = standing_missing(coordinator, known);
+    } else {
+        barrier = standing_barrier(coordinator, shard);
+    }
     AUTO_ARENA Arena *scratch = arena_new();
-    ShardBarrier barrier = standing_barrier(coordinator, shard);
     json_key(json, "shard");
     view_shard_listed(coordinator, shard, json);
     json_field_string(

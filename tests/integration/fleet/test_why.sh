@@ -19,7 +19,7 @@ check 'its own rows' contains "$(cat "$T/out")" 'pgtide has never written here'
 project small
 revision 001_first '' 'CREATE TABLE first (id int PRIMARY KEY);
 INSERT INTO first SELECT generate_series(1, 1000);
-SELECT pg_sleep(0.05);' 'DROP TABLE first;'
+SELECT pg_sleep(0.5);' 'DROP TABLE first;'
 revision 002_unique 001_first 'SELECT pg_sleep(0.03);
 INSERT INTO first SELECT id FROM extra;' 'SELECT 1;'
 bundle small
@@ -37,7 +37,7 @@ check 'which step failed and why' contains "$said" '002_unique: duplicate key va
 check 'by its own rows: where' contains "$said" 'upgrade 002_unique failed by one, rollout first: duplicate key'
 check 'the line' contains "$said" 'it failed at line 7, INSERT INTO first SELECT id FROM extra'
 check 'what took it where it is' contains "$said" ': upgrade 001_first'
-check 'what was long' contains "$said" 'longest was line 7, SELECT pg_sleep(0.05) ('
+check 'what was long' contains "$said" 'longest was line 7, SELECT pg_sleep(0.5) ('
 longest() { alice rollout status first --shards --json | json "[(s['longest']['revision'], s['longest']['line'], s['longest']['failed']) for s in d['result']['shards'] if s['name'] == '$1']"; }
 check 'the report has what failed' same "$(longest "$shard")" "[('002_unique', 7, True)]"
 check 'and what was long' same "$(longest one/tenant_0001)" "[('001_first', 7, False)]"
@@ -62,6 +62,12 @@ before=$(events)
 why "$shard" >/dev/null
 check 'nor is it an event' same "$(events)" "$before"
 
+# --- whoever wrote the history: nothing in it steers a terminal
+sql one tenant_0002 "UPDATE pgtide.history SET message = E'\\x1b[2Jall is well\\n\\u009b2J' WHERE outcome = 'failed'"
+said=$(why "$shard")
+check 'the text is told' contains "$said" '?[2Jall is well'
+check 'and nothing else' test -z "$(LC_ALL=C tr -d '\n\040-\176' <<<"$said")"
+
 # --- as JSON, by uuid, by a viewer
 uuid=$(alice fleet shards --json | json "[s for s in d['result']['shards'] if s['name'] == '$shard'][0]['uuid']")
 expect_exit 0 alice why "$uuid" --json
@@ -76,3 +82,17 @@ fleet_agent_stop one
 said=$(why "$shard")
 check 'what is remembered is told' contains "$said" 'rollout first (succeeded), wave 1: failed, 1 of 2 steps'
 check 'and that the rest was not read' contains "$said" '  not read: '
+
+# --- its database is gone: what became of it is still remembered
+sql one postgres "DELETE FROM tenants WHERE database = 'tenant_0003'"
+uuid=$(alice fleet shards --json | json "[s for s in d['result']['shards'] if s['database'] == 'tenant_0003'][0]['uuid']")
+fleet_agent_start one
+is_missing() { [ "$(alice fleet shards --json | json "[s['name'] for s in d['result']['missing']]")" = "['one/tenant_0003']" ]; }
+wait_for 30 'it to be missed' is_missing
+said=$(why one/tenant_0003)
+check 'it is not listed' contains "$said" 'one/tenant_0003 is not listed: gone: its cluster is listed without it'
+check 'what the rollout did' contains "$said" 'rollout first (succeeded), wave 1: current, 2 of 2 steps'
+check 'its rows are not read' contains "$said" '  not read: no agent lists that shard'
+check 'by its uuid too' same "$(why "$uuid")" "$said"
+expect_exit 0 alice fleet forget one/tenant_0003 --reason 'the tenant left'
+expect_error 2 NOT_FOUND 'no agent lists a shard one/tenant_0003' alice why one/tenant_0003
