@@ -51,9 +51,28 @@ enum {
     MIB = 1024 * 1024,
 };
 
+static bool is_unreplayed(const PaceSample *last, uint64_t wal_bytes)
+{
+    return last->has_replicas && wal_bytes > last->replay_bytes;
+}
+
+/* A replica may stand still for longer than samples are kept. */
+static void note_behind(PaceSamples *samples, const PaceSample *gone)
+{
+    if (samples->is_behind)
+        return;
+    samples->is_behind = true;
+    samples->behind_wal_bytes = gone->wal_bytes;
+    samples->behind_since_ms = gone->at_ms;
+}
+
 void pace_sample_add(PaceSamples *samples, const PaceSample *sample)
 {
+    if (!is_unreplayed(sample, samples->behind_wal_bytes))
+        samples->is_behind = false;
     if (samples->count == PACE_SAMPLES) {
+        if (is_unreplayed(sample, samples->items[0].wal_bytes))
+            note_behind(samples, &samples->items[0]);
         memmove(samples->items, samples->items + 1, (PACE_SAMPLES - 1) * sizeof *sample);
         samples->count--;
     }
@@ -75,7 +94,8 @@ uint64_t pace_lag_ms(const PaceSamples *samples)
     size_t first = 0;
     while (samples->items[first].wal_bytes <= last->replay_bytes)
         first++;
-    uint64_t seen_ms = last->at_ms - samples->items[first].at_ms;
+    uint64_t since_ms = samples->is_behind ? samples->behind_since_ms : samples->items[first].at_ms;
+    uint64_t seen_ms = last->at_ms - since_ms;
     return seen_ms > last->replay_lag_ms ? seen_ms : last->replay_lag_ms;
 }
 
@@ -92,32 +112,35 @@ uint64_t pace_wal_rate(const PaceSamples *samples)
     return sane ? (last->wal_bytes - from->wal_bytes) * 1000 / passed_ms : 0;
 }
 
-/* Beyond its limit, or while held not yet well below it. */
-static bool is_over(const PaceHold *hold, uint64_t value, uint64_t limit)
+/* Beyond its limit, or not yet well below the one that it went beyond. */
+static bool judge(PaceHold *hold, PaceRule rule, uint64_t value, uint64_t limit)
 {
-    if (limit == 0)
-        return false;
-    return hold->held ? value > limit / 100 * RELEASE_PERCENT + limit % 100 * RELEASE_PERCENT / 100
-                      : value > limit;
+    uint64_t release = limit / 100 * RELEASE_PERCENT + limit % 100 * RELEASE_PERCENT / 100;
+    hold->is_over[rule] = limit > 0 && value > (hold->is_over[rule] ? release : limit);
+    return hold->is_over[rule];
 }
 
-static bool find_reason(const PaceRules *rules, const PaceSamples *samples, const PaceHold *hold,
+static bool find_reason(const PaceRules *rules, const PaceSamples *samples, PaceHold *hold,
                         char *reason, size_t size)
 {
     const PaceSample *last = last_sample(samples);
     uint64_t lag_ms = pace_lag_ms(samples);
     uint64_t rate = pace_wal_rate(samples);
-    if (is_over(hold, lag_ms, rules->replica_lag_ms))
+    bool lags = judge(hold, PACE_REPLICA_LAG, lag_ms, rules->replica_lag_ms);
+    bool writes = judge(hold, PACE_WAL_RATE, rate, rules->wal_bytes_per_s);
+    bool piles_up = judge(hold, PACE_ARCHIVE, last->archive_files, rules->archive_files);
+    bool is_busy = judge(hold, PACE_SESSIONS, last->sessions, rules->sessions);
+    if (lags)
         snprintf(reason, size, "replica lag %" PRIu64 ".%" PRIu64 " s", lag_ms / 1000,
                  lag_ms % 1000 / 100);
     else if (rules->replica_lag_ms > 0 && last->slots_at_risk > 0)
         snprintf(reason, size, "%" PRIu32 " replication slots about to lose their WAL",
                  last->slots_at_risk);
-    else if (is_over(hold, rate, rules->wal_bytes_per_s))
+    else if (writes)
         snprintf(reason, size, "%" PRIu64 " MiB/s of WAL", rate / MIB);
-    else if (is_over(hold, last->archive_files, rules->archive_files))
+    else if (piles_up)
         snprintf(reason, size, "%" PRIu64 " WAL files to archive", last->archive_files);
-    else if (is_over(hold, last->sessions, rules->sessions))
+    else if (is_busy)
         snprintf(reason, size, "%" PRIu32 " sessions at work", last->sessions);
     else
         return false;
@@ -134,7 +157,8 @@ bool pace_may_go(const PaceRules *rules, const PaceSamples *samples, PaceHold *h
     uint64_t now_ms = last_sample(samples)->at_ms;
     if (find_reason(rules, samples, hold, reason, reason_size)) {
         if (!hold->held)
-            *hold = (PaceHold){.held = true, .since_ms = now_ms};
+            hold->since_ms = now_ms;
+        hold->held = true;
         return false;
     }
     if (hold->held && now_ms - hold->since_ms < HOLD_MS_MIN)

@@ -42,6 +42,10 @@ typedef struct PaceSample {
 typedef struct PaceSamples {
     PaceSample items[PACE_SAMPLES];
     size_t count;
+    /* Of those that are gone, the first whose WAL the last replica has not replayed yet. */
+    bool is_behind;
+    uint64_t behind_wal_bytes;
+    uint64_t behind_since_ms;
 } PaceSamples;
 
 /* Of what a backfill waits for; 0 = it does not. */
@@ -52,10 +56,20 @@ typedef struct PaceRules {
     uint32_t sessions;
 } PaceRules;
 
-/* Whether it waits now, and since when. */
+typedef enum PaceRule {
+    PACE_REPLICA_LAG,
+    PACE_WAL_RATE,
+    PACE_ARCHIVE,
+    PACE_SESSIONS,
+    PACE_RULE_COUNT,
+} PaceRule;
+
+/* Whether it waits now, and since when; which limits it has gone beyond and is not yet well below
+ * again. */
 typedef struct PaceHold {
     bool held;
     uint64_t since_ms;
+    bool is_over[PACE_RULE_COUNT];
 } PaceHold;
 
 void pace_sample_add(PaceSamples *samples, const PaceSample *sample);
@@ -65,7 +79,8 @@ uint64_t pace_lag_ms(const PaceSamples *samples);
 /* Over the last two seconds or so; 0 when there is but one sample. */
 uint64_t pace_wal_rate(const PaceSamples *samples);
 /* True when a batch may run. Else `reason` is why not, in a few words. What is held is let go when
- * a fifth below the limit, and not before a second: else it would go on and off. */
+ * a fifth below the limit that it went beyond, and not before a second: else it would go on and
+ * off. */
 bool pace_may_go(const PaceRules *rules, const PaceSamples *samples, PaceHold *hold, char *reason,
                  size_t reason_size);
 bool pace_rules_are_empty(const PaceRules *rules);

@@ -131,6 +131,28 @@ static void test_lag(void **state)
     assert_int_equal(pace_lag_ms(&samples), 0);
 }
 
+/* Also for longer than samples are kept, and until it has replayed what it lacked then. */
+static void test_lag_longer_than_the_samples(void **state)
+{
+    (void)state;
+    PaceSamples samples = {0};
+    for (uint64_t i = 0; i <= 1200; i++) {
+        PaceSample sample = at(i * 500, i);
+        sample.has_replicas = true;
+        sample.replay_bytes = i < 10 ? i * MIB : UINT64_C(10) * MIB;
+        pace_sample_add(&samples, &sample);
+    }
+    assert_int_equal(pace_lag_ms(&samples), (1200 - 11) * 500);
+    PaceSample sample = at(600500, 1201);
+    sample.has_replicas = true;
+    sample.replay_bytes = UINT64_C(1199) * MIB;
+    pace_sample_add(&samples, &sample);
+    assert_int_equal(pace_lag_ms(&samples), 500);
+    PaceSample without = at(601000, 1202);
+    pace_sample_add(&samples, &without);
+    assert_int_equal(pace_lag_ms(&samples), 0);
+}
+
 static bool goes(const PaceRules *rules, const PaceSample *sample, PaceHold *hold, char *reason)
 {
     PaceSamples samples = row_of(sample, 1);
@@ -189,6 +211,31 @@ static void test_hysteresis(void **state)
     }
 }
 
+/* The limit that it went beyond counts a fifth less until it is let go, and no other. */
+static void test_hysteresis_is_of_one_limit(void **state)
+{
+    (void)state;
+    const PaceRules rules = {.archive_files = 50, .sessions = 100};
+    static const struct {
+        uint64_t at_ms;
+        uint64_t files;
+        uint32_t sessions;
+        bool goes;
+    } cases[] = {
+        {0, 10, 90, true},      {1000, 51, 90, false}, {3000, 45, 90, false},
+        {5000, 40, 90, true},   {7000, 51, 90, false}, {9000, 40, 101, false},
+        {11000, 45, 90, false}, {13000, 45, 80, true},
+    };
+    PaceHold hold = {0};
+    char reason[120] = "";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const PaceSample sample = {.at_ms = cases[i].at_ms,
+                                   .archive_files = cases[i].files,
+                                   .sessions = cases[i].sessions};
+        assert_int_equal(goes(&rules, &sample, &hold, reason), cases[i].goes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,8 +245,10 @@ int main(void)
         cmocka_unit_test(test_the_last_samples_are_kept),
         cmocka_unit_test(test_wal_rate),
         cmocka_unit_test(test_lag),
+        cmocka_unit_test(test_lag_longer_than_the_samples),
         cmocka_unit_test(test_each_rule_holds_alone),
         cmocka_unit_test(test_hysteresis),
+        cmocka_unit_test(test_hysteresis_is_of_one_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
