@@ -60,7 +60,8 @@ struct ShardBatch {
     uint32_t waiting;       /* sessions that waited for the last batch */
     size_t at_waiting;      /* where in its batch that is answered */
     uint32_t tries;         /* in a row that failed for a lock */
-    uint64_t stuck_from_ms; /* when the first of them was */
+    uint64_t stuck_from_ms; /* when the first of them was; later by what it was held back since */
+    uint64_t gated_ms;      /* since when its server holds the next one back; 0 = it does not */
     uint64_t told_ms;       /* when its activity was told last, and what was done by then */
     uint64_t told_done;
     uint64_t rate_per_s;
@@ -85,5 +86,8 @@ void batch_end_turn(ShardSession *session);
 void batch_leave_server(ShardSession *session);
 /* Values of the key as SQL literals; NULL when one can't be sent. */
 const char *const *batch_literals(const StepOp *op, const StrList *values);
-/* Writes a position; its answer has one row. */
+/* A row's key, in `column`; false with the session's error when a part of it is NULL. */
+bool batch_read_key(StepOp *op, const PgResult *row, int column, StrList *ret_key);
+/* Writes a position; whether its answer says so, else false with the session's error. */
 void batch_add_position(StepOp *op, PgBatch *batch, const BatchPosition *position, bool finished);
+bool batch_position_stands(StepOp *op, const PgResult *answer);

@@ -23,11 +23,46 @@ static void on_again(uv_timer_t *timer)
     batch_next(timer->data);
 }
 
-static void wait_and_look_again(StepOp *op, const char *reason)
+static void look_again(StepOp *op)
 {
     batch_end_turn(op->session);
-    batch_hold(op, reason);
     shard_timer_start(op->session, LOOK_AGAIN_MS, on_again, op);
+}
+
+static void wait_and_look_again(StepOp *op, const char *reason)
+{
+    batch_hold(op, reason);
+    look_again(op);
+}
+
+/* A look that was not to be had says nothing: of a busy server, or of somebody's lock. */
+static bool is_passing(const ShardSession *session, const PgReply *reply)
+{
+    const char *state = reply->error->sqlstate;
+    return !reply->lost && !reply->timed_out && !session->cancelled &&
+           reply->failed >= LOOK_SETTINGS &&
+           (strcmp(state, "57014") == 0 || strcmp(state, "55P03") == 0 ||
+            strcmp(state, "40P01") == 0);
+}
+
+static void on_left(PgConn *conn, const PgReply *reply, void *data)
+{
+    (void)conn;
+    StepOp *op = data;
+    if (reply->error != NULL) {
+        shard_reply_error(op->session, reply);
+        batch_fail(op);
+    } else {
+        look_again(op);
+    }
+}
+
+static void leave_look(StepOp *op, const char *reason)
+{
+    batch_hold(op, reason);
+    PgBatch batch = pg_batch(op->session->arena);
+    pg_batch_add(&batch, "ROLLBACK");
+    shard_send(op->session, &batch, on_left, op);
 }
 
 /* True, or more than 0. */
@@ -47,6 +82,11 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
     Error *err = &op->session->error;
     size_t at_vacuum = LOOK_SETTINGS;
     size_t at_query = at_vacuum + (backfill->policy.ignore_vacuum ? 1 : 2);
+    if (reply->error != NULL && is_passing(op->session, reply)) {
+        leave_look(op, reply->failed == at_query ? "the backfill's query took too long"
+                                                 : "the look for a vacuum took too long");
+        return;
+    }
     if (reply->error != NULL) {
         shard_reply_error(op->session, reply);
         if (!reply->lost && reply->failed == at_query) {
@@ -113,9 +153,11 @@ static void on_turn(bool may_go, const char *reason, void *data)
 void batch_gate(StepOp *op)
 {
     ShardSession *session = op->session;
-    const ShardBatch *backfill = batch_of(op);
+    ShardBatch *backfill = batch_of(op);
     const BackfillPolicy *policy = &backfill->policy;
     ServerPaces *paces = step_item(op)->args.paces;
+    if (backfill->gated_ms == 0)
+        backfill->gated_ms = uv_now(session->loop);
     if (paces == NULL) {
         look(op);
         return;

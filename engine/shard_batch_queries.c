@@ -20,8 +20,19 @@
     "  AND a.amoplefttype = o.opcintype AND a.amoprighttype = o.opcintype AND a.amopstrategy = 5"  \
     "  JOIN pg_operator r ON r.oid = a.amopopr JOIN pg_namespace n ON n.oid = r.oprnamespace)"
 
+/* Columns of the key that may be NULL, in the table or in what inherits from it: children need not
+ * have the parent's NOT NULL, and since 18 there are some that are not validated. */
+#define KEY_NULLS                                                                                  \
+    " d AS (SELECT oid FROM t"                                                                     \
+    "  UNION SELECT h.inhrelid FROM pg_inherits h JOIN d ON h.inhparent = d.oid),"                 \
+    " n AS (SELECT k.name, d.oid AS heir FROM d, k JOIN pg_attribute a ON a.attname = k.name"      \
+    "  WHERE a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped"                           \
+    "  AND (NOT a.attnotnull OR EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = d.oid"      \
+    "   AND c.contype = 'n' AND NOT c.convalidated AND c.conkey = ARRAY[a.attnum])))"
+
 const char batch_sql_table[] =
-    "WITH t AS (SELECT c.oid, c.relkind, c.relname, n.nspname, c.reltuples FROM pg_class c"
+    "WITH RECURSIVE t AS (SELECT c.oid, c.relkind, c.relname, n.nspname, c.reltuples FROM pg_class "
+    "c"
     "  JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  WHERE c.oid = nullif(current_setting('pgtide.relation'), '')::oid),"
     " k AS (SELECT u.name, u.at::int AS at, a.attnum, a.attnotnull, a.attcollation,"
@@ -29,13 +40,15 @@ const char batch_sql_table[] =
     "  FROM unnest($1::text[]) WITH ORDINALITY u (name, at) LEFT JOIN pg_attribute a"
     "   ON a.attrelid = (SELECT oid FROM t) AND a.attname = u.name AND a.attnum > 0"
     "   AND NOT a.attisdropped LEFT JOIN pg_type y ON y.oid = a.atttypid)," KEY_INDEX
-    "," KEY_OPERATORS
+    "," KEY_OPERATORS "," KEY_NULLS
     " SELECT CASE WHEN t.oid IS NULL THEN 'there is no such table on the search path'"
     "  WHEN t.relkind NOT IN ('r', 'p') THEN 'it is no table'"
     "  WHEN EXISTS (SELECT FROM k WHERE attnum IS NULL) THEN format('it has no column %s',"
     "   (SELECT min(name) FROM k WHERE attnum IS NULL))"
-    "  WHEN EXISTS (SELECT FROM k WHERE NOT attnotnull) THEN format('column %s may be NULL',"
-    "   (SELECT min(name) FROM k WHERE NOT attnotnull))"
+    "  WHEN EXISTS (SELECT FROM n) THEN (SELECT format('column %s may be NULL%s', name,"
+    "   CASE WHEN heir <> t.oid THEN ' in ' || heir::regclass::text END) FROM n ORDER BY heir, "
+    "name "
+    "LIMIT 1)"
     "  WHEN EXISTS (SELECT FROM k) AND NOT EXISTS (SELECT FROM i)"
     "   THEN 'it has no unique btree index on exactly this key'"
     "  WHEN (SELECT count(*) FROM p) > 1 THEN 'the types of its key order by operators of several"
@@ -66,14 +79,21 @@ const char batch_sql_read[] =
 /* Of others only VACUUM, ANALYZE and changes of the table's kind hold this lock. */
 const char batch_sql_vacuum[] =
     "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted"
-    " AND l.relation = $1::oid AND l.mode = 'ShareUpdateExclusiveLock'"
+    " AND (l.relation = $1::oid OR l.relation IN (SELECT relid FROM pg_partition_tree($1::oid)))"
+    " AND l.mode = 'ShareUpdateExclusiveLock'"
     " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND l.pid <> pg_backend_pid())";
 
 const char batch_sql_path[] = "SELECT pg_catalog.set_config('search_path', $1, true)";
 
-const char batch_sql_waiting[] = "SELECT count(*) FROM pg_locks l WHERE NOT l.granted"
-                                 " AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid))";
+/* As engine/shard_watch.c counts them: of those who wait at most so many are asked about, as that
+ * stops the lock manager for a moment; not who waits for our transaction to be over, as CREATE
+ * INDEX CONCURRENTLY does, nor for the version table, as other runs do. */
+const char batch_sql_waiting[] =
+    "WITH w AS MATERIALIZED (SELECT l.pid FROM pg_locks l WHERE NOT l.granted"
+    "  AND l.locktype <> 'virtualxid' AND NOT coalesce(l.relation = to_regclass($1)::oid, false)"
+    "  GROUP BY l.pid LIMIT 200)"
+    " SELECT count(*) FROM w WHERE pg_backend_pid() = ANY (pg_blocking_pids(w.pid))";
 
 const char batch_sql_write[] =
     "UPDATE pgtide.progress SET finished = CASE WHEN $13::bool THEN clock_timestamp() END,"

@@ -18,7 +18,7 @@ extern const char batch_sql_read[];
 extern const char batch_sql_vacuum[];
 /* The search path for the rest of the transaction. */
 extern const char batch_sql_path[];
-/* How many sessions wait for this one. */
+/* How many sessions wait for this one; $1: the version table, quoted. */
 extern const char batch_sql_waiting[];
 
 /* The same, in that order, as $4 to $12; $13: it has ended. One row when it was written. */

@@ -258,7 +258,13 @@ static void on_left(PgConn *conn, const PgReply *reply, void *data)
     batch_leave_server(op->session);
     keep_facts(op, false);
     units_report(op, "done");
-    units_of(op)->at++;
+    ShardUnits *units = units_of(op);
+    units->at++;
+    /* Asked to stop in the last batch. What comes may take hours; the end of a step does not. */
+    if (op->session->stop_soon && units->at < units->run_count) {
+        units->stop = true;
+        op->ours = false;
+    }
     units_next(op);
 }
 
@@ -311,6 +317,8 @@ static void on_position(PgConn *conn, const PgReply *reply, void *data)
         err_set(err, ERR_SQL, "it moved the version rows or left its transaction itself");
         err_hint(err, "Remove what writes alembic_version or schema pgtide.");
         batch_fail(op);
+    } else if (!batch_position_stands(op, &reply->results[batch_of(op)->at_waiting + 1])) {
+        batch_fail(op);
     } else if (op->session->cancelled) {
         err_set(err, ERR_INTERRUPTED, "interrupted; the batch was rolled back: %s",
                 position_text(op));
@@ -336,7 +344,7 @@ static void write_position(StepOp *op)
     units_of(op)->run.at_end = SIZE_MAX;
     step_add_own_settings(op, &batch, &units_of(op)->run);
     backfill->at_waiting = batch.count;
-    step_add(op, &batch, batch_sql_waiting, 0, NULL);
+    step_add(op, &batch, batch_sql_waiting, 1, &op->session->version_table);
     batch_add_position(op, &batch, &backfill->next, backfill->final);
     step_add_reassert(op, &batch);
     shard_send(op->session, &batch, on_position, op);
@@ -453,7 +461,6 @@ static void on_range(PgConn *conn, const PgReply *reply, void *data)
 {
     (void)conn;
     StepOp *op = data;
-    ShardSession *session = op->session;
     ShardBatch *backfill = batch_of(op);
     if (step_reopen(op, reply))
         return;
@@ -471,7 +478,10 @@ static void on_range(PgConn *conn, const PgReply *reply, void *data)
     const PgResult *range = &reply->results[reply->count - 1];
     if (pg_rows(range) == 1) {
         backfill->passed = pg_u64(range, 0, 0);
-        (void)pg_array_parse(session->arena, pg_text(range, 0, 1), &backfill->upper);
+        if (!batch_read_key(op, range, 1, &backfill->upper)) {
+            batch_fail(op);
+            return;
+        }
     }
     backfill->final = backfill->passed < backfill->rows;
     if (backfill->passed == 0)
@@ -575,6 +585,8 @@ void batch_run(StepOp *op)
     ShardBatch *backfill = batch_of(op);
     uv_update_time(session->loop);
     backfill->begun_ms = uv_now(session->loop);
+    backfill->stuck_from_ms += backfill->begun_ms - backfill->gated_ms;
+    backfill->gated_ms = 0;
     op->refused = judge_failure;
     step_open(op, run_batch);
 }

@@ -44,6 +44,20 @@ static StrList read_array(const StepOp *op, const PgResult *result, int column)
     return list;
 }
 
+bool batch_read_key(StepOp *op, const PgResult *row, int column, StrList *ret_key)
+{
+    const ShardBatch *backfill = batch_of(op);
+    Error *err = &op->session->error;
+    *ret_key = read_array(op, row, column);
+    if (ret_key->count == backfill->key.count)
+        return true;
+    err_set(err, ERR_STATE, "table %.80s has a row whose key (%.60s) has a NULL", backfill->table,
+            strlist_join(op->session->arena, &backfill->key, ", "));
+    err_hint(err, "No range of keys has such a row, so it would be left out. Validate NOT NULL of "
+                  "the key's columns, in the tables that inherit from it too, or use another key.");
+    return false;
+}
+
 const char *const *batch_literals(const StepOp *op, const StrList *values)
 {
     Arena *arena = op->session->arena;
@@ -83,6 +97,16 @@ void batch_add_position(StepOp *op, PgBatch *batch, const BatchPosition *positio
         finished ? "t" : "f",
     };
     step_add(op, batch, batch_sql_write, 13, params);
+}
+
+bool batch_position_stands(StepOp *op, const PgResult *answer)
+{
+    Error *err = &op->session->error;
+    if (pg_rows(answer) == 1)
+        return true;
+    err_set(err, ERR_STATE, "its row of pgtide.progress is gone; the batch was rolled back");
+    err_hint(err, "Remove what writes schema pgtide: without its position a batch may run twice.");
+    return false;
 }
 
 /* What an earlier attempt noted counts only for the same way through the same table. */
@@ -137,6 +161,8 @@ static void on_noted(PgConn *conn, const PgReply *reply, void *data)
     } else if (!step_reassert_holds(op, reply, &step_item(op)->args.rows_before)) {
         err_set(&op->session->error, ERR_FENCED, "the shard has moved meanwhile");
         step_fail(op);
+    } else if (!batch_position_stands(op, &reply->results[0])) {
+        step_fail(op);
     } else {
         step_commit(op, start);
     }
@@ -169,9 +195,11 @@ static void on_bound(PgConn *conn, const PgReply *reply, void *data)
         run->row->unit = arena_strdup(session->arena, pg_text(row, 0, 0));
     }
     const PgResult *bound = &reply->results[0];
-    if (backfill->batch->options->form == BATCH_RANGES && pg_rows(bound) == 1)
-        backfill->bound = read_array(op, bound, 0);
-    note_position(op);
+    if (backfill->batch->options->form == BATCH_RANGES && pg_rows(bound) == 1 &&
+        !batch_read_key(op, bound, 0, &backfill->bound))
+        step_fail(op);
+    else
+        note_position(op);
 }
 
 /* The last key: rows behind it come later, and are not the backfill's. */

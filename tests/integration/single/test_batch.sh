@@ -169,6 +169,41 @@ sql 'ALTER TABLE t DROP CONSTRAINT c'
 expect_exit 0 pgtide upgrade
 each_once broken
 
+# --- its position is taken away: no batch is committed without one
+fresh gone "$numbers"
+sql "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM pgtide.progress; RETURN new; END';
+CREATE TRIGGER gone BEFORE UPDATE ON t FOR EACH ROW WHEN (new.id = 7777) EXECUTE FUNCTION gone();"
+none 002_fill 001_base "$count_up" 'SELECT 1;'
+expect_exit 5 pgtide upgrade
+check 'a position that is gone is an error' grep -q 'its row of pgtide.progress is gone' "$T/err"
+check 'and its batch is not committed' same "$(position done)|$(sql 'SELECT count(*) FROM t WHERE n = 1')" '7500|7500'
+sql 'DROP TRIGGER gone ON t'
+expect_exit 0 pgtide upgrade
+each_once gone
+
+# --- stopped in its last batch: the unit behind it is not begun
+fresh laststop "$numbers"
+sql "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN new; END';
+CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW WHEN (new.id = 20000) EXECUTE FUNCTION slow();"
+none 002_fill 001_base "${count_up/size=500/size=6000}
+CREATE INDEX CONCURRENTLY behind ON t (n);" 'SELECT 1;'
+sed -i 's/-- transaction: none/&\n-- lock-timeout: 60s/' "$PROJECT/versions/002_fill.sql"
+hold_lock
+run_up upgrade
+wait_for 30 'the last batch to be at work' step_waits
+kill -INT "$RUN_PID"
+wait_for 10 'the signal to be told' grep -q 'interrupted:' "$T/run.err"
+release_lock
+run_end
+check 'a signal in the last batch stops it too' test "$status" -eq 130
+check 'before the unit behind it' grep -q 'unit 2 of 2 (CREATE INDEX.*interrupted before it was begun' "$T/run.err"
+check 'which has not begun' same "$(sql "SELECT coalesce(to_regclass('behind')::text, 'none')")" none
+check 'the backfill is done' same "$(sql 'SELECT count(*) FROM pgtide.progress WHERE finished IS NOT NULL')" 1
+check 'nothing has failed' same "$(sql "SELECT count(*) FROM pgtide.history WHERE outcome = 'failed'")" 0
+expect_exit 0 pgtide upgrade
+each_once laststop
+check 'the same command goes on with it' same "$(sql "SELECT to_regclass('behind')::text")" behind
+
 # --- until no row changes
 fresh until 'CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i FROM generate_series(1, 20000) i; ANALYZE t;'
 none 002_fill 001_base '-- +batch until=no-rows target=none
@@ -180,6 +215,17 @@ none 003_ever 002_fill '-- +batch until=no-rows batches=10
 UPDATE t SET n = n + 1 WHERE id IN (SELECT id FROM t LIMIT 1000);' 'SELECT 1;'
 expect_exit 5 pgtide upgrade
 check 'what does not end is ended' grep -q '10 batches, and it still changes rows' "$T/err"
+
+# --- a row without a key, which no range finds: a NOT NULL that is not validated lets it be
+fresh nulls 'CREATE TABLE t (id int UNIQUE, n int DEFAULT 0); INSERT INTO t SELECT i FROM generate_series(1, 3000) i; INSERT INTO t VALUES (NULL);'
+sql "UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 't'::regclass AND attname = 'id'"
+none 002_fill 001_base "$count_up" 'SELECT 1;'
+expect_exit 5 pgtide upgrade
+check 'a NULL in the key is refused' grep -q 'has a row whose key (id) has a NULL' "$T/err"
+check 'and nothing is done' same "$(rows)|$(sql 'SELECT max(n) FROM t')" '001_base|0'
+sql 'DELETE FROM t WHERE id IS NULL'
+expect_exit 0 pgtide upgrade
+each_once nulls
 
 # --- what is refused
 refused() { # WHAT STATUS PATTERN ANNOTATION STATEMENT
@@ -194,6 +240,10 @@ update='UPDATE t SET also = 1 WHERE /*+batch*/ true;'
 refused 'a column that may be NULL' 5 'column maybe may be NULL' 'key=maybe table=t' "$update"
 refused 'a key that is not unique' 5 'no unique btree index on exactly this key' 'key=also table=t' "$update"
 refused 'part of a key' 5 'no unique btree index on exactly this key' 'key=id,also table=t' "$update"
+sql "CREATE TABLE heir () INHERITS (t); UPDATE pg_attribute SET attnotnull = false WHERE attrelid = 'heir'::regclass AND attname = 'id';
+INSERT INTO heir VALUES (NULL, 1, 0, 1)" # a child need not have its parent's NOT NULL, in one version or another
+refused 'a child whose column may be NULL' 5 'column id may be NULL in .*heir' 'key=id table=t' "$update"
+sql 'DROP TABLE heir'
 refused 'a partial index' 5 'no unique btree index on exactly this key' 'key=part table=t' "$update"
 refused 'no such column' 5 'it has no column nope' 'key=nope table=t' "$update"
 refused 'a view' 5 'it is no table' 'key=id table=v' 'UPDATE v SET also = 1 WHERE /*+batch*/ true;'

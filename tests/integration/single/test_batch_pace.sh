@@ -69,22 +69,49 @@ settings 'query: "SELECT please FROM nowhere"'
 expect_exit 1 pgtide upgrade
 check 'a query that fails ends it, with words' grep -q "the backfill's query: relation .*nowhere" "$T/err"
 
-# --- a lock like VACUUM's on the table
+hold_table() { # TABLE MODE: a session of its own locks it
+    mkfifo "$T/hold"
+    cluster_psql one "$DATABASE" <"$T/hold" >/dev/null 2>&1 &
+    HOLD_PID=$!
+    PIDS+=("$HOLD_PID")
+    exec 8>"$T/hold"
+    echo "BEGIN; LOCK TABLE $1 IN $2 MODE; SELECT pg_advisory_lock(42);" >&8
+    wait_for 10 'the table to be locked' is_held
+}
+let_table_go() {
+    echo 'COMMIT; \q' >&8
+    exec 8>&-
+    wait "$HOLD_PID" || true
+    rm "$T/hold"
+}
+
+# --- one that takes too long has said nothing
+fill slowquery
+settings 'query: "SELECT max(please) FROM stop WHERE pg_sleep(60 * please) IS NULL"'
+sql 'UPDATE stop SET please = 1'
+run_up
+since_now
+holds 'a query that takes long' "the backfill's query took too long"
+sql 'UPDATE stop SET please = 0'
+goes_on 'a query that takes long'
+
+# --- a lock like VACUUM's on the table, or on a partition
 fill vacuum
-mkfifo "$T/hold"
-cluster_psql one vacuum <"$T/hold" >/dev/null 2>&1 &
-HOLD_PID=$!
-PIDS+=("$HOLD_PID")
-exec 8>"$T/hold"
-echo 'BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE; SELECT pg_advisory_lock(42);' >&8
-wait_for 10 'the table to be locked' is_held
+hold_table t 'SHARE UPDATE EXCLUSIVE'
 run_up
 since_now
 holds 'a vacuum' 'the table is being vacuumed'
-echo 'COMMIT; \q' >&8
-exec 8>&-
-wait "$HOLD_PID" || true
+let_table_go
 goes_on 'a vacuum'
+
+fill vacuumpart
+sql 'ALTER TABLE t RENAME TO t1; CREATE TABLE t (LIKE t1 INCLUDING ALL) PARTITION BY RANGE (id); ALTER TABLE t ATTACH PARTITION t1 DEFAULT'
+hold_table t1 'SHARE UPDATE EXCLUSIVE'
+run_up
+since_now
+holds 'a vacuum of a partition' 'the table is being vacuumed'
+let_table_go
+goes_on 'a vacuum of a partition'
 
 # --- sessions that wait for a batch
 fill waited
@@ -105,6 +132,25 @@ wait "$WAITER_PID"
 goes_on 'a session that waited'
 batches=$(sed -n 's/.* rows in \([0-9]*\) batches.*/\1/p' "$T/run.out")
 check "batches became smaller for it ($batches)" test "$batches" -gt 0
+
+# --- who builds an index elsewhere waits for every transaction to be over, and is not held up by it
+fill harmless
+sql "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF new.id = 150 THEN PERFORM pg_advisory_xact_lock(42); END IF; RETURN new; END';
+CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION slow();"
+settings 'target: 200ms'
+sed -i 's/-- transaction: none/&\n-- lock-timeout: 30s/' "$PROJECT/versions/002_fill.sql"
+hold_lock
+run_up
+wait_for 10 'a batch to be at work' step_waits
+cluster_psql one harmless -c 'CREATE INDEX CONCURRENTLY ON stop (please)' &
+WAITER_PID=$!
+PIDS+=("$WAITER_PID")
+index_waits() { [ "$(sql "SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted")" = 1 ]; }
+wait_for 10 'an index to wait for it' index_waits
+release_lock
+goes_on 'an index elsewhere'
+wait "$WAITER_PID"
+check 'who builds an index is not counted' same "$(grep -c 'sessions waited' "$T/run.err")" 0
 
 # --- what the server tells: too much WAL, a replica that stands still
 fill wal pause=50ms
