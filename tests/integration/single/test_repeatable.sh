@@ -71,7 +71,7 @@ wait_for 10 'the first to reach its lock' step_waits
 "$BIN/pgtide" upgrade --wait 60s >"$T/second.out" 2>"$T/second.err" &
 second=$!
 PIDS+=("$second")
-wait_for 10 'the second to wait' sh -c "[ \$(PGHOST=$T/one/socket PGUSER=postgres $PG_BIN/psql -XAtqd plain -c \"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtide %'\") = 2 ]"
+wait_for 10 'the second to wait' sh -c "[ \$(PGHOST=$T/one/socket PGUSER=postgres $PG_BIN/psql -XAtqd plain -c \"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgtide %' AND application_name NOT LIKE 'pgtide watch%'\") = 2 ]"
 release_lock
 wait "$first"
 wait "$second"
