@@ -1,6 +1,8 @@
-#include "revision_file.h"
+#include "autogen.h"
+#include "built.h"
 #include "revision_safe.h"
 #include "run.h"
+#include "schema_renames.h"
 
 #include <string.h>
 
@@ -12,7 +14,12 @@ static const CommandOption options[] = {
     {"splice", 0, NULL, "allow building on a revision that is not a head"},
     {"version-path", 0, "DIRECTORY",
      "which of the project's directories it goes to (default: that of the revision it builds on)"},
-    {"autogenerate", 0, NULL, "write its SQL from a model (refused: not in this version)"},
+    {"autogenerate", 0, NULL, "write its SQL: what leads from the revisions to the model"},
+    BUILT_MODEL_OPTION,
+    SCHEMA_RENAME_OPTION,
+    {"safe-forms", 0, NULL, "of --autogenerate: in forms that hold no application up"},
+    {"scratch-url", 0, "URL", "of --autogenerate: the server for scratch databases"},
+    REVISIONS_OPTION,
     {"rev-id", 0, "ID", "the new revision's id instead of a made one"},
     {"branch-label", 0, "LABEL",
      "a name for the branch that begins here; may be given several times"},
@@ -59,6 +66,16 @@ static ErrCode parents_choose(CommandContext *context, const RevisionMap *map, S
     return ERR_OK;
 }
 
+static ErrCode options_check(const CommandContext *context, Error *err)
+{
+    static const char *const others[] = {"model", "rename", "safe-forms", "scratch-url", "set"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (context_has(context, others[i]) && !context_has(context, "autogenerate"))
+            return err_set(err, ERR_USAGE, "--%s goes with --autogenerate", others[i]);
+    }
+    return ERR_OK;
+}
+
 static ErrCode run(CommandContext *context, Error *err)
 {
     Project project;
@@ -66,14 +83,11 @@ static ErrCode run(CommandContext *context, Error *err)
     if (context_has(context, "safe") || context_has(context, "sql") ||
         context_has(context, "write"))
         return revision_safe(context, err);
-    ErrCode code = project_open(context->arena, context->config, &project, &map, err);
+    ErrCode code = options_check(context, err);
+    if (code == ERR_OK)
+        code = project_open(context->arena, context->config, &project, &map, err);
     if (code != ERR_OK)
         return code;
-    if (context_has(context, "autogenerate")) {
-        err_set(err, ERR_STATE, "this version can't write a revision from a model");
-        err_hint(err, "Leave --autogenerate out and write the SQL.");
-        return ERR_STATE;
-    }
     const char *message = context_option(context, "message");
     RevisionDraft draft = {
         .id = context_option(context, "rev-id"),
@@ -91,7 +105,9 @@ static ErrCode run(CommandContext *context, Error *err)
     }
     if (code != ERR_OK)
         return code;
-    return revision_file_write(context, &project, map, &draft, err);
+    return context_has(context, "autogenerate")
+               ? autogen_run(context, &draft, err)
+               : revision_file_write(context, &project, map, &draft, err);
 }
 
 const CliCommand cmd_revision = {
@@ -99,12 +115,21 @@ const CliCommand cmd_revision = {
     .arguments = "",
     .summary = "make the next revision's file, or write one anew so that it holds nobody up",
     .details =
+        "With --autogenerate the file has SQL: what leads from what all revisions, repeatables and "
+        "safe statements build to the model, and back. " SCRATCH_DETAILS " Before it is written "
+        "it is tried there: up, down and up again must lead to the model and to what was there "
+        "before. New labels of enums become a revision of their own, which comes first and has no "
+        "way back. With --safe-forms it is written as --safe would write it. With --schema, names "
+        "of that schema are not qualified, for shards that are schemas. No difference: no file.\n\n"
         "With --safe, statements that hold an application up by their locks are written as others "
         "that come to the same end, for `transaction: none`: docs/safe-migrations.md has the list. "
         "What takes something away from the application before becomes two revisions, `phase: "
         "expand` and `phase: contract`. It prints what it would write; --write writes it. With "
         "--url the database says what the tables have, and a revision that has run there is "
-        "refused. What can't be written anew is left as it is, and said.",
+        "refused. What can't be written anew is left as it is, and said.\n\n"
+        "Exit status: 0 done, or nothing to do; 3 some of the difference can't be said in SQL: it "
+        "is listed, and a comment in the file; 1 a statement failed; 2 wrong use, project or "
+        "target; 5 refused; 6 a server can't be reached.",
     .options = options,
     .run = run,
 };

@@ -1,10 +1,8 @@
-#include "named_limits.h"
-#include "schema_diff.h"
+#include "schema_renames.h"
 #include "schema_source.h"
 #include "schema_tell.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { EXIT_DIFFERENT = 3 };
 
@@ -14,80 +12,10 @@ typedef struct Differ {
     SchemaReadArgs args;
     SchemaModel from;
     SchemaModel to;
-    SchemaRename *renames;
-    size_t rename_count;
+    SchemaRenames renames;
     SchemaDiff up;
     SchemaDiff down;
 } Differ;
-
-/* --- renames ---------------------------------------------------------------------------------- */
-
-/* The last '=' that is in no quoted name. */
-static const char *find_equals(const char *text)
-{
-    const char *found = NULL;
-    bool quoted = false;
-    for (const char *at = text; *at != '\0'; at++) {
-        quoted = quoted != (*at == '"');
-        found = *at == '=' && !quoted ? at : found;
-    }
-    return found;
-}
-
-/* "public.users.name=full_name", "public.users=people": what it is called in the first schema. */
-static ErrCode read_rename(const Differ *differ, const char *text, SchemaRename *ret_rename,
-                           Error *err)
-{
-    Arena *arena = differ->context->arena;
-    const char *equals = find_equals(text);
-    if (equals == NULL || equals == text || equals[1] == '\0') {
-        err_set(err, ERR_USAGE, "--rename %.150s: OLD=NEW is needed", text);
-        err_hint(err, "OLD as in a dump (public.users, public.users.name), NEW its new last part.");
-        return ERR_USAGE;
-    }
-    SchemaRename rename = {.from = arena_strndup(arena, text, (size_t)(equals - text)),
-                           .to = arena_strdup(arena, equals + 1)};
-    rename.kind = schema_find(&differ->from, "table", rename.from) != NULL ? "table" : "column";
-    *ret_rename = rename;
-    return ERR_OK;
-}
-
-static ErrCode read_renames(Differ *differ, Error *err)
-{
-    StrList texts = context_options(differ->context, "rename");
-    if (texts.count > LIMIT_SCHEMA_RENAMES)
-        return err_set(err, ERR_LIMIT, "--rename: at most %d", LIMIT_SCHEMA_RENAMES);
-    differ->renames = ARENA_ARRAY(differ->context->arena, SchemaRename, texts.count + 1);
-    for (size_t i = 0; i < texts.count; i++) {
-        ErrCode code = read_rename(differ, texts.items[i], &differ->renames[i], err);
-        if (code != ERR_OK)
-            return code;
-    }
-    differ->rename_count = texts.count;
-    return ERR_OK;
-}
-
-/* The same renames, for the way back: the last first. */
-static SchemaRename *renames_back(const Differ *differ)
-{
-    Arena *arena = differ->context->arena;
-    SchemaRename *back = ARENA_ARRAY(arena, SchemaRename, differ->rename_count + 1);
-    for (size_t i = 0; i < differ->rename_count; i++) {
-        const SchemaRename *rename = &differ->renames[differ->rename_count - 1 - i];
-        size_t last = 0; /* where the last part of the name begins */
-        bool quoted = false;
-        for (size_t at = 0; rename->from[at] != '\0'; at++) {
-            quoted = quoted != (rename->from[at] == '"');
-            last = rename->from[at] == '.' && !quoted ? at + 1 : last;
-        }
-        back[i] = (SchemaRename){
-            .kind = rename->kind,
-            .from = arena_printf(arena, "%.*s%s", (int)last, rename->from, rename->to),
-            .to = arena_strdup(arena, rename->from + last),
-        };
-    }
-    return back;
-}
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
@@ -163,13 +91,14 @@ static ErrCode run(CommandContext *context, Error *err)
     if (code == ERR_OK)
         code = read_both(&differ, err);
     if (code == ERR_OK)
-        code = read_renames(&differ, err);
+        code = schema_renames_read(context, &differ.from, &differ.renames, err);
     if (code == ERR_OK)
-        code = schema_diff(context->arena, &differ.from, &differ.to, differ.renames,
-                           differ.rename_count, &differ.up, err);
+        code = schema_diff(context->arena, &differ.from, &differ.to, differ.renames.items,
+                           differ.renames.count, &differ.up, err);
+    SchemaRenames back = schema_renames_back(context->arena, &differ.renames);
     if (code == ERR_OK && context->json)
-        code = schema_diff(context->arena, &differ.to, &differ.from, renames_back(&differ),
-                           differ.rename_count, &differ.down, err);
+        code = schema_diff(context->arena, &differ.to, &differ.from, back.items, back.count,
+                           &differ.down, err);
     if (code == ERR_OK)
         tell(&differ);
     return code;
@@ -177,7 +106,7 @@ static ErrCode run(CommandContext *context, Error *err)
 
 static const CommandOption options[] = {
     {"sql", 0, NULL, "print a script that leads from FROM to TO"},
-    {"rename", 0, "OLD=NEW", "a table or column that has a new name; may be given again"},
+    SCHEMA_RENAME_OPTION,
     {"schema", 0, "SCHEMA", "compare this schema alone, its own name in no text"},
     {"owners", 0, NULL, "compare who owns what, too"},
     {"scratch-url", 0, "URL", "the server for scratch databases (PGTIDE_URL)"},

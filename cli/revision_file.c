@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { SLUG_BYTES_MAX = 40, HASH_ID_BYTES = 6 };
 
@@ -67,6 +68,11 @@ ErrCode revision_id_make(Arena *arena, const Project *project, const RevisionMap
     return id_make(arena, project, map, slug_make(arena, message), ret_id, err);
 }
 
+static const char *or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
 static void header_line(Str *out, const char *key, const char *value)
 {
     if (value[0] != '\0')
@@ -86,7 +92,13 @@ static void text_make(Arena *arena, const RevisionDraft *draft, const char *id, 
     header_line(out, "labels", strlist_join(arena, &draft->labels, ", "));
     header_line(out, "created", created);
     header_line(out, "message", draft->message);
-    str_append(out, "\n-- +upgrade\n\n-- +downgrade\n");
+    header_line(out, "transaction", draft->units ? "none" : "");
+    header_line(out, "phase", or_empty(draft->phase));
+    header_line(out, "irreversible", or_empty(draft->irreversible));
+    str_append(out, or_empty(draft->about));
+    str_printf(out, "\n-- +upgrade\n%s", or_empty(draft->upgrade));
+    if (draft->irreversible == NULL)
+        str_printf(out, "\n-- +downgrade\n%s", or_empty(draft->downgrade));
     if (!draft->merge)
         str_append(out, "\n-- +verify\n");
 }
@@ -110,17 +122,16 @@ ErrCode revision_add_parent(CommandContext *context, const RevisionMap *map, con
 }
 
 /* The new file beside those that are there: labels, parents and all must fit. */
-static ErrCode graph_check(Arena *arena, const RevisionMap *map, const char *path, const Str *text,
-                           Error *err)
+static ErrCode graph_with(Arena *arena, const RevisionMap *map, const RevisionFile *file,
+                          RevisionMap **ret_map, Error *err)
 {
     size_t count = graph_count(map);
     Script **scripts = ARENA_ARRAY(arena, Script *, count + 1);
     for (size_t i = 0; i < count; i++)
         scripts[i] = arena_memdup(arena, graph_script_at(map, i), sizeof **scripts);
-    ErrCode code = script_parse(arena, path, (const uint8_t *)str_text(text), text->length,
+    ErrCode code = script_parse(arena, file->path, (const uint8_t *)file->text, strlen(file->text),
                                 &scripts[count], err);
-    RevisionMap *with_it;
-    return code == ERR_OK ? graph_build(arena, scripts, count + 1, &with_it, err) : code;
+    return code == ERR_OK ? graph_build(arena, scripts, count + 1, ret_map, err) : code;
 }
 
 /* Where it goes: the directory asked for, else the one its first parent is in. */
@@ -151,8 +162,9 @@ static ErrCode directory_choose(Arena *arena, const Project *project, const Revi
     return ERR_NOT_FOUND;
 }
 
-ErrCode revision_file_write(CommandContext *context, const Project *project, const RevisionMap *map,
-                            const RevisionDraft *draft, Error *err)
+ErrCode revision_file_make(CommandContext *context, const Project *project, const RevisionMap *map,
+                           const RevisionDraft *draft, RevisionFile *ret_file,
+                           RevisionMap **ret_map, Error *err)
 {
     for (const char *at = draft->message; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20)
@@ -181,20 +193,53 @@ ErrCode revision_file_write(CommandContext *context, const Project *project, con
     ErrCode code = directory_choose(context->arena, project, map, draft, &dir, err);
     if (code != ERR_OK)
         return code;
-    const char *path = path_join(context->arena, dir, name);
     AUTO_STR Str text = {0};
     text_make(context->arena, draft, id, &text);
-    code = graph_check(context->arena, map, path, &text, err);
+    const RevisionFile file = {.id = id,
+                               .path = path_join(context->arena, dir, name),
+                               .text = arena_strdup(context->arena, str_text(&text)),
+                               .parents = draft->parents};
+    code = graph_with(context->arena, map, &file, ret_map, err);
     if (code == ERR_OK)
-        code = file_write_new(path, text.data, text.length, 0666, err);
+        *ret_file = file;
+    return code;
+}
+
+ErrCode revision_files_write(const RevisionFile *files, size_t count, Error *err)
+{
+    ErrCode code = ERR_OK;
+    size_t written = 0;
+    while (written < count && code == ERR_OK) {
+        const RevisionFile *file = &files[written];
+        code = file_write_new(file->path, file->text, strlen(file->text), 0666, err);
+        written += code == ERR_OK;
+    }
+    while (code != ERR_OK && written > 0)
+        (void)unlink(files[--written].path);
+    return code;
+}
+
+void revision_file_json(JsonWriter *json, const RevisionFile *file)
+{
+    json_field_string(json, "revision", file->id);
+    json_field_string(json, "file", file->path);
+    json_field_strings(json, "revises", &file->parents);
+}
+
+ErrCode revision_file_write(CommandContext *context, const Project *project, const RevisionMap *map,
+                            const RevisionDraft *draft, Error *err)
+{
+    RevisionFile file;
+    RevisionMap *with_it;
+    ErrCode code = revision_file_make(context, project, map, draft, &file, &with_it, err);
+    if (code == ERR_OK)
+        code = revision_files_write(&file, 1, err);
     if (code != ERR_OK)
         return code;
     JsonWriter json = context_json(context);
     json_object_begin(&json);
-    json_field_string(&json, "revision", id);
-    json_field_string(&json, "file", path);
-    json_field_strings(&json, "revises", &draft->parents);
+    revision_file_json(&json, &file);
     json_object_end(&json);
-    say(context, "%s", path);
+    say(context, "%s", file.path);
     return ERR_OK;
 }

@@ -411,7 +411,9 @@ static void write_result(const Safe *safe, bool written)
 static ErrCode options_check(const CommandContext *context, Error *err)
 {
     static const char *const others[] = {"message", "head",         "splice",     "version-path",
-                                         "rev-id",  "branch-label", "depends-on", "autogenerate"};
+                                         "rev-id",  "branch-label", "depends-on", "autogenerate",
+                                         "model",   "rename",       "safe-forms", "scratch-url",
+                                         "set"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (context_has(context, others[i]))
             return err_set(err, ERR_USAGE, "--%s is for a new revision, and goes with no --safe",

@@ -47,7 +47,8 @@ check 'a label is used once' grep -q "label 'rooms'" "$T/err"
 expect_exit 2 pgtide revision -m again --rev-id joined
 expect_exit 2 pgtide revision -m again --rev-id 'a-b'
 expect_exit 2 pgtide revision -m again --depends-on nothing
-expect_exit 5 pgtide revision -m again --autogenerate
+expect_exit 2 pgtide revision -m again --autogenerate
+check "without a model" grep -q "no model" "$T/err"
 for absent in lint 'lint versions/001.sql'; do
     # shellcheck disable=SC2086 # several words
     expect_exit 5 pgtide $absent
