@@ -1,10 +1,10 @@
 #include "autogen.h"
 
 #include "autogen_safe.h"
-#include "autogen_text.h"
 #include "built.h"
 #include "placeholder.h"
 #include "schema_renames.h"
+#include "schema_script.h"
 #include "schema_tell.h"
 
 #include <string.h>
@@ -75,7 +75,7 @@ static ErrCode add_labels(Autogen *autogen, bool alone, Error *err)
     Arena *arena = autogen->context->arena;
     RevisionDraft draft = draft_next(autogen);
     draft.irreversible = labels_stay;
-    draft.upgrade = autogen_section(arena, &autogen->up, AUTOGEN_LABELS, false);
+    draft.upgrade = schema_script_section(arena, &autogen->up, SCHEMA_SCRIPT_LABELS, false);
     if (!alone) {
         draft.message =
             arena_printf(arena, "%s%slabels", draft.message, draft.message[0] == '\0' ? "" : ": ");
@@ -88,12 +88,12 @@ static ErrCode add_rest(Autogen *autogen, bool units, Error *err)
 {
     Arena *arena = autogen->context->arena;
     RevisionDraft draft = draft_next(autogen);
-    SchemaDiff down = autogen_without_labels(arena, &autogen->down, &autogen->up);
+    SchemaDiff down = schema_script_without_labels(arena, &autogen->down, &autogen->up);
     draft.units = units;
-    draft.upgrade = autogen_section(arena, &autogen->up, AUTOGEN_REST, units);
-    draft.downgrade = autogen_section(arena, &down, AUTOGEN_REST, units);
-    if (down.cannot > 0 && !autogen_has(&down, AUTOGEN_REST))
-        draft.irreversible = autogen_not_said(arena, &down);
+    draft.upgrade = schema_script_section(arena, &autogen->up, SCHEMA_SCRIPT_REST, units);
+    draft.downgrade = schema_script_section(arena, &down, SCHEMA_SCRIPT_REST, units);
+    if (down.cannot > 0 && !schema_script_has(&down, SCHEMA_SCRIPT_REST))
+        draft.irreversible = schema_script_not_said(arena, &down);
     return file_add(autogen, ROLE_REST, &draft, err);
 }
 
@@ -112,7 +112,7 @@ static ErrCode add_rewritten(Autogen *autogen, const char *irreversible, Error *
     draft.irreversible = irreversible;
     draft.upgrade = rewritten->text.upgrade;
     draft.downgrade = rewritten->text.downgrade;
-    const char *lost = arena_printf(arena, "%s%s", about, autogen_lost(arena, &autogen->up));
+    const char *lost = arena_printf(arena, "%s%s", about, schema_script_lost(arena, &autogen->up));
     draft.about = rewritten->has_contract ? about : lost;
     ErrCode code = file_add(autogen, ROLE_REST, &draft, err);
     if (code != ERR_OK || !rewritten->has_contract)
@@ -131,11 +131,12 @@ static ErrCode add_rewritten(Autogen *autogen, const char *irreversible, Error *
 
 static ErrCode files_begin(Autogen *autogen, bool *ret_rest, Error *err)
 {
-    bool rest = autogen_has(&autogen->up, AUTOGEN_REST);
+    bool rest = schema_script_has(&autogen->up, SCHEMA_SCRIPT_REST);
     autogen->file_count = 0;
     autogen->map = autogen->built.revisions.plain;
     *ret_rest = rest;
-    return autogen_has(&autogen->up, AUTOGEN_LABELS) ? add_labels(autogen, !rest, err) : ERR_OK;
+    return schema_script_has(&autogen->up, SCHEMA_SCRIPT_LABELS) ? add_labels(autogen, !rest, err)
+                                                                 : ERR_OK;
 }
 
 static ErrCode files_end(Autogen *autogen, Error *err)
@@ -380,6 +381,7 @@ static ErrCode generate(Autogen *autogen, Error *err)
         code = generate_on(autogen, scratch, trial, err);
     trial_close(trial);
     scratch_close(scratch);
+    wait_unshield(&wait);
     if (code == ERR_OK)
         code = wait_check(&wait, err);
     wait_close(&wait);
@@ -411,15 +413,15 @@ static void tell_operations(Autogen *autogen)
 static void tell_limits(Autogen *autogen)
 {
     CommandContext *context = autogen->context;
-    SchemaDiff down = autogen_without_labels(context->arena, &autogen->down, &autogen->up);
+    SchemaDiff down = schema_script_without_labels(context->arena, &autogen->down, &autogen->up);
     if (autogen->up.cannot > 0)
         note(context, "%zu difference%s can't be said in SQL: write that by hand",
              autogen->up.cannot, autogen->up.cannot == 1 ? "" : "s");
-    if (autogen_has(&autogen->up, AUTOGEN_LABELS))
+    if (schema_script_has(&autogen->up, SCHEMA_SCRIPT_LABELS))
         note(context, "no way back from %s: %s", autogen->files[0].id, labels_stay);
     if (down.cannot > 0)
         note(context, "the way back leaves something out: %s",
-             autogen_not_said(context->arena, &down));
+             schema_script_not_said(context->arena, &down));
     for (size_t i = 0; i < autogen->rewritten.note_count; i++) {
         const RewriteNote *item = &autogen->rewritten.notes[i];
         if (item->left != NULL)

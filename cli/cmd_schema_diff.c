@@ -1,4 +1,5 @@
 #include "schema_renames.h"
+#include "schema_script.h"
 #include "schema_source.h"
 #include "schema_tell.h"
 
@@ -19,31 +20,6 @@ typedef struct Differ {
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
-static void write_script(const SchemaDiff *diff)
-{
-    bool begun = false;
-    for (size_t i = 0; i < diff->count; i++) {
-        const SchemaOperation *operation = &diff->items[i];
-        if (operation->reason != NULL)
-            continue;
-        if (!begun && !operation->alone) {
-            puts("BEGIN;\nSET LOCAL check_function_bodies = off;");
-            begun = true;
-        }
-        if (operation->destructive)
-            printf("-- rows are lost: %s %s\n", operation->kind, operation->name);
-        for (size_t j = 0; j < operation->sql.count; j++)
-            printf("%s;\n", operation->sql.items[j]);
-    }
-    if (begun)
-        puts("COMMIT;");
-    for (size_t i = 0; i < diff->count; i++) {
-        const SchemaOperation *operation = &diff->items[i];
-        if (operation->reason != NULL)
-            printf("-- NOT DONE: %s %s: %s\n", operation->kind, operation->name, operation->reason);
-    }
-}
-
 static void tell(Differ *differ)
 {
     CommandContext *context = differ->context;
@@ -56,7 +32,7 @@ static void tell(Differ *differ)
     schema_tell_json(&json, "downgrade", &differ->down);
     json_object_end(&json);
     if (context_has(context, "sql") && !context->json && diff->count > 0)
-        write_script(diff);
+        fputs(schema_script_whole(context->arena, diff), stdout);
     for (size_t i = 0; !context_has(context, "sql") && i < diff->count; i++)
         schema_tell_operation(context, &diff->items[i]);
     if (diff->cannot > 0 && !context->json)

@@ -3,25 +3,6 @@
 #include "schema_source.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-static ErrCode read_url(CommandContext *context, const PgKeyword **ret_conninfo, size_t *ret_count,
-                        Error *err)
-{
-    const char *url = context_option(context, "url");
-    if (url != NULL && *url == '\0') { /* a shell's unset variable must not mean another database */
-        err_set(err, ERR_USAGE, "--url is empty");
-        err_hint(err, "Leave it out to have PGTIDE_URL or libpq's environment say the database.");
-        return ERR_USAGE;
-    }
-    if (url == NULL)
-        url = getenv("PGTIDE_URL");
-    *ret_conninfo = NULL;
-    *ret_count = 0;
-    return url == NULL || *url == '\0'
-               ? ERR_OK
-               : pg_parse_conninfo(context->arena, url, ret_conninfo, ret_count, err);
-}
 
 static void tell(CommandContext *context, const SchemaModel *model)
 {
@@ -53,7 +34,7 @@ static ErrCode run(CommandContext *context, Error *err)
     size_t count;
     ErrCode code = schema_source_args(context, &args, err);
     if (code == ERR_OK)
-        code = read_url(context, &conninfo, &count, err);
+        code = schema_source_url(context, &conninfo, &count, err);
     if (code != ERR_OK)
         return code;
     Wait wait;

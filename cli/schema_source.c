@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 
 ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_args, Error *err)
@@ -17,6 +18,24 @@ ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_ar
                        LIMIT_NAME_BYTES);
     *ret_args = (SchemaReadArgs){.schema = schema, .owners = context_has(context, "owners")};
     return ERR_OK;
+}
+
+ErrCode schema_source_url(CommandContext *context, const PgKeyword **ret_conninfo,
+                          size_t *ret_count, Error *err)
+{
+    const char *url = context_option(context, "url");
+    if (url != NULL && *url == '\0') { /* a shell's unset variable must not mean another database */
+        err_set(err, ERR_USAGE, "--url is empty");
+        err_hint(err, "Leave it out to have PGTIDE_URL or libpq's environment say the database.");
+        return ERR_USAGE;
+    }
+    if (url == NULL)
+        url = getenv("PGTIDE_URL");
+    *ret_conninfo = NULL;
+    *ret_count = 0;
+    return url == NULL || *url == '\0'
+               ? ERR_OK
+               : pg_parse_conninfo(context->arena, url, ret_conninfo, ret_count, err);
 }
 
 /* Of one reading. */

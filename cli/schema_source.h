@@ -11,6 +11,9 @@
 /* What a command's --schema and --owners say. ERR_USAGE. */
 ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_args,
                            Error *err) MUST_CHECK;
+/* The database of --url, else PGTIDE_URL, else libpq's environment (no keywords). ERR_USAGE. */
+ErrCode schema_source_url(CommandContext *context, const PgKeyword **ret_conninfo,
+                          size_t *ret_count, Error *err) MUST_CHECK;
 /* `database` as in session_open(). The model lives in the context's arena. */
 ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyword *conninfo,
                                size_t conninfo_count, const char *database,

@@ -59,6 +59,32 @@ ErrCode wait_end(Wait *wait, Error *err)
     return wait->code;
 }
 
+static void on_pause_over(uv_timer_t *timer)
+{
+    wait_settle(timer->data, NULL);
+}
+
+static void end_pause(void *data)
+{
+    wait_settle(data, NULL);
+}
+
+ErrCode wait_pause(Wait *wait, uint64_t ms, Error *err)
+{
+    uv_timer_t timer;
+    ErrCode code = wait_check(wait, err);
+    if (code != ERR_OK)
+        return code;
+    uv_timer_init(&wait->loop, &timer);
+    timer.data = wait;
+    wait_begin(wait, end_pause, wait);
+    uv_timer_start(&timer, on_pause_over, ms, 0);
+    code = wait_end(wait, err);
+    uv_close((uv_handle_t *)&timer, NULL);
+    wait_drain(wait);
+    return code == ERR_OK ? wait_check(wait, err) : code;
+}
+
 void wait_drain(Wait *wait)
 {
     /* Handles that are closed are gone at the end of a turn; a turn may close further ones. */
@@ -76,4 +102,9 @@ ErrCode wait_check(const Wait *wait, Error *err)
 void wait_shield(Wait *wait)
 {
     wait->shielded = true;
+}
+
+void wait_unshield(Wait *wait)
+{
+    wait->shielded = false;
 }

@@ -31,6 +31,8 @@ void wait_begin(Wait *wait, void (*cancel)(void *data), void *data);
 void wait_settle(Wait *wait, const Error *err); /* NULL = it succeeded */
 /* Runs the loop until the call is settled. */
 ErrCode wait_end(Wait *wait, Error *err) MUST_CHECK;
+/* ERR_INTERRUPTED when a signal came, which ends it. */
+ErrCode wait_pause(Wait *wait, uint64_t ms, Error *err) MUST_CHECK;
 /* Lets handles that were closed go. */
 void wait_drain(Wait *wait);
 
@@ -38,3 +40,5 @@ void wait_drain(Wait *wait);
 ErrCode wait_check(const Wait *wait, Error *err) MUST_CHECK;
 /* From here on things are cleaned up, which signals do not stop. */
 void wait_shield(Wait *wait);
+/* They count again, those too that came meanwhile. */
+void wait_unshield(Wait *wait);

@@ -1,15 +1,15 @@
-#include "autogen_text.h"
+#include "schema_script.h"
 
 #include "command.h"
 
 #include <string.h>
 
-static bool is_in(const SchemaOperation *operation, AutogenPart part)
+static bool is_in(const SchemaOperation *operation, SchemaScriptPart part)
 {
-    return operation->reason == NULL && operation->alone == (part == AUTOGEN_LABELS);
+    return operation->reason == NULL && operation->alone == (part == SCHEMA_SCRIPT_LABELS);
 }
 
-bool autogen_has(const SchemaDiff *diff, AutogenPart part)
+bool schema_script_has(const SchemaDiff *diff, SchemaScriptPart part)
 {
     for (size_t i = 0; i < diff->count; i++) {
         if (is_in(&diff->items[i], part))
@@ -42,7 +42,7 @@ typedef enum Together { TOGETHER_NOT, TOGETHER, TOGETHER_ROUTINE } Together;
 
 /* For each operation whether it is in a block: from the first to the last that rebuilds what is
  * seen, and routines, which need a setting. */
-static Together *together(Arena *arena, const SchemaDiff *diff, AutogenPart part)
+static Together *together(Arena *arena, const SchemaDiff *diff, SchemaScriptPart part)
 {
     Together *found = ARENA_ARRAY(arena, Together, diff->count + 1);
     size_t first = diff->count, end = 0;
@@ -114,7 +114,8 @@ static void append_not_done(Arena *arena, const SchemaDiff *diff, Str *out)
     }
 }
 
-const char *autogen_section(Arena *arena, const SchemaDiff *diff, AutogenPart part, bool units)
+const char *schema_script_section(Arena *arena, const SchemaDiff *diff, SchemaScriptPart part,
+                                  bool units)
 {
     AUTO_STR Str out = {0};
     const Together *marks = together(arena, diff, part);
@@ -137,12 +138,12 @@ const char *autogen_section(Arena *arena, const SchemaDiff *diff, AutogenPart pa
         if (units && marks[i] != TOGETHER_NOT && marks[i + 1] == TOGETHER_NOT)
             str_append(&out, "COMMIT;\n");
     }
-    if (part == AUTOGEN_REST)
+    if (part == SCHEMA_SCRIPT_REST)
         append_not_done(arena, diff, &out);
     return arena_strdup(arena, str_text(&out));
 }
 
-const char *autogen_lost(Arena *arena, const SchemaDiff *diff)
+const char *schema_script_lost(Arena *arena, const SchemaDiff *diff)
 {
     AUTO_STR Str out = {0};
     for (size_t i = 0; i < diff->count; i++)
@@ -150,7 +151,7 @@ const char *autogen_lost(Arena *arena, const SchemaDiff *diff)
     return arena_strdup(arena, str_text(&out));
 }
 
-const char *autogen_not_said(Arena *arena, const SchemaDiff *diff)
+const char *schema_script_not_said(Arena *arena, const SchemaDiff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const SchemaOperation *operation = &diff->items[i];
@@ -165,7 +166,7 @@ const char *autogen_not_said(Arena *arena, const SchemaDiff *diff)
     return "";
 }
 
-SchemaDiff autogen_without_labels(Arena *arena, const SchemaDiff *diff, const SchemaDiff *up)
+SchemaDiff schema_script_without_labels(Arena *arena, const SchemaDiff *diff, const SchemaDiff *up)
 {
     SchemaDiff kept = {.items = ARENA_ARRAY(arena, SchemaOperation, diff->count + 1)};
     for (size_t i = 0; i < diff->count; i++) {
@@ -179,4 +180,13 @@ SchemaDiff autogen_without_labels(Arena *arena, const SchemaDiff *diff, const Sc
         kept.cannot += operation->reason != NULL;
     }
     return kept;
+}
+
+const char *schema_script_whole(Arena *arena, const SchemaDiff *diff)
+{
+    const char *labels = schema_script_section(arena, diff, SCHEMA_SCRIPT_LABELS, false);
+    const char *rest = schema_script_section(arena, diff, SCHEMA_SCRIPT_REST, false);
+    return schema_script_has(diff, SCHEMA_SCRIPT_REST)
+               ? arena_printf(arena, "%sBEGIN;\n%sCOMMIT;\n", labels, rest)
+               : arena_printf(arena, "%s%s", labels, rest);
 }
