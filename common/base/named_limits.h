@@ -45,6 +45,11 @@ enum {
     LIMIT_SCHEMA_FILES = 100000,
     LIMIT_SCHEMA_RENAMES = 1000,
 
+    /* Who uses what revisions take away. */
+    LIMIT_COMPAT_TAKEN = 10000,
+    LIMIT_COMPAT_WATCH_MS = 24 * 60 * 60 * 1000,
+    LIMIT_COMPAT_ROWS = 20000, /* the queries ask for one more */
+
     /* Many databases by one command. Connections: a server's max_connections is 100 by default. */
     LIMIT_URLS = 100000,
     LIMIT_URLS_BYTES = 32 * 1024 * 1024,
