@@ -42,14 +42,16 @@ enum {
     COLUMN_ATTRIBUTES
 };
 
-/* Texts must not depend on what a role or a database has set. */
+/* Texts must not depend on what a role or a database has set; a look at a busy server's catalogs
+ * takes one process of it, and compiles nothing. */
 static const char settings[] =
     "SELECT pg_catalog.set_config(name, value, true) FROM (VALUES"
     " ('search_path', CASE WHEN $1::text = '' THEN 'pg_catalog' ELSE pg_catalog.quote_ident($1) "
     "END),"
     " ('DateStyle', 'ISO, YMD'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'),"
     " ('extra_float_digits', '1'), ('bytea_output', 'hex'), ('quote_all_identifiers', 'off'),"
-    " ('lock_timeout', '10s')) AS settings (name, value)";
+    " ('jit', 'off'), ('max_parallel_workers_per_gather', '0'), ('lock_timeout', '10s')) AS "
+    "settings (name, value)";
 
 void schema_read_queries(PgBatch *batch, const SchemaReadArgs *args)
 {

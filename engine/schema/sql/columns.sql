@@ -23,7 +23,8 @@ SELECT 'pg_class'::regclass::oid AS class, a.attrelid AS oid, a.attnum AS sub, '
     CASE WHEN a.attstorage <> coalesce(p.attstorage, t.typstorage) AND c.relkind NOT IN ('v', 'f') THEN CASE a.attstorage
         WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END || ', type has ' || CASE t.typstorage WHEN 'p' THEN 'PLAIN'
         WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END AS storage,
-    CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
+    CASE WHEN t.typlen = -1 THEN CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END END
+        AS compression,
     nullif(coalesce(a.attstattarget, -1), -1) AS statistics,
     (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o
         WHERE o NOT LIKE 'pg\_attver=%') AS options,
