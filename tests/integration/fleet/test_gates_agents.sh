@@ -113,7 +113,7 @@ check 'no replicas are no lag' same "$(state alone)" succeeded
 back alone
 mkdir -p "$T/copy/socket"
 [ "$(id -u)" -ne 0 ] || chown -R "$PG_USER" "$T/copy"
-as_pg "$PG_BIN/pg_basebackup" -h "$T/one/socket" -U postgres -D "$T/copy/data" -R -X stream -C -S copy >/dev/null
+as_pg "$PG_BIN/pg_basebackup" -h "$T/one/socket" -U postgres -D "$T/copy/data" -R --checkpoint=fast -X stream -C -S copy >/dev/null
 printf "unix_socket_directories = '%s'\ncluster_name = 'copy'\n" "$T/copy/socket" | as_pg tee -a "$T/copy/data/postgresql.conf" >/dev/null
 CLUSTERS+=(copy)
 cluster_up copy

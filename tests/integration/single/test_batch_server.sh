@@ -47,12 +47,13 @@ run_up
 wait_for 30 'the archive to be told' says '[34] WAL files to archive'
 check 'nothing is done meanwhile' same "$(sql 'SELECT max(n) FROM t')" 0
 rm "$T/block"
+switch # the archiver looks again
 goes_on 'an archive'
 
 # --- a standby that stands still, seen by a role of pg_monitor
 mkdir "$T/copy" "$T/copy/socket"
 [ "$(id -u)" -ne 0 ] || chown -R "$PG_USER" "$T/copy"
-as_pg "$PG_BIN/pg_basebackup" -h "$T/one/socket" -U postgres -D "$T/copy/data" -R -X stream >/dev/null
+as_pg "$PG_BIN/pg_basebackup" -h "$T/one/socket" -U postgres -D "$T/copy/data" -R --checkpoint=fast -X stream >/dev/null
 printf "unix_socket_directories = '%s'\ncluster_name = 'copy'\n" "$T/copy/socket" | as_pg tee -a "$T/copy/data/postgresql.conf" >/dev/null
 CLUSTERS+=(copy)
 cluster_up copy
