@@ -267,6 +267,24 @@ static void visit_needs(SchemaDiffer *differ, const SchemaObject *object)
     }
 }
 
+/* A column that comes with a parent's is there once that one is. */
+static void visit_inherited(SchemaDiffer *differ, const SchemaObject *column,
+                            const SchemaObject *table)
+{
+    if (schema_attribute(column, "inherited") == NULL)
+        return;
+    for (size_t i = 0; i < table->need_count; i++) {
+        size_t parent = table->needs[i].object;
+        size_t end = differ->to_parts.first[parent + 1];
+        for (size_t k = differ->to_parts.first[parent]; k < end; k++) {
+            const SchemaObject *part = &differ->to->items[differ->to_parts.items[k]];
+            if (schema_is(part, "column") &&
+                strcmp(schema_column_name(part), schema_column_name(column)) == 0)
+                visit(differ, differ->to_parts.items[k]);
+        }
+    }
+}
+
 static void visit(SchemaDiffer *differ, size_t index)
 {
     const SchemaObject *object = &differ->to->items[index];
@@ -281,6 +299,8 @@ static void visit(SchemaDiffer *differ, size_t index)
     if (before != SCHEMA_NONE && differ->old[before].fate == SCHEMA_FATE_STUCK)
         return;
     visit_needs(differ, object);
+    if (whole != NULL)
+        visit_inherited(differ, object, whole);
     bool made = schema_is_made(differ, index);
     bool with_columns = made && schema_is_table(object);
     size_t first = differ->to_parts.first[index], end = differ->to_parts.first[index + 1];

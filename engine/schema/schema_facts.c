@@ -145,9 +145,26 @@ void schema_grants_again(SchemaMake *make, const SchemaObject *object)
     give(make, object, schema_attribute(object, "grants"));
 }
 
+/* What ALTER DEFAULT PRIVILEGES has words for. */
+static bool is_given(const SchemaObject *object)
+{
+    static const char *const kinds[] = {
+        "table",    "foreign table", "view",      "materialized view",
+        "sequence", "function",      "procedure", "aggregate",
+        "type",     "domain",        "schema",
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (schema_is(object, kinds[i]))
+            return true;
+    }
+    return false;
+}
+
 void schema_grants_only(SchemaMake *make, const SchemaModel *given_by, const SchemaObject *object)
 {
     StrList done = {0};
+    if (!is_given(object))
+        return;
     take(make, object, usual_grants(object), &done);
     for (size_t i = 0; i < given_by->count; i++) {
         if (schema_is(&given_by->items[i], "default privileges"))

@@ -138,6 +138,7 @@ expect_exit 0 pgtide schema diff --schema tenant "$(cluster_url one a)" "$T/tena
 on postgres -c 'DROP DATABASE a' -c 'CREATE DATABASE a'
 on a -c 'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO other' -c 'ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC'
 echo "CREATE TABLE secret (id int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq); CREATE COLLATION c FROM \"C\";
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO other; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;" >"$T/given.sql"
 pgtide schema diff --sql "$(cluster_url one a)" "$T/given.sql" >"$T/up.sql" || [ $? -eq 3 ]
 on a -f "$T/up.sql" >/dev/null

@@ -154,13 +154,28 @@ static void test_renames(void **state)
     }
 }
 
+/* What a child's column has beside its parent's is said once that one is there. */
+static void test_inherited(void **state)
+{
+    (void)state;
+#define CHILD                                                                                      \
+    "{\"kind\": \"table\", \"name\": \"c\", \"attributes\": {\"inherits\": \"t\"}, "               \
+    "\"needs\": [[\"table\", \"t\"]]}"
+    ASSERT_LINES(
+        MODEL(TABLE("t") "," CHILD),
+        MODEL(TABLE("t") "," CHILD "," COLUMN("t", "z", "integer", "") "," COLUMN(
+            "c", "z", "integer", ", \"inherited\": \"yes\", \"statistics\": \"7\"")),
+        "ALTER TABLE t ADD COLUMN z integer\nALTER TABLE c ALTER COLUMN z SET STATISTICS 7\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same),    cmocka_unit_test(test_create_and_drop),
-        cmocka_unit_test(test_spreads), cmocka_unit_test(test_replaces_view),
-        cmocka_unit_test(test_labels),  cmocka_unit_test(test_stuck),
-        cmocka_unit_test(test_renames), cmocka_unit_test(test_partition_key),
+        cmocka_unit_test(test_same),      cmocka_unit_test(test_create_and_drop),
+        cmocka_unit_test(test_spreads),   cmocka_unit_test(test_replaces_view),
+        cmocka_unit_test(test_labels),    cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_renames),   cmocka_unit_test(test_partition_key),
+        cmocka_unit_test(test_inherited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
