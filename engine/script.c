@@ -45,7 +45,8 @@ static ErrCode marker_unknown(Reader *reader, const char *word, const char *plac
         err_hint(err, "Did you mean '-- +%s'?", nearest);
     else
         err_hint(err, "Markers are -- +upgrade, -- +downgrade and -- +verify; before a statement "
-                      "-- +rerunnable, -- +probe SELECT ... and -- +batch ...");
+                      "-- +rerunnable, -- +probe SELECT ..., -- +batch ... and -- +ignore RULE: "
+                      "reason");
     return reader_fail(reader, place, err);
 }
 
@@ -86,7 +87,8 @@ static bool is_marker(const char *line, size_t length)
 
 const char *annotation_word(AnnotationKind kind)
 {
-    static const char *const words[ANNOTATION_KIND_COUNT] = {"rerunnable", "probe", "batch"};
+    static const char *const words[ANNOTATION_KIND_COUNT] = {"rerunnable", "probe", "batch",
+                                                             "ignore"};
     return words[kind];
 }
 
@@ -114,11 +116,14 @@ static bool is_word(const char *text, const char *word)
            (text[length] == '\0' || isspace((unsigned char)text[length]));
 }
 
-static ErrCode annotation_check(const Reader *reader, bool in_statement, const char *name,
+static ErrCode annotation_check(const Reader *reader, bool in_statement, AnnotationKind kind,
                                 const char *place, Error *err)
 {
-    if (reader->place == PLACE_HEADER || reader->place == PLACE_VERIFY) {
-        err_set(err, ERR_SCRIPT, "'-- +%s' counts only in +upgrade and +downgrade", name);
+    const char *name = annotation_word(kind);
+    bool of_file = kind == ANNOTATION_IGNORE && reader->place == PLACE_HEADER;
+    if ((reader->place == PLACE_HEADER && !of_file) || reader->place == PLACE_VERIFY) {
+        err_set(err, ERR_SCRIPT, "'-- +%s' counts only in +upgrade and +downgrade%s", name,
+                kind == ANNOTATION_IGNORE ? ", and before them" : "");
         return reader_fail(reader, place, err);
     }
     if (in_statement) {
@@ -143,7 +148,7 @@ static ErrCode annotation_read(Reader *reader, bool in_statement, AnnotationKind
                                const char *word, const char *place, Error *err)
 {
     const char *name = annotation_word(kind);
-    ErrCode code = annotation_check(reader, in_statement, name, place, err);
+    ErrCode code = annotation_check(reader, in_statement, kind, place, err);
     if (code != ERR_OK)
         return code;
     Annotation new = {.kind = kind, .place = place, .line = reader->line, .section = reader->place};

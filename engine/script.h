@@ -6,7 +6,8 @@
  * repeatable, baseline_<id>.sql a baseline. Repeatables and baselines have no parents, labels or
  * downgrade. With `transaction: none` a statement may be preceded by `-- +rerunnable` or
  * `-- +probe SELECT ...` (which goes on over lines that begin with `--` and three blanks), and
- * BEGIN; ... COMMIT; makes a block; both stay in the list of statements.
+ * BEGIN; ... COMMIT; makes a block; both stay in the list of statements. `-- +ignore RULE: reason`
+ * is for `pgtide lint`: before a statement it is about that one, in the header about the file.
  */
 #pragma once
 
@@ -38,6 +39,14 @@ typedef struct Placeholder {
     int line;             /* where it is declared */
 } Placeholder;
 
+typedef struct ScriptIgnore {
+    const char *rule; /* as it is written: which rules there are is lint's business */
+    const char *reason;
+    int line;
+    int statement_line; /* where the statement begins; 0 = the whole file */
+    int statement_column;
+} ScriptIgnore;
+
 typedef struct ScriptSection {
     bool present;
     const char *sql; /* the bytes between its marker and the next one */
@@ -67,6 +76,8 @@ typedef struct Script {
     ScriptSection upgrade;
     ScriptSection downgrade;
     ScriptSection verify;
+    const ScriptIgnore *ignores; /* in the file's order */
+    size_t ignore_count;
     const uint8_t *bytes; /* the file */
     size_t length;
     Digest source_sha256;

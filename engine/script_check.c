@@ -121,7 +121,7 @@ static bool is_annotated(const Statement *statement, AnnotationKind kind)
 {
     return kind == ANNOTATION_PROBE   ? statement->probe != NULL
            : kind == ANNOTATION_BATCH ? statement->batch != NULL
-                                      : statement->rerunnable;
+                                      : kind == ANNOTATION_RERUNNABLE && statement->rerunnable;
 }
 
 static ErrCode annotation_apply(const Reader *reader, const Annotation *annotation,
@@ -152,7 +152,7 @@ static ErrCode annotations_apply(const Reader *reader, Place place, Error *err)
     size_t next = 0;
     for (size_t i = 0; i < reader->annotation_count; i++) {
         const Annotation *annotation = &reader->annotations[i];
-        if (annotation->section != place)
+        if (annotation->section != place || annotation->kind == ANNOTATION_IGNORE)
             continue;
         if (reader->script->transactional) {
             err_set(err, ERR_SCRIPT, "'-- +%s' counts only with `-- transaction: none`",
@@ -167,6 +167,51 @@ static ErrCode annotations_apply(const Reader *reader, Place place, Error *err)
         if (code != ERR_OK)
             return code;
     }
+    return ERR_OK;
+}
+
+/* `RULE: reason`. */
+static ErrCode ignore_read(const Reader *reader, const Annotation *annotation, ScriptIgnore *ignore,
+                           Error *err)
+{
+    const char *text = reader_trimmed(reader->arena, annotation->text, strlen(annotation->text));
+    size_t length = strcspn(text, ": \t");
+    const char *reason = text + length + (text[length] == ':');
+    ignore->rule = arena_strndup(reader->arena, text, length);
+    ignore->reason = reader_trimmed(reader->arena, reason, strlen(reason));
+    ignore->line = annotation->line;
+    if (length > 0 && text[length] == ':' && ignore->reason[0] != '\0')
+        return ERR_OK;
+    err_set(err, ERR_SCRIPT, "'-- +ignore' must be a rule and a reason");
+    err_hint(err, "Write `-- +ignore RULE: why it is harmless here`.");
+    return reader_fail(reader, annotation->place, err);
+}
+
+static ErrCode ignores_apply(const Reader *reader, Error *err)
+{
+    Script *script = reader->script;
+    ScriptIgnore *ignores = ARENA_ARRAY(reader->arena, ScriptIgnore, reader->annotation_count);
+    for (size_t i = 0; i < reader->annotation_count; i++) {
+        const Annotation *annotation = &reader->annotations[i];
+        ScriptIgnore *ignore = &ignores[script->ignore_count];
+        if (annotation->kind != ANNOTATION_IGNORE)
+            continue;
+        ErrCode code = ignore_read(reader, annotation, ignore, err);
+        if (code != ERR_OK)
+            return code;
+        script->ignore_count++;
+        if (annotation->section == PLACE_HEADER)
+            continue;
+        const StatementList *list = &reader_section(script, annotation->section)->statements;
+        size_t next = 0;
+        while (next < list->count && list->items[next].line < annotation->line)
+            next++;
+        if (next == list->count)
+            return annotation_apply(reader, annotation, NULL, err);
+        ignore->statement_line = list->items[next].line;
+        ignore->statement_column = list->items[next].column;
+    }
+    script->ignores = ignores;
     return ERR_OK;
 }
 
@@ -326,6 +371,8 @@ ErrCode script_finish(Reader *reader, Error *err)
     }
     for (int place = PLACE_UPGRADE; place < PLACE_COUNT && code == ERR_OK; place++)
         code = section_finish(reader, (Place)place, err);
+    if (code == ERR_OK)
+        code = ignores_apply(reader, err);
     if (code != ERR_OK)
         return code;
     const TokenSection sections[] = {

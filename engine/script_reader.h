@@ -39,11 +39,12 @@ typedef enum AnnotationKind {
     ANNOTATION_RERUNNABLE,
     ANNOTATION_PROBE,
     ANNOTATION_BATCH,
+    ANNOTATION_IGNORE,
     ANNOTATION_KIND_COUNT
 } AnnotationKind;
 
-/* A line `-- +rerunnable`, `-- +batch ...`, or `-- +probe SELECT ...` (and its continuations), for
- * the next statement. */
+/* A line `-- +rerunnable`, `-- +batch ...`, `-- +ignore ...` or `-- +probe SELECT ...` (and its
+ * continuations), for the next statement. */
 typedef struct Annotation {
     AnnotationKind kind;
     const char *place;
@@ -70,7 +71,7 @@ typedef struct Reader {
 /* Puts file, line, column and the line's text to an error just set; returns its code. */
 ErrCode reader_fail(const Reader *reader, const char *place, Error *err);
 ScriptSection *reader_section(Script *script, Place place);
-const char *annotation_word(AnnotationKind kind); /* rerunnable, probe, batch */
+const char *annotation_word(AnnotationKind kind); /* rerunnable, probe, batch, ignore */
 char *reader_trimmed(Arena *arena, const char *text, size_t length);
 
 /* A line before the first marker. */

@@ -343,6 +343,43 @@ static void refused_file(const char *file, const char *text, int line, const cha
     assert_null(script);
 }
 
+static void test_ignores(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = parse(arena, HEAD "-- +ignore json-column: it is only kept\n"
+                                       "-- +upgrade\n"
+                                       "-- +ignore set-not-null:  small: it is\r\n"
+                                       "SELECT 1;\n"
+                                       "SELECT '\n-- +ignore a: b\n'; SELECT 3;\n"
+                                       "-- +downgrade\n"
+                                       "-- +ignore drop-index: nobody\n\n/* why */ SELECT 2;\n");
+    assert_int_equal(script->ignore_count, 3);
+    assert_string_equal(script->ignores[0].rule, "json-column");
+    assert_int_equal(script->ignores[0].line, 2);
+    assert_int_equal(script->ignores[0].statement_line, 0);
+    assert_string_equal(script->ignores[1].rule, "set-not-null");
+    assert_string_equal(script->ignores[1].reason, "small: it is");
+    assert_int_equal(script->ignores[1].statement_line, 5);
+    assert_int_equal(script->ignores[2].statement_line, 12);
+    assert_int_equal(script->ignores[2].statement_column, 11);
+
+    Script *plain = parse(arena, HEAD "-- +upgrade\nSELECT 1;\nSELECT '\n-- +ignore a: b\n';"
+                                      " SELECT 3;\n-- +downgrade\nSELECT 2;\n");
+    assert_string_equal(plain->token_digest, script->token_digest);
+    assert_int_equal(plain->ignore_count, 0);
+
+    script = parse(arena, NONE "BEGIN;\n-- +ignore a: b\nSELECT 1;\nCOMMIT;\n" DOWN);
+    assert_int_equal(script->ignore_count, 1);
+    assert_int_equal(script->ignores[0].statement_line, 6);
+
+    refused(HEAD "-- +upgrade\n-- +ignore set-not-null\nSELECT 1;\n" DOWN, 3, "a reason");
+    refused(HEAD "-- +upgrade\n-- +ignore set-not-null: \nSELECT 1;\n" DOWN, 3, "a reason");
+    refused(HEAD "-- +upgrade\n-- +ignore : why\nSELECT 1;\n" DOWN, 3, "a reason");
+    refused(HEAD "-- +upgrade\nSELECT 1;\n-- +ignore a: b\n" DOWN, 4, "no statement follows");
+    refused(HEAD BODY "-- +verify\n-- +ignore a: b\nSELECT 1;\n", 7, "only in");
+}
+
 static void test_repeatables(void **state)
 {
     (void)state;
@@ -520,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_annotations),
         cmocka_unit_test(test_annotations_that_are_wrong),
+        cmocka_unit_test(test_ignores),
         cmocka_unit_test(test_repeatables),
         cmocka_unit_test(test_baselines),
         cmocka_unit_test(test_origin_and_placeholders),
