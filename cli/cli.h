@@ -16,6 +16,7 @@ void help_command(const CliCommand *command, const CommandOption *globals);
 void help_markdown(const CommandOption *globals); /* docs/cli.md */
 void help_rollouts(void);                         /* docs/rollouts.md */
 void help_safe_migrations(void);                  /* docs/safe-migrations.md */
+void help_lint(void);                             /* docs/lint.md */
 void help_errors(void);                           /* docs/errors.md */
 
 /* Prints the result object or the error; returns the exit status. */

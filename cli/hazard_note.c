@@ -3,16 +3,6 @@
 #include "bundle.h"
 #include "hazard.h"
 
-/* In a block that was written as one, and behind what made a key's columns NOT NULL, whoever wrote
- * `transaction: none` has thought about it. The phases of a change are meant to take away. */
-static bool is_meant(const Script *script, const Hazard *hazard)
-{
-    if (script->phase != SCRIPT_PHASE_NONE && hazard_info(hazard->form)->help == HAZARD_HELP_PHASES)
-        return true;
-    return !script->transactional &&
-           (hazard->in_block || hazard->form == HAZARD_PRIMARY_KEY_USING_INDEX);
-}
-
 const char *hazard_note(Arena *arena, const Script *script)
 {
     HazardList hazards = hazards_find(arena, &script->upgrade.statements);
@@ -21,7 +11,7 @@ const char *hazard_note(Arena *arena, const Script *script)
     bool writable = false;
     for (size_t i = 0; i < hazards.count && script->kind == SCRIPT_REVISION; i++) {
         const Hazard *hazard = &hazards.items[i];
-        if (is_meant(script, hazard))
+        if (hazard_is_meant(script, hazard))
             continue;
         writable = writable || hazard_info(hazard->form)->help != HAZARD_HELP_ADVICE;
         more += first != NULL;

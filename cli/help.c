@@ -1,5 +1,7 @@
 #include "cli.h"
 #include "hazard.h"
+#include "lint.h"
+#include "lint_page.h"
 #include "rollout_spec.h"
 #include "rollouts_page.h"
 #include "safe_migrations_page.h"
@@ -44,7 +46,7 @@ void help_all(void)
 {
     printf("pgtide %s: PostgreSQL migrations for one database and for a fleet\n\n"
            "Usage: pgtide COMMAND [OPTIONS] [ARGUMENTS]; `pgtide COMMAND --help` explains "
-           "one.\n`pgtide help --markdown`, `--errors`, `--rollouts` and "
+           "one.\n`pgtide help --markdown`, `--errors`, `--rollouts`, `--lint` and "
            "`--safe-migrations` print the reference pages."
            "\n\nOne database:\n",
            PGTIDE_VERSION);
@@ -163,12 +165,23 @@ void help_rollouts(void)
     fputs(str_text(&page), stdout);
 }
 
+/* The page up to a line that stands for a table, and the table. The rest of the page. */
+static const char *page_table(const char *page, const char *line, void (*write)(Str *out))
+{
+    const char *at = strstr(page, line);
+    AUTO_STR Str table = {0};
+    write(&table);
+    printf("%.*s%s", (int)(at - page), page, str_text(&table));
+    return at + strlen(line);
+}
+
 void help_safe_migrations(void)
 {
-    static const char place[] = "@FORMS@\n";
-    const char *at = strstr(safe_migrations_page, place);
-    AUTO_STR Str forms = {0};
-    hazards_markdown(&forms);
-    printf("%.*s%s%s", (int)(at - safe_migrations_page), safe_migrations_page, str_text(&forms),
-           at + sizeof place - 1);
+    fputs(page_table(safe_migrations_page, "@FORMS@\n", hazards_markdown), stdout);
+}
+
+void help_lint(void)
+{
+    const char *rest = page_table(lint_page, "@RULES@\n", lint_markdown);
+    fputs(page_table(rest, "@PEERS@\n", lint_peers_markdown), stdout);
 }

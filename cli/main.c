@@ -284,6 +284,8 @@ static ErrCode help_run(int count, char **words, Error *err)
         help_errors();
     } else if (strcmp(words[0], "--rollouts") == 0) {
         help_rollouts();
+    } else if (strcmp(words[0], "--lint") == 0) {
+        help_lint();
     } else if (strcmp(words[0], "--safe-migrations") == 0) {
         help_safe_migrations();
     } else {

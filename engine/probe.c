@@ -1,47 +1,8 @@
 #include "probe.h"
 
-#include <pg_query.h>
-#include <pg_query/pg_query.pb-c.h>
+#include "sql_tree.h"
 
 #include <string.h>
-
-/* --- the tree --------------------------------------------------------------------------------- */
-
-static void *tree_alloc(void *arena, size_t size)
-{
-    return arena_alloc(arena, size);
-}
-
-static void tree_free(void *arena, void *block)
-{
-    (void)arena;
-    (void)block;
-}
-
-/* The statement's tree in the arena; NULL when libpg_query can't read it (newer syntax). */
-static PgQuery__ParseResult *tree_parse(Arena *arena, const char *text)
-{
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text);
-    PgQuery__ParseResult *tree = NULL;
-    ProtobufCAllocator allocator = {tree_alloc, tree_free, arena};
-    if (parsed.error == NULL)
-        tree = pg_query__parse_result__unpack(&allocator, parsed.parse_tree.len,
-                                              (const uint8_t *)parsed.parse_tree.data);
-    pg_query_free_protobuf_parse_result(parsed);
-    return tree != NULL && tree->n_stmts == 1 ? tree : NULL;
-}
-
-static const char *tree_deparse(Arena *arena, PgQuery__ParseResult *tree)
-{
-    size_t length = pg_query__parse_result__get_packed_size(tree);
-    uint8_t *bytes = arena_alloc(arena, length + 1);
-    pg_query__parse_result__pack(tree, bytes);
-    PgQueryDeparseResult deparsed =
-        pg_query_deparse_protobuf((PgQueryProtobuf){.len = length, .data = (char *)bytes});
-    const char *text = deparsed.error == NULL ? arena_strdup(arena, deparsed.query) : NULL;
-    pg_query_free_deparse_result(deparsed);
-    return text;
-}
 
 static StrList relation_parts(Arena *arena, const PgQuery__RangeVar *relation)
 {
@@ -93,7 +54,7 @@ static const char *index_twin(const Reading *reading, PgQuery__IndexStmt *index)
     index->idxname = arena_strdup(reading->arena, "pgtide_twin"); /* the deparser quotes no name */
     index->concurrent = false;
     index->if_not_exists = false;
-    return tree_deparse(reading->arena, reading->tree);
+    return sql_deparse(reading->arena, reading->tree);
 }
 
 /* The index on the partitioned table alone, from behind its name. */
@@ -107,7 +68,7 @@ static const char *index_root_tail(const Reading *reading, PgQuery__IndexStmt *i
     table->inh = false;
     index->idxname = arena_strdup(reading->arena, name);
     index->concurrent = false;
-    const char *text = tree_deparse(reading->arena, reading->tree);
+    const char *text = sql_deparse(reading->arena, reading->tree);
     index->concurrent = true;
     index->idxname = own_name;
     table->inh = true;
@@ -262,7 +223,7 @@ ErrCode probe_parse(Arena *arena, const char *file, const Statement *statement,
         .arena = arena,
         .file = file,
         .statement = statement,
-        .tree = tree_parse(arena, statement->text),
+        .tree = sql_tree(arena, statement->text),
         .probe = ARENA_NEW(arena, Probe),
         .err = err,
     };

@@ -22,6 +22,7 @@ typedef struct ProjectFile {
     const ConfigNode *hooks;
     uint32_t hook_timeout_ms;
     BackfillPart backfill;
+    LintPart lint;
 } ProjectFile;
 
 static const ConfigWord naming_words[] = {{"sequential", 0}, {"hash", 1}, {NULL, 0}};
@@ -71,6 +72,11 @@ static const ConfigField fields[] = {
      .offset = offsetof(ProjectFile, backfill),
      .table = &backfill_table,
      .help = "how gently `-- +batch` goes about a server"},
+    {.key = "lint",
+     .kind = CONFIG_TABLE,
+     .offset = offsetof(ProjectFile, lint),
+     .table = &lint_table,
+     .help = "what `pgtide lint` minds"},
 };
 static const ConfigTable table = CONFIG_TABLE_OF(ProjectFile, fields);
 
@@ -104,7 +110,8 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
         return code;
     ProjectFile file = {.version_table = "alembic_version",
                         .hook_timeout_ms = HOOK_TIMEOUT_DEFAULT_MS,
-                        .backfill = BACKFILL_PART_DEFAULT};
+                        .backfill = BACKFILL_PART_DEFAULT,
+                        .lint = LINT_PART_DEFAULT};
     Project project = {.config_file = arena_strdup(arena, path),
                        .directory = path_dirname(arena, path)};
     if (config_read(config, config_root(config), &table, &file)) {
@@ -117,6 +124,7 @@ ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error
                            "'version_table' can only be alembic_version in this version");
         project.backfill = backfill_policy_read(
             config, config_node_get(config_root(config), "backfill"), &file.backfill);
+        project.lint = lint_config_read(config, &file.lint);
         if (file.model != NULL && file.model_command.count > 0)
             config_problem(config, config_node_get(config_root(config), "model-command"),
                            "both 'model' and 'model-command' are given");
@@ -163,8 +171,7 @@ static ErrCode directory_list(Arena *arena, const char *directory, StrList *file
     return ERR_OK;
 }
 
-ErrCode project_scripts(Arena *arena, const Project *project, Script ***ret_scripts,
-                        size_t *ret_count, Error *err)
+ErrCode project_files(Arena *arena, const Project *project, StrList *ret_files, Error *err)
 {
     StrList files = {0};
     for (size_t i = 0; i < project->versions.count; i++) {
@@ -172,6 +179,17 @@ ErrCode project_scripts(Arena *arena, const Project *project, Script ***ret_scri
         if (code != ERR_OK)
             return code;
     }
+    *ret_files = files;
+    return ERR_OK;
+}
+
+ErrCode project_scripts(Arena *arena, const Project *project, Script ***ret_scripts,
+                        size_t *ret_count, Error *err)
+{
+    StrList files;
+    ErrCode listed = project_files(arena, project, &files, err);
+    if (listed != ERR_OK)
+        return listed;
     Script **scripts = ARENA_ARRAY(arena, Script *, files.count);
     for (size_t i = 0; i < files.count; i++) {
         ErrCode code = script_load(arena, files.items[i], &scripts[i], err);

@@ -5,6 +5,7 @@
 
 #include "backfill.h"
 #include "graph.h"
+#include "lint_rules.h"
 #include "project_hooks.h"
 
 typedef struct Project {
@@ -17,12 +18,16 @@ typedef struct Project {
     const char *version_table;
     ProjectHooks hooks;
     BackfillPolicy backfill;
+    LintConfig lint;
     bool hash_names; /* naming: hash; otherwise sequential NNN_slug */
 } Project;
 
 /* `path` NULL: PGTIDE_CONFIG, else ./pgtide.yaml. ERR_CONFIG with file and line. */
 ErrCode project_load(Arena *arena, const char *path, Project *ret_project, Error *err) MUST_CHECK;
-/* All revision files, sorted by file name. */
+/* The paths of all revision files, by directory and name. */
+ErrCode project_files(Arena *arena, const Project *project, StrList *ret_files,
+                      Error *err) MUST_CHECK;
+/* They, read. */
 ErrCode project_scripts(Arena *arena, const Project *project, Script ***ret_scripts,
                         size_t *ret_count, Error *err) MUST_CHECK;
 /* Both of the above and graph_build. */

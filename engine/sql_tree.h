@@ -1,6 +1,6 @@
 /*
  * What libpg_query tells of one statement: its tree, its tokens, and pieces of its own text.
- * Internal to engine/rewrite.
+ * Internal to engine, engine/rewrite and engine/lint.
  */
 #pragma once
 

@@ -10,7 +10,7 @@ typedef struct ChangeReader {
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-static bool is_made(const NewTables *made, SqlName name)
+bool new_tables_has(const NewTables *made, SqlName name)
 {
     for (size_t i = 0; i < made->count; i++) {
         if (sql_name_equal(made->items[i], name))
@@ -46,7 +46,7 @@ static Change *add(const ChangeReader *reader, HazardForm form, SqlName table)
     Changes *changes = reader->changes;
     Change *change = &changes->items[changes->count++];
     *change = (Change){
-        .form = is_made(reader->made, table) ? HAZARD_NONE : form,
+        .form = new_tables_has(reader->made, table) ? HAZARD_NONE : form,
         .table = table,
         .relation = table.name[0] == '\0' ? "" : sql_qualified(reader->arena, table),
         .head = "",

@@ -1,6 +1,6 @@
 /*
  * A statement as the changes it makes: each subcommand of ALTER TABLE is one, with its own text.
- * Internal to engine/rewrite.
+ * Internal to engine/rewrite and engine/lint.
  */
 #pragma once
 
@@ -36,6 +36,8 @@ typedef struct NewTables {
     size_t count;
     size_t capacity;
 } NewTables;
+
+bool new_tables_has(const NewTables *made, SqlName name);
 
 /* At least one change. Those on tables of `made` have the form NONE; tables that the statement
  * makes are added. */

@@ -45,6 +45,14 @@ HazardList hazards_find(Arena *arena, const StatementList *statements)
     return list;
 }
 
+bool hazard_is_meant(const Script *script, const Hazard *hazard)
+{
+    if (script->phase != SCRIPT_PHASE_NONE && infos[hazard->form].help == HAZARD_HELP_PHASES)
+        return true;
+    return !script->transactional &&
+           (hazard->in_block || hazard->form == HAZARD_PRIMARY_KEY_USING_INDEX);
+}
+
 void hazards_markdown(Str *out)
 {
     static const char *const helps[] = {"written", "written, in two phases", "by hand"};

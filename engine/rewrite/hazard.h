@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "split.h"
+#include "script.h"
 
 typedef enum HazardForm {
     HAZARD_NONE,
@@ -59,6 +59,10 @@ typedef struct HazardList {
 /* In the order of the statements. Those on tables that the same statements make are left out: they
  * have no rows, and nobody knows them. */
 HazardList hazards_find(Arena *arena, const StatementList *statements);
+
+/* Whoever wrote it has thought about it: in a block of `transaction: none` that was written as one,
+ * a key by an index there, and what the phases of a change are for. */
+bool hazard_is_meant(const Script *script, const Hazard *hazard);
 
 /* The table of forms in docs/safe-migrations.md. */
 void hazards_markdown(Str *out);

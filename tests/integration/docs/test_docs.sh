@@ -16,6 +16,7 @@ check 'docs/cli.md is current (pgtide help --markdown)' diff -u docs/cli.md <("$
 check 'docs/errors.md is current (pgtide help --errors)' diff -u docs/errors.md <("$BIN/pgtide" help --errors)
 check 'docs/rollouts.md is current (pgtide help --rollouts)' diff -u docs/rollouts.md <("$BIN/pgtide" help --rollouts)
 check 'docs/safe-migrations.md is current (pgtide help --safe-migrations)' diff -u docs/safe-migrations.md <("$BIN/pgtide" help --safe-migrations)
+check 'docs/lint.md is current (pgtide help --lint)' diff -u docs/lint.md <("$BIN/pgtide" help --lint)
 check 'docs/events.md has the types of coordinator/core/fleet_events.def' diff -u \
     <(sed -n '/^## Types/,/^## /p' docs/events.md | grep '^| `') \
     <(sed -nE 's/^X\([A-Z_]+, "([^"]+)", "([^"]+)"\)$/| `\1` | \2 |/p' coordinator/core/fleet_events.def)

@@ -49,11 +49,6 @@ expect_exit 2 pgtide revision -m again --rev-id 'a-b'
 expect_exit 2 pgtide revision -m again --depends-on nothing
 expect_exit 2 pgtide revision -m again --autogenerate
 check "without a model" grep -q "no model" "$T/err"
-for absent in lint 'lint versions/001.sql'; do
-    # shellcheck disable=SC2086 # several words
-    expect_exit 5 pgtide $absent
-    check "$absent is refused in words of its own" grep -q "this version can't" "$T/err"
-done
 mkfifo versions/002_pipe.sql
 expect_exit 1 pgtide heads
 check 'a pipe among the revisions is no file' grep -q "002_pipe.sql': it is a pipe, not a file" "$T/err"

@@ -1,0 +1,8 @@
+-- revision: bad
+-- revises: before
+
+-- +upgrade
+DELETE FROM r; -- expect rows
+
+-- +downgrade
+SELECT 1;

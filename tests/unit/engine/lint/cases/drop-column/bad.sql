@@ -1,0 +1,8 @@
+-- revision: bad
+-- revises: before
+
+-- +upgrade
+ALTER TABLE t DROP COLUMN a; -- expect instant
+
+-- +downgrade
+SELECT 1;

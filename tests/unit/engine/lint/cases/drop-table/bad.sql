@@ -1,0 +1,8 @@
+-- revision: bad
+-- revises: before
+
+-- +upgrade
+DROP TABLE d; -- expect instant
+
+-- +downgrade
+SELECT 1;

@@ -1,0 +1,5 @@
+-- revision: bad_way_back
+-- revises: before
+
+-- +upgrade
+SELECT 1; -- expect none

@@ -1,0 +1,9 @@
+-- revision: good
+-- revises: before
+-- transaction: none
+
+-- +upgrade
+REINDEX TABLE CONCURRENTLY t;
+
+-- +downgrade
+SELECT 1;

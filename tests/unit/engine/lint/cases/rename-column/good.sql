@@ -1,0 +1,9 @@
+-- revision: good
+-- revises: before
+-- phase: expand
+
+-- +upgrade
+ALTER TABLE t ADD COLUMN z int;
+
+-- +downgrade
+SELECT 1;

@@ -1,0 +1,8 @@
+-- revision: good
+-- revises: before
+
+-- +upgrade
+CREATE SCHEMA z;
+
+-- +downgrade
+SELECT 1;

@@ -1,0 +1,8 @@
+-- revision: good
+-- revises: before
+
+-- +upgrade
+ALTER TABLE t ALTER COLUMN a SET DEFAULT 1;
+
+-- +downgrade
+SELECT 1;
