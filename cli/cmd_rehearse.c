@@ -1,5 +1,7 @@
+#include "client.h"
 #include "rehearse.h"
 #include "rehearse_copy.h"
+#include "rehearse_shard.h"
 #include "rehearse_tell.h"
 #include "revisions.h"
 
@@ -20,6 +22,7 @@ typedef struct Rehearser {
     StrList assignments;
     const RevisionMap *map;
     CopyMethod method;
+    bool local; /* the copy is on a server of our own */
 } Rehearser;
 
 /* --- what is asked for ------------------------------------------------------------------------ */
@@ -31,6 +34,15 @@ static ErrCode check_options(Rehearser *rehearser, Error *err)
     bool elsewhere = context_has(context, "scratch-url") || context_has(context, "local");
     if (clone && with_data)
         return err_set(err, ERR_USAGE, "--clone and --dump are two ways to the same");
+    if (context_has(context, "shard") &&
+        (clone || with_data || context_has(context, "url") || context_has(context, "schema") ||
+         context_has(context, "shared-schema"))) {
+        err_set(err, ERR_USAGE,
+                "of a fleet's shard the agent knows where it is and what is "
+                "searched, and only its schema is copied");
+        err_hint(err, "Leave out --url, --schema, --shared-schema, --dump and --clone.");
+        return ERR_USAGE;
+    }
     if (context_has(context, "scratch-url") && context_has(context, "local"))
         return err_set(err, ERR_USAGE, "--scratch-url and --local are two servers");
     if (clone && elsewhere) {
@@ -46,6 +58,8 @@ static ErrCode check_options(Rehearser *rehearser, Error *err)
         err_hint(err, "Choose another name, or move the existing file away first.");
         return ERR_EXISTS;
     }
+    rehearser->local = context_has(context, "local") ||
+                       (context_has(context, "shard") && !context_has(context, "scratch-url"));
     rehearser->method = clone ? COPY_TEMPLATE : with_data ? COPY_DUMP : COPY_SCHEMA;
     return ERR_OK;
 }
@@ -88,8 +102,9 @@ static ErrCode find_steps(Rehearser *rehearser, GraphSteps *ret_steps, Error *er
 {
     CommandContext *context = rehearser->context;
     const char *target = context_argument(context, 0);
-    ErrCode code = graph_upgrade(context->arena, rehearser->map, &rehearser->report.source.rows,
-                                 target == NULL ? "heads" : target, ret_steps, err);
+    ErrCode code =
+        graph_upgrade(context->arena, rehearser->map, &rehearser->report.source.facts.rows,
+                      target == NULL ? "heads" : target, ret_steps, err);
     for (size_t i = 0; i < ret_steps->count && code == ERR_OK; i++) {
         GraphStep *step = &ret_steps->items[i];
         code =
@@ -110,8 +125,8 @@ static ErrCode run_steps(Rehearser *rehearser, Session *session, const GraphStep
     RehearsalReport *report = &rehearser->report;
     Rehearsal rehearsal = {.session = session,
                            .trace = {.arena = arena},
-                           .path = report->source.path,
-                           .time_zone = report->source.time_zone};
+                           .path = report->source.facts.search_path,
+                           .time_zone = report->source.facts.time_zone};
     ErrCode code = ERR_OK;
     for (size_t i = 0; i < steps->count && code == ERR_OK; i++) {
         code = rehearse_step(&rehearsal, &steps->items[i], err);
@@ -124,14 +139,12 @@ static ErrCode run_steps(Rehearser *rehearser, Session *session, const GraphStep
 
 static ErrCode rehearse(Rehearser *rehearser, Scratch *scratch, const GraphSteps *steps, Error *err)
 {
-    Arena *arena = rehearser->context->arena;
     RehearsalReport *report = &rehearser->report;
     ShardTarget target;
     Session *session;
-    CopySizes *sizes;
-    Error failure = {0}, ignored;
-    ErrCode code = copy_make(scratch, &report->source, rehearser->method,
-                             context_has(rehearser->context, "local"), &target, err);
+    Error failure = {0};
+    ErrCode code =
+        copy_make(scratch, &report->source, rehearser->method, rehearser->local, &target, err);
     if (code == ERR_OK)
         code = session_open(&rehearser->wait, target.conninfo, target.conninfo_count,
                             target.database, &session, err);
@@ -139,15 +152,11 @@ static ErrCode rehearse(Rehearser *rehearser, Scratch *scratch, const GraphSteps
         return code;
     ErrCode outcome = run_steps(rehearser, session, steps, &failure);
     session_close(session);
-    code = copy_sizes_read(arena, &rehearser->wait, &report->source, &sizes,
-                           outcome == ERR_OK ? err : &ignored);
-    if (code == ERR_OK) {
-        trace_finish(&report->trace, copy_size, sizes);
-        rehearsal_tell(rehearser->context, report);
-    }
+    trace_finish(&report->trace, copy_size, &report->source.facts);
+    rehearsal_tell(rehearser->context, report);
     if (outcome != ERR_OK)
         *err = failure;
-    return outcome != ERR_OK ? outcome : code;
+    return outcome;
 }
 
 static ErrCode write_report(Rehearser *rehearser, Error *err)
@@ -168,19 +177,31 @@ static ErrCode write_report(Rehearser *rehearser, Error *err)
     return code;
 }
 
+static const char *own_url(const CommandContext *context)
+{
+    const char *url = context_option(context, "url");
+    return url == NULL ? getenv("PGTIDE_URL") : url;
+}
+
+static ErrCode read_source(Rehearser *rehearser, Error *err)
+{
+    CommandContext *context = rehearser->context;
+    CopySource *source = &rehearser->report.source;
+    const char *shard = context_option(context, "shard");
+    if (shard != NULL)
+        return copy_source_of_shard(context, shard, source, err);
+    StrList shared = context_options(context, "shared-schema");
+    if (shared.count == 0)
+        strlist_add(context->arena, &shared, "public");
+    return copy_source_read(context->arena, &rehearser->wait, own_url(context),
+                            context_option(context, "schema"), &shared, source, err);
+}
+
 static ErrCode run_on_copy(Rehearser *rehearser, Error *err)
 {
     CommandContext *context = rehearser->context;
     RehearsalReport *report = &rehearser->report;
-    const char *url = context_option(context, "url");
-    if (url == NULL)
-        url = getenv("PGTIDE_URL");
-    StrList shared = context_options(context, "shared-schema");
-    if (shared.count == 0)
-        strlist_add(context->arena, &shared, "public");
-    ErrCode code =
-        copy_source_read(context->arena, &rehearser->wait, url, context_option(context, "schema"),
-                         &shared, &report->source, err);
+    ErrCode code = read_source(rehearser, err);
     if (code != ERR_OK)
         return code;
     GraphSteps steps = {0};
@@ -195,11 +216,10 @@ static ErrCode run_on_copy(Rehearser *rehearser, Error *err)
     }
     Scratch *scratch;
     const char *place = context_option(context, "scratch-url");
-    bool local = context_has(context, "local");
     code = scratch_open_on(context, &rehearser->wait,
-                           local           ? NULL
-                           : place != NULL ? place
-                                           : url,
+                           rehearser->local ? NULL
+                           : place != NULL  ? place
+                                            : own_url(context),
                            &scratch, err);
     if (code != ERR_OK)
         return code;
@@ -226,6 +246,9 @@ static ErrCode run(CommandContext *context, Error *err)
 
 static const CommandOption options[] = {
     {"url", 'u', "URL", "the database that is copied (PGTIDE_URL, then libpq's environment)"},
+    {"shard", 0, "SHARD",
+     "instead: this shard of the fleet, CLUSTER/DATABASE[/SCHEMA] or its uuid; its agent dumps its "
+     "schema, and the copy is on a temporary server here, or that of --scratch-url"},
     {"schema", 0, "SCHEMA", "the shard is this schema of the database"},
     {"shared-schema", 0, "SCHEMA", "searched after --schema (default: public; repeatable)"},
     {"bundle", 0, "FILE", "its revisions instead of the project's"},
@@ -235,6 +258,7 @@ static const CommandOption options[] = {
     {"scratch-url", 0, "URL", "the server for the copy, instead of the database's own"},
     {"local", 0, NULL, "copy to a temporary server that is started here"},
     {"output", 'o', "FILE", "write the report there too, as JSON"},
+    CLIENT_OPTIONS_FOR("5m"),
     {0},
 };
 

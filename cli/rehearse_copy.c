@@ -10,57 +10,38 @@
 #include <string.h>
 #include <unistd.h>
 
-struct CopySizes {
-    StrList tables; /* sorted */
-    uint64_t *bytes;
-};
-
 /* --- the database that is meant --------------------------------------------------------------- */
 
 typedef struct SourceRead {
     Arena *arena;
     CopySource *source;
+    ErrCode code;
+    Error *err;
 } SourceRead;
 
-enum { INFO_PATH, INFO_ZONE, INFO_TEMPLATE, INFO_ROLES };
-
-static void on_info(const PgReply *reply, void *data)
+static void on_facts(const PgReply *reply, void *data)
 {
     SourceRead *read = data;
-    const PgResult *info = &reply->results[0];
-    CopySource *source = read->source;
-    source->path = arena_strdup(read->arena, pg_text(info, 0, INFO_PATH));
-    source->time_zone = arena_strdup(read->arena, pg_text(info, 0, INFO_ZONE));
-    source->template_clause = arena_strdup(read->arena, pg_text(info, 0, INFO_TEMPLATE));
-    if (!pg_array_parse(read->arena, pg_text(info, 0, INFO_ROLES), &source->make_roles))
-        source->make_roles = (StrList){0};
+    read->code = copy_facts_answer(read->arena, reply, &read->source->facts, read->err);
+    read->source->template_clause =
+        arena_strdup(read->arena, pg_text(&reply->results[reply->count - 1], 0, 0));
 }
 
-/* A tenant's schema is searched first, the shared ones behind it, pg_temp last. */
-static ErrCode read_info(Arena *arena, Wait *wait, const StrList *shared, CopySource *source,
-                         Error *err)
+static ErrCode read_facts(Arena *arena, Wait *wait, const StrList *shared, CopySource *source,
+                          Error *err)
 {
-    static const char query[] =
-        "SELECT CASE WHEN $1 = '' THEN pg_catalog.current_setting('search_path') ELSE"
-        "  pg_catalog.concat_ws(', ', pg_catalog.quote_ident($1), (SELECT"
-        "   pg_catalog.string_agg(pg_catalog.quote_ident(s), ', ' ORDER BY n)"
-        "   FROM pg_catalog.unnest($2::pg_catalog.text[]) WITH ORDINALITY u (s, n)), 'pg_temp')"
-        " END, pg_catalog.current_setting('TimeZone'),"
-        " pg_catalog.format('TEMPLATE %I', pg_catalog.current_database()),"
-        " ARRAY(SELECT pg_catalog.format('CREATE ROLE %I', rolname) FROM pg_catalog.pg_roles"
-        "  WHERE rolname !~ '^pg_')";
-    SourceRead read = {.arena = arena, .source = source};
+    SourceRead read = {.arena = arena, .source = source, .code = ERR_OK, .err = err};
     PgBatch batch = pg_batch(arena);
-    const char *params[] = {source->schema, pg_array_format(arena, shared)};
-    pg_batch_add_params(&batch, query, 2, params);
+    copy_facts_queries(&batch, source->schema, shared);
+    pg_batch_add(&batch, "SELECT pg_catalog.format('TEMPLATE %I', pg_catalog.current_database())");
     Session *session;
     ErrCode code =
         session_open(wait, source->conninfo, source->conninfo_count, NULL, &session, err);
     if (code != ERR_OK)
         return code;
-    code = session_batch(session, &batch, on_info, &read, err);
+    code = session_batch(session, &batch, on_facts, &read, err);
     session_close(session);
-    return code;
+    return code == ERR_OK ? read.code : code;
 }
 
 typedef struct ShardRead {
@@ -81,13 +62,8 @@ static void on_read(ShardSession *session, const DatabaseReading *reading, const
 {
     (void)session;
     ShardRead *read = data;
-    if (err == NULL) {
-        CopySource *source = read->source;
-        source->rows = strlist_copy(read->arena, &reading->shards[0].rows);
-        source->database = arena_strdup(read->arena, reading->database);
-        source->size_bytes = reading->size_bytes;
-        source->server_version = reading->server_version;
-    }
+    if (err == NULL)
+        copy_facts_reading(read->arena, reading, &read->source->facts);
     wait_settle(read->wait, err);
 }
 
@@ -104,7 +80,7 @@ static ErrCode read_shard(Arena *arena, Wait *wait, CopySource *source, Error *e
                           .conninfo_count = source->conninfo_count,
                           .schema = source->schema};
     ShardRead read = {.wait = wait, .arena = arena, .source = source};
-    ReadArgs args = {.with_size = true};
+    ReadArgs args = copy_facts_args();
     wait_begin(wait, NULL, NULL);
     read.session = shard_open(&wait->loop, &target, on_open, &read);
     ErrCode code = wait_end(wait, err);
@@ -129,52 +105,9 @@ ErrCode copy_source_read(Arena *arena, Wait *wait, const char *url, const char *
     if (code == ERR_OK)
         code = read_shard(arena, wait, &source, err);
     if (code == ERR_OK)
-        code = read_info(arena, wait, shared, &source, err);
+        code = read_facts(arena, wait, shared, &source, err);
     if (code == ERR_OK)
         *ret_source = source;
-    return code;
-}
-
-/* --- sizes ------------------------------------------------------------------------------------ */
-
-typedef struct SizesRead {
-    Arena *arena;
-    CopySizes *sizes;
-} SizesRead;
-
-static void on_sizes(const PgReply *reply, void *data)
-{
-    SizesRead *read = data;
-    const PgResult *result = &reply->results[0];
-    size_t count = pg_rows(result);
-    read->sizes->bytes = ARENA_ARRAY(read->arena, uint64_t, count + 1);
-    for (size_t row = 0; row < count; row++) {
-        strlist_add(read->arena, &read->sizes->tables, pg_text(result, row, 0));
-        read->sizes->bytes[row] = pg_u64(result, row, 1);
-    }
-}
-
-ErrCode copy_sizes_read(Arena *arena, Wait *wait, const CopySource *source, CopySizes **ret_sizes,
-                        Error *err)
-{
-    static const char query[] =
-        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) COLLATE \"C\","
-        " pg_catalog.pg_relation_size(c.oid) FROM pg_catalog.pg_class c"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_'"
-        " AND n.nspname <> 'information_schema' ORDER BY 1";
-    SizesRead read = {.arena = arena, .sizes = ARENA_NEW(arena, CopySizes)};
-    PgBatch batch = pg_batch(arena);
-    pg_batch_add(&batch, query);
-    Session *session;
-    ErrCode code =
-        session_open(wait, source->conninfo, source->conninfo_count, NULL, &session, err);
-    if (code != ERR_OK)
-        return code;
-    code = session_batch(session, &batch, on_sizes, &read, err);
-    session_close(session);
-    if (code == ERR_OK)
-        *ret_sizes = read.sizes;
     return code;
 }
 
@@ -185,12 +118,12 @@ static int compare_name(const void *key, const void *item)
 
 uint64_t copy_size(const char *table, void *data)
 {
-    const CopySizes *sizes = data;
-    const StrList *tables = &sizes->tables;
+    const CopyFacts *facts = data;
+    const StrList *tables = &facts->tables;
     const char *const *found = tables->count == 0 ? NULL
                                                   : bsearch(table, tables->items, tables->count,
                                                             sizeof *tables->items, compare_name);
-    return found == NULL ? 0 : sizes->bytes[found - tables->items];
+    return found == NULL ? 0 : facts->bytes[found - tables->items];
 }
 
 /* --- the copy --------------------------------------------------------------------------------- */
@@ -222,7 +155,7 @@ static ErrCode dump(Arena *arena, const Scratch *scratch, const CopySource *sour
         .program = program(arena, scratch, "pg_dump"),
         .argv = argv,
         .env = scratch_environment_of(arena, source->conninfo, source->conninfo_count,
-                                      source->database),
+                                      source->facts.database),
     };
     return spawn_run(scratch_wait(scratch), &args, NULL, err);
 }
@@ -247,9 +180,18 @@ static ErrCode restore(Arena *arena, Scratch *scratch, const char *database, boo
     return spawn_run(scratch_wait(scratch), &args, NULL, err);
 }
 
-static void on_superuser(const PgReply *reply, void *data)
+typedef struct ServerRead {
+    Arena *arena;
+    bool superuser;
+    StrList make_roles;
+} ServerRead;
+
+static void on_server(const PgReply *reply, void *data)
 {
-    *(bool *)data = pg_bool(&reply->results[0], 0, 0);
+    ServerRead *read = data;
+    read->superuser = pg_bool(&reply->results[0], 0, 0);
+    for (size_t row = 0; row < pg_rows(&reply->results[1]); row++)
+        strlist_add(read->arena, &read->make_roles, pg_text(&reply->results[1], row, 0));
 }
 
 /* Whether we are a superuser there. On a server of our own the roles are made first: grants and
@@ -259,19 +201,24 @@ static ErrCode prepare_server(Wait *wait, const ShardTarget *target, const CopyS
 {
     AUTO_ARENA Arena *arena = arena_new();
     Session *session;
+    ServerRead read = {.arena = arena};
     PgBatch batch = pg_batch(arena);
+    const char *roles = pg_array_format(arena, &source->facts.roles);
     pg_batch_add(&batch, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user");
+    pg_batch_add_params(&batch,
+                        "SELECT pg_catalog.format('CREATE ROLE %I', name)"
+                        " FROM pg_catalog.unnest($1::pg_catalog.text[]) AS wanted (name)"
+                        " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name)",
+                        1, &roles);
     ErrCode code = session_open(wait, target->conninfo, target->conninfo_count, target->database,
                                 &session, err);
     if (code != ERR_OK)
         return code;
-    code = session_batch(session, &batch, on_superuser, ret_superuser, err);
-    for (size_t i = 0; fresh && code == ERR_OK && i < source->make_roles.count; i++) {
-        code = session_run(session, source->make_roles.items[i], err);
-        if (code != ERR_OK && strcmp(err->sqlstate, "42710") == 0)
-            code = ERR_OK; /* the one we are */
-    }
+    code = session_batch(session, &batch, on_server, &read, err);
+    for (size_t i = 0; fresh && code == ERR_OK && i < read.make_roles.count; i++)
+        code = session_run(session, read.make_roles.items[i], err);
     session_close(session);
+    *ret_superuser = read.superuser;
     return code;
 }
 
@@ -287,9 +234,11 @@ static ErrCode copy_by_dump(Scratch *scratch, const CopySource *source, CopyMeth
         return err_set(err, ERR_IO, "can't make a temporary file %.150s", file);
     close(fd);
     bool superuser = false;
-    ErrCode code = dump(arena, scratch, source, method, file, err);
+    ErrCode code = source->dump != NULL
+                       ? file_write_atomic(file, source->dump, source->dump_length, 0600, err)
+                       : dump(arena, scratch, source, method, file, err);
     if (code != ERR_OK)
-        err_wrap(err, "copying %s", source->database);
+        err_wrap(err, "copying %s", source->facts.database);
     if (code == ERR_OK)
         code = scratch_make(scratch, target, err);
     if (code == ERR_OK)

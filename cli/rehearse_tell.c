@@ -144,11 +144,11 @@ void rehearsal_tell(CommandContext *context, const RehearsalReport *report)
 {
     Arena *arena = context->arena;
     if (report->step_count == 0) {
-        say(context, "nothing to rehearse: %s is there already", report->source.database);
+        say(context, "nothing to rehearse: %s is there already", report->source.facts.database);
         return;
     }
-    say(context, "on %s of %s (%s):", what_copy(report->method), report->source.database,
-        about_size(context, (int64_t)report->source.size_bytes));
+    say(context, "on %s of %s (%s):", what_copy(report->method), report->source.facts.database,
+        about_size(context, (int64_t)report->source.facts.size_bytes));
     StepSum all = {0};
     for (size_t i = 0; i < report->step_count && i <= report->steps_done; i++) {
         const GraphStep *step = &report->steps[i];
@@ -166,7 +166,7 @@ void rehearsal_tell(CommandContext *context, const RehearsalReport *report)
     }
     say(context, "%zu of %zu steps in %s; on %s about %s, reads stopped up to %s, writes up to %s",
         report->steps_done, report->step_count, about_time(arena, all.duration_ms),
-        report->source.database, about_time(arena, all.estimate_ms),
+        report->source.facts.database, about_time(arena, all.estimate_ms),
         about_time(arena, all.reads_stopped_ms), about_time(arena, all.writes_stopped_ms));
 }
 
@@ -234,12 +234,12 @@ void rehearsal_json(JsonWriter *json, const RehearsalReport *report)
     }
     json_field_time(json, "made", report->made_unix_ms);
     json_field_uint(json, "made_unix_ms", report->made_unix_ms);
-    json_field_string(json, "database", report->source.database);
+    json_field_string(json, "database", report->source.facts.database);
     json_field_string(json, "schema", report->source.schema);
-    json_field_uint(json, "server_version", report->source.server_version);
-    json_field_uint(json, "size_bytes", report->source.size_bytes);
+    json_field_uint(json, "server_version", report->source.facts.server_version);
+    json_field_uint(json, "size_bytes", report->source.facts.size_bytes);
     json_field_string(json, "copy", copy_name(report->method));
-    json_field_strings(json, "rows", &report->source.rows);
+    json_field_strings(json, "rows", &report->source.facts.rows);
     json_field_strings(json, "rows_after", &report->rows_after);
     json_field_array(json, "steps");
     for (size_t i = 0; i < report->steps_done; i++)

@@ -9,6 +9,7 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-i18n)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 # HTTP with TLS, proxies and keep-alive on our own event loop: nothing to write oneself.
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
 find_program(PROTOC_C protoc-c REQUIRED)

@@ -15,6 +15,7 @@
 #include "records.h"
 #include "safe_shards.h"
 #include "server_pace.h"
+#include "sources.h"
 #include "tasks.h"
 
 #include <signal.h>
@@ -61,6 +62,7 @@ struct Agent {
     Provision *provision;
     Adoptions *adoptions;
     Records *records;
+    Sources *sources;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -505,6 +507,10 @@ static void open_parts(Agent *agent)
         .loop = &agent->loop, .settings = agent->settings, .shards = agent->shards});
     tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_READ_RECORD, OPERATOR_ROLE_VIEWER,
                  records_handle, agent->records);
+    agent->sources = sources_new(&(SourcesSettings){
+        .loop = &agent->loop, .settings = agent->settings, .shards = agent->shards});
+    tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_READ_SOURCE, OPERATOR_ROLE_OPERATOR,
+                 sources_handle, agent->sources);
 }
 
 static void on_cleaned(const Error *err, void *data)
@@ -625,6 +631,7 @@ void agent_free(Agent *agent)
     provision_free(agent->provision);
     adoptions_free(agent->adoptions);
     records_free(agent->records);
+    sources_free(agent->sources);
     tasks_free(agent->tasks);
     fetch_free(agent->fetch);
     shards_free(agent->shards);

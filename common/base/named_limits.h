@@ -101,7 +101,8 @@ enum {
     LIMIT_SHARDS_PER_REQUEST = 1000,
     LIMIT_TASK_REQUEST_BYTES = 256 * 1024, /* an operator's request that is passed on to agents */
     LIMIT_TASK_RESULT_BYTES = 768 * 1024,  /* an agent's answer to it */
-    LIMIT_TASKS = 64,                      /* under way, on an agent and on a coordinator */
+    LIMIT_SOURCE_DUMP_BYTES = 64 * 1024 * 1024, /* a shard's schema as pg_dump writes it */
+    LIMIT_TASKS = 64,                           /* under way, on an agent and on a coordinator */
     LIMIT_TASK_MS = 30 * 60 * 1000,
     LIMIT_SHARDS_PER_RECORD = 1000,          /* of the coordinator's journal */
     LIMIT_DISCOVER_BYTES = 64 * 1024 * 1024, /* what a discovery command prints */

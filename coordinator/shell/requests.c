@@ -427,6 +427,8 @@ static const RequestRule rules[] = {
      handle_make_evidence},
     {PGTIDE__V1__REQUEST__BODY_READ_RECORD, "read-record", OPERATOR_ROLE_VIEWER, false, true,
      handle_read_record},
+    {PGTIDE__V1__REQUEST__BODY_READ_SOURCE, "read-source", OPERATOR_ROLE_OPERATOR, false, true,
+     handle_read_source},
     {PGTIDE__V1__REQUEST__BODY_BLOB_PUT, "blob-put", OPERATOR_ROLE_OPERATOR, false, false,
      handle_blob_put},
     {PGTIDE__V1__REQUEST__BODY_MAKE_PLAN, "make-plan", OPERATOR_ROLE_OPERATOR, false, false,

@@ -51,6 +51,7 @@ ErrCode handle_control(Asked *asked, Error *err) MUST_CHECK;
 ErrCode handle_backups(Asked *asked, Error *err) MUST_CHECK; /* requests_backups.c */
 ErrCode handle_control_fleet(Asked *asked, Error *err) MUST_CHECK;
 ErrCode handle_read_record(Asked *asked, Error *err) MUST_CHECK; /* requests_record.c */
+ErrCode handle_read_source(Asked *asked, Error *err) MUST_CHECK; /* requests_record.c */
 /* requests_provision.c */
 ErrCode handle_provision(Asked *asked, Error *err) MUST_CHECK;
 

@@ -38,6 +38,16 @@ rehearse --bundle "$T/other.bundle" -o "$T/other.rehearsal"
 expect_error 5 REFUSED 'not a rehearsal of this bundle' alice rollout plan "$T/first.yaml" -o "$T/first.plan" --rehearsal "$T/other.rehearsal"
 check 'no plan was made' test ! -e "$T/first.plan"
 
+# --- of a shard of the fleet, which its agent reads
+databases() { sql one postgres "SELECT count(*) FROM pg_database WHERE datname LIKE 'pgtide%'"; }
+expect_exit 0 alice rehearse --shard one/tenant_0002 --bundle "$T/small.bundle" -o "$T/shard.rehearsal" --scratch-url "$url"
+check 'its steps' contains "$(cat "$T/out")" '2 of 2 steps'
+check 'by its own sizes' grep -q 'rewrite: .* there about [0-9.]* .*, for [0-9.]* MiB' "$T/out"
+check 'no copy is left' same "$(databases)" 0
+check 'nothing has run there' same "$(rows one tenant_0002)" ''
+expect_error 2 USAGE 'only its schema is copied' alice rehearse --shard one/tenant_0002 --bundle "$T/small.bundle" --clone
+expect_error 2 NOT_FOUND tenant_0009 alice rehearse --shard one/tenant_0009 --bundle "$T/small.bundle"
+
 # --- the right one
 rehearse --bundle "$T/small.bundle" --dump -o "$T/small.rehearsal"
 expect_exit 0 alice rollout plan "$T/first.yaml" -o "$T/first.plan" --rehearsal "$T/small.rehearsal"
