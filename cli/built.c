@@ -104,6 +104,7 @@ static ErrCode read_command(const Built *built, Scratch *scratch, const SchemaRe
     AUTO_STR Str text = {0};
     SpawnArgs spawn = {.program = words->items[0],
                        .argv = strlist_argv(context->arena, words),
+                       .directory = built->revisions.project.directory,
                        .output_limit = LIMIT_SCHEMA_FILE_BYTES};
     ErrCode code = spawn_run(scratch_wait(scratch), &spawn, &text, err);
     if (code != ERR_OK)

@@ -62,6 +62,7 @@ ErrCode spawn_run(Wait *wait, const SpawnArgs *args, Str *ret_output, Error *err
         .program = args->program,
         .argv = args->argv,
         .env = child_environment(arena, args->env),
+        .directory = args->directory,
         .output = on_output,
     };
     ErrCode code = child_start(&wait->loop, &child, on_end, &spawn, &spawn.child, err);

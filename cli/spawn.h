@@ -10,6 +10,7 @@ typedef struct SpawnArgs {
     const char *program;     /* looked up in PATH when it has no slash */
     const char *const *argv; /* ended by NULL */
     const char *const *env;  /* added to ours, as in child_environment(); NULL = none */
+    const char *directory;   /* where it runs; NULL = here */
     size_t output_limit;     /* bytes of its output; more is ERR_LIMIT; 0 = the output is dropped */
 } SpawnArgs;
 

@@ -162,4 +162,17 @@ echo 'CREATE TABLE a (id int PRIMARY KEY, n nothing);' >"$PROJECT/model.sql"
 expect_exit 1 pgtide revision --autogenerate -m more
 check 'a model that does not run' contains "$(cat "$T/err")" 'model.sql:1'
 check 'no file came of these' same "$(files)" '001_a.sql 002_more.sql'
+
+# --- Ctrl-C: no file, and no scratch database
+echo 'CREATE TABLE a (id int PRIMARY KEY); SELECT pg_sleep(600);' >"$PROJECT/model.sql"
+env --default-signal=INT "$BIN/pgtide" revision --autogenerate -m more >"$T/out" 2>"$T/err" &
+pid=$!
+PIDS+=("$pid")
+sleeps() { [ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")" = 1 ]; }
+wait_for 20 'the model to be run' sleeps
+kill -INT "$pid"
+status=0
+wait "$pid" || status=$?
+check 'interrupted' same "$status" 130
+check 'no file' same "$(files)" '001_a.sql 002_more.sql'
 check 'no scratch database is left' same "$(sql "SELECT count(*) FROM pg_database WHERE datname LIKE 'pgtide%'")" 0
