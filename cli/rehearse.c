@@ -1,5 +1,7 @@
 #include "rehearse.h"
 
+#include "schema_canon.h"
+#include "schema_read.h"
 #include "shard_facts.h"
 #include "units.h"
 
@@ -252,9 +254,48 @@ static ErrCode run_units(Rehearsal *rehearsal, const Script *script, const State
     return code;
 }
 
+/* --- a step that only some shards need -------------------------------------------------------- */
+
+typedef struct NowRead {
+    char fingerprint[FINGERPRINT_TEXT_SIZE];
+    ErrCode code;
+    Error *err;
+} NowRead;
+
+static const SchemaReadArgs whole_database = {0};
+
+static void on_schema(const PgReply *reply, void *data)
+{
+    NowRead *now = data;
+    AUTO_ARENA Arena *arena = arena_new();
+    SchemaModel model;
+    now->code = schema_read_answer(arena, reply, &whole_database, &model, now->err);
+    if (now->code == ERR_OK)
+        schema_fingerprint(&model, now->fingerprint);
+}
+
+static ErrCode ask_needed(Rehearsal *rehearsal, const GraphStep *step, bool *ret_needed, Error *err)
+{
+    const char *wanted = step->script->when_fingerprint;
+    *ret_needed = true;
+    if (wanted == NULL || step->direction != DIRECTION_UPGRADE)
+        return ERR_OK;
+    AUTO_ARENA Arena *arena = arena_new();
+    NowRead now = {.err = err};
+    PgBatch batch = pg_batch(arena);
+    schema_read_queries(&batch, &whole_database);
+    ErrCode code = session_batch(rehearsal->session, &batch, on_schema, &now, err);
+    *ret_needed = strcmp(now.fingerprint, wanted) == 0;
+    return code == ERR_OK ? now.code : code;
+}
+
 ErrCode rehearse_step(Rehearsal *rehearsal, const GraphStep *step, Error *err)
 {
     const Script *script = step->script;
+    bool needed;
+    ErrCode code = ask_needed(rehearsal, step, &needed, err);
+    if (code != ERR_OK || !needed)
+        return code;
     const StatementList *author = step->direction == DIRECTION_UPGRADE
                                       ? &script->upgrade.statements
                                       : &script->downgrade.statements;

@@ -207,8 +207,9 @@ static void say_step(Run *run, const GraphStep *step, const uint64_t *duration_m
     if (duration_ms == NULL)
         run_say(run, "%s %s", direction_name(step->direction), step->revision);
     else
-        run_say(run, "%s %s (%llu ms)", direction_name(step->direction), step->revision,
-                (unsigned long long)*duration_ms);
+        run_say(run, "%s %s (%llu ms)%s", direction_name(step->direction), step->revision,
+                (unsigned long long)*duration_ms,
+                run->step.not_needed > 0 ? ": not needed here, and recorded" : "");
 }
 
 static void on_after_revision(Run *run)

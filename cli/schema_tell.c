@@ -1,5 +1,7 @@
 #include "schema_tell.h"
 
+#include "schema_diff_json.h"
+
 void schema_tell_operation(CommandContext *context, const SchemaOperation *operation)
 {
     const char *name = schema_change_name(operation->change);
@@ -22,19 +24,5 @@ void schema_tell_operation(CommandContext *context, const SchemaOperation *opera
 
 void schema_tell_json(JsonWriter *json, const char *key, const SchemaDiff *diff)
 {
-    json_field_array(json, key);
-    for (size_t i = 0; i < diff->count; i++) {
-        const SchemaOperation *operation = &diff->items[i];
-        json_object_begin(json);
-        json_field_string(json, "change", schema_change_name(operation->change));
-        json_field_string(json, "kind", operation->kind);
-        json_field_string(json, "name", operation->name);
-        json_field_strings(json, "sql", &operation->sql);
-        json_field_bool(json, "destructive", operation->destructive);
-        json_field_bool(json, "alone", operation->alone);
-        if (operation->reason != NULL)
-            json_field_string(json, "reason", operation->reason);
-        json_object_end(json);
-    }
-    json_array_end(json);
+    (void)schema_diff_json(json, key, diff, SIZE_MAX);
 }

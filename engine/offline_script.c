@@ -496,7 +496,8 @@ static void write_transactional(Writer *writer, const GraphStep *step, const Sta
     enter_author(writer, script, true);
     write_statements(writer, author);
     line(writer, "SET CONSTRAINTS ALL IMMEDIATE;");
-    if (step->direction == DIRECTION_UPGRADE && script->verify.statements.count > 0) {
+    if (step->direction == DIRECTION_UPGRADE && script->when_fingerprint == NULL &&
+        script->verify.statements.count > 0) {
         line(writer, "SAVEPOINT pgtide_verify;");
         offline_verify(writer->arena, script, writer->out);
         line(writer, "ROLLBACK TO SAVEPOINT pgtide_verify;");
@@ -543,10 +544,16 @@ static void write_units(Writer *writer, const GraphStep *step, const StatementLi
 
 static void write_step(Writer *writer, const GraphStep *step)
 {
+    static const StatementList none;
     const Script *script = step->script;
     const StatementList *author = step->direction == DIRECTION_UPGRADE
                                       ? &script->upgrade.statements
                                       : &script->downgrade.statements;
+    if (script->when_fingerprint != NULL && step->direction == DIRECTION_UPGRADE) {
+        str_printf(writer->out, "-- Not run by this script: it is for shards whose schema is %s.\n",
+                   script->when_fingerprint);
+        author = &none;
+    }
     new_operation(writer);
     if (script->transactional)
         write_transactional(writer, step, author);

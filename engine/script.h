@@ -69,6 +69,8 @@ typedef struct Script {
     size_t placeholder_count;
     bool transactional;           /* false: `transaction: none` */
     ScriptPhase phase;            /* `phase: expand` or `contract` */
+    const char *when_fingerprint; /* f1:...: runs only where the schema before it is that one, and
+                                     is recorded everywhere; NULL = it always runs */
     const char *irreversible;     /* the reason; NULL when there is a downgrade */
     int64_t lock_timeout_ms;      /* -1 = not set */
     int64_t statement_timeout_ms; /* -1 = not set */

@@ -359,6 +359,26 @@ static ErrCode section_finish(Reader *reader, Place place, Error *err)
                : code;
 }
 
+/* A revision that may not have run has nothing to take back, and it is looked at once, before it.
+ */
+static ErrCode condition_check(const Reader *reader, Error *err)
+{
+    const Script *script = reader->script;
+    if (script->when_fingerprint == NULL)
+        return ERR_OK;
+    if (script->kind != SCRIPT_REVISION)
+        err_set(err, ERR_SCRIPT, "'when-fingerprint:' counts only in a revision");
+    else if (!script->transactional)
+        err_set(err, ERR_SCRIPT, "'when-fingerprint:' can't stand beside 'transaction: none'");
+    else if (script->downgrade.statements.count > 0)
+        err_set(err, ERR_SCRIPT, "'when-fingerprint:' and statements behind `-- +downgrade`");
+    else
+        return ERR_OK;
+    err_hint(err, "It is for one transaction that only some shards need: leave `-- +downgrade` "
+                  "without statements.");
+    return reader_fail(reader, reader->headers[HEADER_WHEN_FINGERPRINT], err);
+}
+
 ErrCode script_finish(Reader *reader, Error *err)
 {
     Script *script = reader->script;
@@ -373,6 +393,8 @@ ErrCode script_finish(Reader *reader, Error *err)
         code = section_finish(reader, (Place)place, err);
     if (code == ERR_OK)
         code = ignores_apply(reader, err);
+    if (code == ERR_OK)
+        code = condition_check(reader, err);
     if (code != ERR_OK)
         return code;
     const TokenSection sections[] = {

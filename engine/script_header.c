@@ -24,6 +24,7 @@ static const char *const header_words[HEADER_COUNT] = {
     [HEADER_ORIGIN] = "origin",
     [HEADER_PLACEHOLDERS] = "placeholders",
     [HEADER_PHASE] = "phase",
+    [HEADER_WHEN_FINGERPRINT] = "when-fingerprint",
 };
 
 /* A header's value and where in the file it begins. */
@@ -116,6 +117,19 @@ static ErrCode phase_read(Reader *reader, const Value *value, Error *err)
         }
     }
     err_set(err, ERR_SCRIPT, "'phase:' must be 'expand' or 'contract', not '%.80s'", value->text);
+    return reader_fail(reader, value->place, err);
+}
+
+static ErrCode fingerprint_read(Reader *reader, const Value *value, Error *err)
+{
+    Digest fingerprint;
+    if (fingerprint_parse(value->text, &fingerprint)) {
+        reader->script->when_fingerprint = value->text;
+        return ERR_OK;
+    }
+    err_set(err, ERR_SCRIPT, "'when-fingerprint:' must be a fingerprint, not '%.80s'", value->text);
+    err_hint(err,
+             "f1: and 64 hexadecimal digits, as `pgtide schema dump --fingerprint` prints it.");
     return reader_fail(reader, value->place, err);
 }
 
@@ -256,6 +270,8 @@ static ErrCode value_read(Reader *reader, Header header, const Value *value, Err
         return placeholders_read(reader, value, err);
     case HEADER_PHASE:
         return phase_read(reader, value, err);
+    case HEADER_WHEN_FINGERPRINT:
+        return fingerprint_read(reader, value, err);
     case HEADER_COUNT:
         break;
     }

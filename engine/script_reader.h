@@ -32,6 +32,7 @@ typedef enum Header {
     HEADER_ORIGIN,
     HEADER_PLACEHOLDERS,
     HEADER_PHASE,
+    HEADER_WHEN_FINGERPRINT,
     HEADER_COUNT
 } Header;
 

@@ -196,7 +196,8 @@ static bool counts_hold(const StepItem *item, const PgReply *reply)
 
 static bool verify_is_false(const StepItem *item, const PgReply *reply)
 {
-    size_t count = item->script.verify == NULL ? 0 : item->script.verify->count;
+    bool was_sent = item->script.verify != NULL && item->at_verify != SIZE_MAX;
+    size_t count = was_sent ? item->script.verify->count : 0;
     return count > 0 && pg_is_false(&reply->results[item->at_verify + count - 1]);
 }
 
@@ -230,7 +231,7 @@ static void take_deferred(StepOp *op, const PgReply *reply)
 static void go_on(StepOp *op)
 {
     if (op->done < op->count)
-        step_body(op);
+        step_body_if_needed(op);
     else if (op->rehearse)
         step_fail(op); /* without an error: all of it would have been committed */
     else

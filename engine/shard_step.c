@@ -578,6 +578,7 @@ bool step_reopen(StepOp *op, const PgReply *reply)
         return false;
     op->plain = op->reopened = true;
     op->done = 0;
+    op->result.not_needed = 0;
     op->deferred = NULL;
     if (op->units == NULL) /* units that are over stay */
         op->facts.count = op->fact_from = 0;
@@ -753,7 +754,7 @@ void shard_step(ShardSession *session, const StepArgs *args, ShardStepCb *cb, vo
     if (args->script != NULL && !args->script->transactional)
         step_units(op);
     else
-        step_begin(op, step_body);
+        step_begin(op, step_body_if_needed);
 }
 
 void shard_stamp(ShardSession *session, const StampArgs *args, ShardStepCb *cb, void *data)

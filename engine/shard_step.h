@@ -130,6 +130,9 @@ bool step_reassert_holds(StepOp *op, const PgReply *reply, const StrList *rows);
 void step_body(StepOp *op);
 /* Instead of step_begin(), for `transaction: none`: as many transactions as it takes. */
 void step_units(StepOp *op);
+/* StepNext: step_body() where the item's `when-fingerprint` is what the schema is now, and
+ * step_record() where it is not. */
+void step_body_if_needed(StepOp *op);
 /* StepNext: version rows and history row of the item in hand without its statements; then COMMIT
  * and the end. */
 void step_record(StepOp *op);

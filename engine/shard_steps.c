@@ -34,5 +34,5 @@ void shard_steps(ShardSession *session, const StepsArgs *args, ShardStepsCb *cb,
     op->steps_cb = cb;
     op->data = data;
     check_items(op);
-    step_begin(op, step_body);
+    step_begin(op, step_body_if_needed);
 }

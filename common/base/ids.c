@@ -104,6 +104,17 @@ bool digest_parse(const char *text, Digest *out)
     return strncmp(text, "sha256:", 7) == 0 && hex_decode(text + 7, out->bytes, sizeof out->bytes);
 }
 
+void fingerprint_format(const Digest *fingerprint, char out[FINGERPRINT_TEXT_SIZE])
+{
+    memcpy(out, "f1:", 3);
+    digest_hex(fingerprint, out + 3);
+}
+
+bool fingerprint_parse(const char *text, Digest *out)
+{
+    return strncmp(text, "f1:", 3) == 0 && hex_decode(text + 3, out->bytes, sizeof out->bytes);
+}
+
 bool digest_equal(const Digest *a, const Digest *b)
 {
     return memcmp(a, b, sizeof *a) == 0;

@@ -26,7 +26,8 @@ enum {
     DIGEST_TEXT_SIZE = 7 + 65, /* "sha256:" + 64 hex + NUL */
     DIGEST_HEX_SIZE = 65,
     OPERATION_TEXT_SIZE = 33,
-    KEY_ID_TEXT_SIZE = 8 + 33, /* "ed25519:" + 32 hex + NUL */
+    FINGERPRINT_TEXT_SIZE = 3 + DIGEST_HEX_SIZE, /* "f1:" + 64 hex + NUL */
+    KEY_ID_TEXT_SIZE = 8 + 33,                   /* "ed25519:" + 32 hex + NUL */
 };
 
 void hex_encode(const uint8_t *bytes, size_t length, char *out); /* out: 2 * length + 1 */
@@ -42,6 +43,9 @@ int uuid_compare(const Uuid *a, const Uuid *b);
 void digest_format(const Digest *digest, char out[DIGEST_TEXT_SIZE]); /* sha256:<hex> */
 void digest_hex(const Digest *digest, char out[DIGEST_HEX_SIZE]);
 bool digest_parse(const char *text, Digest *out); /* sha256:<hex> */
+/* Of a schema: f1:<hex>. Fingerprints of another form can't be compared with ours. */
+void fingerprint_format(const Digest *fingerprint, char out[FINGERPRINT_TEXT_SIZE]);
+bool fingerprint_parse(const char *text, Digest *out);
 bool digest_equal(const Digest *a, const Digest *b);
 bool digest_is_zero(const Digest *digest);
 

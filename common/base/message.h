@@ -197,8 +197,11 @@ typedef struct ShardInfo {
     uint64_t row_system_identifier;
     uint32_t row_database_oid;
     uint32_t row_schema_oid;
-    bool origin_present;   /* what the row names is on this very server */
-    uint64_t read_unix_ms; /* when it was read last; 0 = never */
+    bool origin_present;             /* what the row names is on this very server */
+    uint64_t read_unix_ms;           /* when it was read last; 0 = never */
+    Digest fingerprint;              /* of its schema, at these rows; zero = not known */
+    uint64_t fingerprint_unix_ms;    /* when it was last seen to be this one */
+    const char *fingerprint_message; /* why it is not known; NULL = '' */
 } ShardInfo;
 
 typedef struct Hello {

@@ -70,6 +70,8 @@ enum {
     LIMIT_PLAN_LEFT_OUT = 1000, /* named in the plan; how many there are is counted */
     LIMIT_GATE_TEXT_BYTES = 16 * 1024,
     LIMIT_BEARER_BYTES = 16 * 1024,
+    LIMIT_DRIFT_EXPECTATIONS = 10000, /* places at which a schema is expected */
+    LIMIT_DRIFT_ACCEPTANCES = 100000, /* words on schemas that are not as expected */
     LIMIT_LOOK_SESSIONS = 8,   /* of an agent, whatever gates ask for: jobs need connections too */
     LIMIT_LOOKS_WAITING = 256, /* commands to look at a gate, of an agent */
     LIMIT_SIGNATURES = 32,

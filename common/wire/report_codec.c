@@ -87,6 +87,11 @@ static ErrCode shard_info_decode(Arena *arena, const Pgtide__V1__ShardInfo *in, 
     out->row_schema_oid = in->row_schema_oid;
     out->origin_present = in->origin_present != 0;
     out->read_unix_ms = in->read_unix_ms;
+    if (in->fingerprint.len > 0)
+        CHECK(proto_digest(&in->fingerprint, "fingerprint", &out->fingerprint, err));
+    out->fingerprint_unix_ms = in->fingerprint_unix_ms;
+    CHECK(proto_text(in->fingerprint_message, "why a fingerprint is not known",
+                     &out->fingerprint_message, err));
     return ERR_OK;
 }
 
@@ -365,6 +370,11 @@ static Pgtide__V1__ShardInfo *shard_info_encode(Arena *arena, const ShardInfo *s
     out->row_schema_oid = shard->row_schema_oid;
     out->origin_present = shard->origin_present;
     out->read_unix_ms = shard->read_unix_ms;
+    if (!digest_is_zero(&shard->fingerprint))
+        out->fingerprint = proto_from_digest(&shard->fingerprint);
+    out->fingerprint_unix_ms = shard->fingerprint_unix_ms;
+    out->fingerprint_message =
+        proto_from_text(shard->fingerprint_message == NULL ? "" : shard->fingerprint_message);
     return out;
 }
 

@@ -8,8 +8,6 @@
 #include "ids.h"
 #include "schema_model.h"
 
-enum { FINGERPRINT_TEXT_SIZE = 3 + DIGEST_HEX_SIZE }; /* "f1:" + 64 hex + NUL */
-
 void schema_text_write(const SchemaModel *model, Str *out);
 /* The SHA-256 of the text. */
 void schema_fingerprint(const SchemaModel *model, char out[FINGERPRINT_TEXT_SIZE]);

@@ -60,7 +60,8 @@ void schema_read_queries(PgBatch *batch, const SchemaReadArgs *args)
         types_sql,     functions_sql, others_sql,
     };
     const char *const param = args->schema == NULL ? "" : args->schema;
-    pg_batch_add(batch, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    pg_batch_add(batch, args->inside ? "SAVEPOINT pgtide_schema"
+                                     : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     pg_batch_add_params(batch, settings, 1, &param);
     pg_batch_add_params(
         batch, arena_printf(batch->arena, "%sSELECT pg_catalog.count(*) FROM ns", begin_sql), 1,
@@ -71,7 +72,9 @@ void schema_read_queries(PgBatch *batch, const SchemaReadArgs *args)
     pg_batch_add_params(batch, arena_printf(batch->arena, "%s%s", begin_sql, facts_sql), 1, &param);
     pg_batch_add(batch, aliases_sql);
     pg_batch_add(batch, depends_sql);
-    pg_batch_add(batch, "COMMIT");
+    pg_batch_add(batch, args->inside ? "ROLLBACK TO SAVEPOINT pgtide_schema" : "COMMIT");
+    if (args->inside) /* else what follows would be a transaction within the transaction */
+        pg_batch_add(batch, "RELEASE SAVEPOINT pgtide_schema");
 }
 
 /* --- finding objects by their catalog row ----------------------------------------------------- */
@@ -318,7 +321,7 @@ ErrCode schema_read_answer(Arena *arena, const PgReply *reply, const SchemaReadA
 {
     enum { ATTRDEF_OID = 2604 }; /* pg_attrdef's, the same in every server */
     Reading reading = {.arena = arena, .args = args, .attrdef_class = ATTRDEF_OID};
-    if (reply->count != ANSWER_COUNT)
+    if (reply->count != (args->inside ? ANSWER_COUNT + 1 : ANSWER_COUNT))
         return err_set(err, ERR_INTERNAL, "a schema's answers are not those to its queries");
     reading.model.schema = arena_strdup(arena, args->schema == NULL ? "" : args->schema);
     reading.model.owners = args->owners;

@@ -199,6 +199,26 @@ static void test_headers_that_are_wrong(void **state)
     refused("-- revision: \n" BODY, 1, "revision");
 }
 
+static void test_a_condition_is_a_fingerprint(void **state)
+{
+    (void)state;
+#define F1 "f1:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define EMPTY_WAY_BACK "-- +upgrade\nSELECT 1;\n-- +downgrade\n-- nothing\n"
+    AUTO_ARENA Arena *arena = arena_new();
+    Script *script = parse(arena, HEAD "-- when-fingerprint: " F1 "\n" EMPTY_WAY_BACK);
+    assert_string_equal(script->when_fingerprint, F1);
+    assert_null(parse(arena, HEAD BODY)->when_fingerprint);
+    script = parse(arena, HEAD "-- when-fingerprint: " F1 "\n-- irreversible: a repair\n"
+                               "-- +upgrade\nSELECT 1;\n");
+    assert_string_equal(script->when_fingerprint, F1);
+    refused(HEAD "-- when-fingerprint: f2:00\n" EMPTY_WAY_BACK, 2, "must be a fingerprint");
+    refused(HEAD "-- when-fingerprint: " F1 "00\n" EMPTY_WAY_BACK, 2, "must be a fingerprint");
+    refused(HEAD "-- when-fingerprint:\n" EMPTY_WAY_BACK, 2, "must be a fingerprint");
+    refused(HEAD "-- when-fingerprint: " F1 "\n" BODY, 2, "behind `-- +downgrade`");
+    refused(HEAD "-- when-fingerprint: " F1 "\n-- transaction: none\n" EMPTY_WAY_BACK, 2,
+            "'transaction: none'");
+}
+
 static void test_directions_are_said_aloud(void **state)
 {
     (void)state;
@@ -552,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_markers_that_are_text),
         cmocka_unit_test(test_markers_that_are_wrong),
         cmocka_unit_test(test_headers_that_are_wrong),
+        cmocka_unit_test(test_a_condition_is_a_fingerprint),
         cmocka_unit_test(test_directions_are_said_aloud),
         cmocka_unit_test(test_statements_are_checked),
         cmocka_unit_test(test_blocks),
