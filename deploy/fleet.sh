@@ -118,7 +118,7 @@ state: state
 host: $name
 labels: {host-region: $region}
 coordinator: {endpoint: "$FLEET_ENDPOINT"}
-inventory: 5s
+inventory: ${FLEET_INVENTORY:-5s}
 clusters:
   - name: $cluster
     host: $T/$cluster/socket

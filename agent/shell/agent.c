@@ -5,7 +5,9 @@
 #include "backup_scratch.h"
 #include "bus.h"
 #include "clock.h"
+#include "differences.h"
 #include "file.h"
+#include "fingerprints.h"
 #include "inventory_parts.h"
 #include "keeper.h"
 #include "log.h"
@@ -63,6 +65,8 @@ struct Agent {
     Adoptions *adoptions;
     Records *records;
     Sources *sources;
+    Differences *differences;
+    Fingerprints *fingerprints;
     uv_timer_t tick;
     uv_timer_t inventory;
     uv_signal_t signals[AGENT_SIGNALS];
@@ -104,11 +108,23 @@ static void on_listed(void *context)
         log_event(LOG_INFO, "inventory.ready", "shards", LOG_UINT(shards_count(agent->shards)),
                   NULL);
     agent->listed = true;
+    fingerprints_listed(agent->fingerprints);
     send_inventory(agent);
     orders_listed(agent->orders);
     adoptions_listed(agent->adoptions);
     if (agent->stop_signal == 0)
         safe_shards_listed(agent->safe);
+}
+
+static bool is_at_work(void *context, const Uuid *shard)
+{
+    const Agent *agent = context;
+    return jobs_is_at_work(agent->jobs, shard);
+}
+
+static void on_fingerprints(void *context)
+{
+    send_inventory(context);
 }
 
 static void on_inventory_due(uv_timer_t *timer)
@@ -169,6 +185,7 @@ static void on_blob(void *context, const Digest *digest, const Error *err)
         log_failure(LOG_WARN, "fetch.failed", err, NULL);
     orders_blob(agent->orders, digest, err);
     provision_blob(agent->provision, digest, err);
+    differences_blob(agent->differences, digest, err);
 }
 
 static void take_run(Agent *agent, const RunShards *run)
@@ -307,6 +324,7 @@ static void stop(Agent *agent, int signum)
     log_event(LOG_INFO, "agent.stopping", "jobs", LOG_UINT(jobs_running(agent->jobs)), "signals",
               LOG_UINT(agent->stop_count), NULL);
     uv_timer_stop(&agent->inventory);
+    fingerprints_stop(agent->fingerprints);
     looks_drop(agent->looks, &all);
     orders_stop(agent->orders, &all);
     jobs_stop(agent->jobs, &all);
@@ -445,6 +463,26 @@ static ErrCode open_bus(Agent *agent, const PublicKeyInfo *server, Error *err)
     return bus_open(&settings, &agent->bus, err);
 }
 
+/* What looks at the schemas of shards. */
+static void open_schemas(Agent *agent)
+{
+    agent->differences = differences_new(&(DifferencesSettings){.loop = &agent->loop,
+                                                                .settings = agent->settings,
+                                                                .shards = agent->shards,
+                                                                .blobs = agent->blobs,
+                                                                .fetch = agent->fetch});
+    tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_READ_DRIFT, OPERATOR_ROLE_VIEWER,
+                 differences_handle, agent->differences);
+    agent->fingerprints =
+        fingerprints_new(&(FingerprintsSettings){.loop = &agent->loop,
+                                                 .settings = agent->settings,
+                                                 .shards = agent->shards,
+                                                 .fleet_id = *trust_fleet_id(agent->trust),
+                                                 .is_at_work = is_at_work,
+                                                 .changed = on_fingerprints,
+                                                 .context = agent});
+}
+
 static void open_parts(Agent *agent)
 {
     const Uuid *fleet = trust_fleet_id(agent->trust);
@@ -511,6 +549,7 @@ static void open_parts(Agent *agent)
         .loop = &agent->loop, .settings = agent->settings, .shards = agent->shards});
     tasks_handle(agent->tasks, PGTIDE__V1__REQUEST__BODY_READ_SOURCE, OPERATOR_ROLE_OPERATOR,
                  sources_handle, agent->sources);
+    open_schemas(agent);
 }
 
 static void on_cleaned(const Error *err, void *data)
@@ -621,6 +660,7 @@ void agent_free(Agent *agent)
         return;
     stop_handles(agent); /* the loop runs once more below, and what they look at is gone then */
     bus_close(agent->bus);
+    fingerprints_free(agent->fingerprints);
     looks_free(agent->looks);
     stop_cleaning(agent);
     keeper_free(agent->keeper);
@@ -632,6 +672,7 @@ void agent_free(Agent *agent)
     adoptions_free(agent->adoptions);
     records_free(agent->records);
     sources_free(agent->sources);
+    differences_free(agent->differences);
     tasks_free(agent->tasks);
     fetch_free(agent->fetch);
     shards_free(agent->shards);

@@ -195,6 +195,15 @@ uint32_t jobs_running(const Jobs *jobs)
     return running;
 }
 
+bool jobs_is_at_work(const Jobs *jobs, const Uuid *shard)
+{
+    for (size_t i = 0; i < jobs->count; i++)
+        if (exec_is_started(jobs->items[i]) && !exec_is_done(jobs->items[i]) &&
+            uuid_equal(&exec_shard(jobs->items[i])->uuid, shard))
+            return true;
+    return false;
+}
+
 size_t jobs_unfinished(const Jobs *jobs)
 {
     size_t unfinished = 0;

@@ -25,6 +25,8 @@ void jobs_cancel(Jobs *jobs);
 void jobs_report(Jobs *jobs);
 
 uint32_t jobs_running(const Jobs *jobs); /* at work on their shards, or in doubt */
+/* Whether one of them is on this shard. */
+bool jobs_is_at_work(const Jobs *jobs, const Uuid *shard);
 /* Not ended and not in doubt: what a stopping agent waits for. */
 size_t jobs_unfinished(const Jobs *jobs);
 /* Since the last call a job has ended. */

@@ -12,6 +12,7 @@ enum {
     RESERVE_DEFAULT_BYTES = 64 * 1024 * 1024,
     KEEP_DEFAULT = 3,
     HOUR_MS = 3600000,
+    FINGERPRINT_DEFAULT_MS = 600000,
 };
 
 static const ConfigField shard_fields[] = {
@@ -229,6 +230,22 @@ static const ConfigField backup_fields[] = {
 };
 static const ConfigTable backup_table = CONFIG_TABLE_OF(BackupSettings, backup_fields);
 
+static const ConfigField fingerprint_fields[] = {
+    {.key = "enabled",
+     .kind = CONFIG_BOOL,
+     .offset = offsetof(FingerprintSettings, enabled),
+     .help = "read what the schemas of shards are, for `pgtide fleet drift`; default true"},
+    {.key = "every",
+     .kind = CONFIG_DURATION,
+     .offset = offsetof(FingerprintSettings, every_ms),
+     .min = 100,
+     .max = 7 * 24 * (int64_t)HOUR_MS,
+     .help = "how often it is looked whether one has changed, not more often than 'inventory'; "
+             "default 10m"},
+};
+static const ConfigTable fingerprint_table =
+    CONFIG_TABLE_OF(FingerprintSettings, fingerprint_fields);
+
 #define AT(field) offsetof(AgentSettings, field)
 static const ConfigField fields[] = {
     {.key = "name",
@@ -297,6 +314,11 @@ static const ConfigField fields[] = {
      .min = 100,
      .max = HOUR_MS,
      .help = "how often all shards are read; default 60s"},
+    {.key = "fingerprint",
+     .kind = CONFIG_TABLE,
+     .offset = AT(fingerprint),
+     .table = &fingerprint_table,
+     .help = "what the schemas of shards are"},
     {.key = "backup",
      .kind = CONFIG_TABLE,
      .offset = AT(backup),
@@ -462,6 +484,7 @@ ErrCode agent_settings_load(Arena *arena, const char *path, AgentSettings *ret_s
         .concurrency = CONCURRENCY_DEFAULT,
         .approvals_min = 1,
         .inventory_ms = INVENTORY_DEFAULT_MS,
+        .fingerprint = {.enabled = true, .every_ms = FINGERPRINT_DEFAULT_MS},
         .backup = {.reserve_bytes = RESERVE_DEFAULT_BYTES, .keep = KEEP_DEFAULT},
         .log = log_settings_default,
     };

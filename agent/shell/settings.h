@@ -67,6 +67,11 @@ typedef struct BackupSettings {
     uint64_t keep_for_ms;       /* nothing younger is ever removed; 0 = no such rule */
 } BackupSettings;
 
+typedef struct FingerprintSettings {
+    bool enabled;
+    uint64_t every_ms; /* until a schema is looked at again, at the next listing */
+} FingerprintSettings;
+
 typedef struct AgentSettings {
     const char *name;
     const char *key_path;
@@ -81,6 +86,7 @@ typedef struct AgentSettings {
     uint64_t inventory_ms;        /* between two full listings */
     const char *service_file;     /* of libpq; NULL = its own */
     const char *safe_bundle;      /* whose safe statements are ensured; NULL = none */
+    FingerprintSettings fingerprint;
     BackupSettings backup;
     ConfigList backup_commands;
     ConfigList clusters;

@@ -103,6 +103,7 @@ static void keep_former(const Shards *shards, Arena *arena, ShardInfo *info)
     info->schema = schema;
     info->labels = labels;
     info->message = message;
+    info->fingerprint_message = NULL;
     info->reachable = false;
 }
 
@@ -291,6 +292,16 @@ size_t shards_count(const Shards *shards)
 const ShardInfo *shards_at(const Shards *shards, size_t index)
 {
     return &shards->listing.shards[index];
+}
+
+void shards_set_fingerprint(Shards *shards, size_t index, const Digest *fingerprint,
+                            uint64_t seen_unix_ms, const char *message)
+{
+    ShardInfo *info = &shards->listing.shards[index];
+    info->fingerprint = *fingerprint;
+    info->fingerprint_unix_ms = seen_unix_ms;
+    if (info->fingerprint_message == NULL || strcmp(info->fingerprint_message, message) != 0)
+        info->fingerprint_message = arena_strdup(shards->listing.arena, message);
 }
 
 const ShardInfo *shards_find(const Shards *shards, const char *cluster, const char *database,

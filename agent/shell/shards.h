@@ -31,6 +31,9 @@ const ShardInfo *shards_at(const Shards *shards, size_t index);
 /* NULL when this agent does not look after it (or has not found it yet). */
 const ShardInfo *shards_find(const Shards *shards, const char *cluster, const char *database,
                              const char *schema);
+/* What is known of a shard's schema, until the next listing; the message is copied. */
+void shards_set_fingerprint(Shards *shards, size_t index, const Digest *fingerprint,
+                            uint64_t seen_unix_ms, const char *message);
 /* In the order of the settings; labels are the host's and the cluster's. */
 const ClusterInfo *shards_clusters(const Shards *shards, size_t *ret_count);
 const ClusterInfo *shards_find_cluster(const Shards *shards, const char *name);
