@@ -15,6 +15,7 @@ struct Trial {
     uint64_t fence;
     uint64_t epoch;
     Uuid fleet_id;
+    uint32_t server_version;
 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -34,6 +35,7 @@ static void on_claim(ShardSession *session, const ClaimResult *result, const Err
         trial->fence = result->fence;
         trial->epoch = result->epoch;
         trial->fleet_id = result->fleet_id;
+        trial->server_version = result->server_version;
     }
     wait_settle(trial->wait, err);
 }
@@ -61,17 +63,31 @@ static ErrCode open_shard(Trial *trial, Error *err)
 
 static ErrCode prepare(Trial *trial, Error *err);
 
-ErrCode trial_open(Scratch *scratch, Trial **ret_trial, Error *err)
+static ErrCode make_schema(Trial *trial, const char *schema, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    PgBatch batch = pg_batch(arena);
+    pg_batch_add_params(&batch, "SELECT pg_catalog.set_config('pgtide.schema', $1, true)", 1,
+                        &schema);
+    pg_batch_add(&batch, "DO $$BEGIN EXECUTE pg_catalog.format('CREATE SCHEMA %I', "
+                         "pg_catalog.current_setting('pgtide.schema')); END$$");
+    trial->target.schema = schema;
+    return session_batch(trial->session, &batch, NULL, NULL, err);
+}
+
+ErrCode trial_open_schema(Scratch *scratch, const char *schema, Trial **ret_trial, Error *err)
 {
     Trial *trial = xcalloc(1, sizeof *trial);
     trial->scratch = scratch;
     trial->wait = scratch_wait(scratch);
     ErrCode code = scratch_make(scratch, &trial->target, err);
     if (code == ERR_OK)
-        code = open_shard(trial, err);
-    if (code == ERR_OK)
         code = session_open(trial->wait, trial->target.conninfo, trial->target.conninfo_count,
                             trial->target.database, &trial->session, err);
+    if (code == ERR_OK && schema != NULL)
+        code = make_schema(trial, schema, err);
+    if (code == ERR_OK)
+        code = open_shard(trial, err);
     if (code == ERR_OK)
         code = prepare(trial, err);
     if (code != ERR_OK) {
@@ -80,6 +96,11 @@ ErrCode trial_open(Scratch *scratch, Trial **ret_trial, Error *err)
     }
     *ret_trial = trial;
     return ERR_OK;
+}
+
+ErrCode trial_open(Scratch *scratch, Trial **ret_trial, Error *err)
+{
+    return trial_open_schema(scratch, NULL, ret_trial, err);
 }
 
 static void disconnect(Trial *trial)
@@ -105,6 +126,11 @@ void trial_leave(Trial *trial)
         return;
     disconnect(trial);
     free(trial);
+}
+
+uint32_t trial_server_version(const Trial *trial)
+{
+    return trial->server_version;
 }
 
 const char *trial_database(const Trial *trial)

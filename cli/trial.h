@@ -14,11 +14,15 @@ typedef struct Trial Trial;
 
 /* A new scratch database, adopted. Returns owned. */
 ErrCode trial_open(Scratch *scratch, Trial **ret_trial, Error *err) MUST_CHECK;
+/* The same for a tenant that is a schema of it, which is made. */
+ErrCode trial_open_schema(Scratch *scratch, const char *schema, Trial **ret_trial,
+                          Error *err) MUST_CHECK;
 /* Drops the database. NULL-safe. */
 void trial_close(Trial *trial);
 /* Leaves it to scratch_close(), which keeps it if that is wanted. NULL-safe. */
 void trial_leave(Trial *trial);
 const char *trial_database(const Trial *trial);
+uint32_t trial_server_version(const Trial *trial); /* as 150014 */
 
 /* With its +verify section. */
 ErrCode trial_step(Trial *trial, const GraphStep *step, Error *err) MUST_CHECK;

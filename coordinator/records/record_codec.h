@@ -20,6 +20,8 @@ typedef enum JournalKind {
     JOURNAL_TRUST_IN_FORCE = 14,   /* TrustInForce: what follows was judged by it */
     JOURNAL_SHARDS_KNOWN = 10,     /* ShardsKnown: also when they are forgotten */
     JOURNAL_TASK_ENDED = 11,       /* TaskEnded: what an agent made of an operator's request */
+    JOURNAL_SCHEMA_EXPECTED = 12,  /* SchemaExpected */
+    JOURNAL_DRIFT_ACCEPTED = 15,   /* DriftAccepted */
     JOURNAL_SINK_POSITION = 9,     /* SinkPosition */
     JOURNAL_SINK_LETTER = 13,      /* SinkLetter */
 } JournalKind;

@@ -1,5 +1,8 @@
 #include "blob_sweep.h"
 
+#include "coordinator.h"
+#include "drifting.h"
+
 #include <string.h>
 
 enum { DAY_MS = 24 * 60 * 60 * 1000 };
@@ -17,7 +20,7 @@ static bool is_needed(const Coordinator *coordinator, const Digest *digest)
             (entry->started && digest_equal(digest, &entry->dossier)))
             return true;
     }
-    return false;
+    return drifting_needs_blob(coordinator, digest);
 }
 
 static void look_at(void *context, const Digest *digest, uint64_t written_unix_ms)

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "delivery_codec.h"
 #include "digest.h"
+#include "drift_codec.h"
 #include "evidence_make.h"
 #include "file.h"
 #include "gates.h"
@@ -189,6 +190,21 @@ static ErrCode replay_known(Coordinator *coordinator, Arena *arena, ByteSpan pay
     return code;
 }
 
+static ErrCode replay_drift(Coordinator *coordinator, Arena *arena, JournalKind kind,
+                            ByteSpan payload, Error *err)
+{
+    DriftExpectation expectation;
+    DriftAcceptance acceptance;
+    bool expects = kind == JOURNAL_SCHEMA_EXPECTED;
+    ErrCode code = expects ? schema_expected_decode(arena, payload, &expectation, err)
+                           : drift_accepted_decode(arena, payload, &acceptance, err);
+    if (code == ERR_OK && expects)
+        drift_expect(coordinator->drift, &expectation);
+    else if (code == ERR_OK)
+        drift_accept(coordinator->drift, &acceptance);
+    return code;
+}
+
 /* For events: what is known by it has records of its own. */
 static ErrCode replay_task(Arena *arena, ByteSpan payload, Error *err)
 {
@@ -232,6 +248,9 @@ static ErrCode replay_record(void *context, const JournalRecord *record, Error *
         return replay_trust(coordinator, arena, payload, record->seq, err);
     case JOURNAL_SHARDS_KNOWN:
         return replay_known(coordinator, arena, payload, err);
+    case JOURNAL_SCHEMA_EXPECTED:
+    case JOURNAL_DRIFT_ACCEPTED:
+        return replay_drift(coordinator, arena, (JournalKind)record->kind, payload, err);
     case JOURNAL_TASK_ENDED:
         return replay_task(arena, payload, err);
     case JOURNAL_SINK_POSITION:
@@ -319,6 +338,7 @@ ErrCode coordinator_open(const Settings *settings, uint64_t epoch_min,
         inventory_judge_by(coordinator->inventory, coordinator->memory);
         coordinator->backups = backups_new();
         coordinator->quarantine = quarantine_new();
+        coordinator->drift = drift_book_new();
         coordinator->sinks = sinks_new(coordinator);
         coordinator->rollouts = rollouts_new(coordinator);
         coordinator->requests = request_memory_new();
@@ -390,6 +410,7 @@ void coordinator_free(Coordinator *coordinator)
     rollouts_free(coordinator->rollouts);
     request_memory_free(coordinator->requests);
     quarantine_free(coordinator->quarantine);
+    drift_book_free(coordinator->drift);
     free(coordinator->brake_reason);
     inventory_free(coordinator->inventory);
     backups_free(coordinator->backups);

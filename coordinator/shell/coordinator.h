@@ -66,6 +66,7 @@ struct Coordinator {
     Backups *backups;
     ShardMemory *memory;
     Quarantine *quarantine;
+    struct DriftBook *drift;
     Rollouts *rollouts;
     RequestMemory *requests;
     struct Relay *relay;

@@ -1,6 +1,7 @@
 #include "event_log.h"
 
 #include "admission.h"
+#include "drift_codec.h"
 #include "operator.pb-c.h"
 #include "proto_read.h"
 
@@ -227,6 +228,30 @@ static bool of_rollout(const Coordinator *coordinator, Arena *arena, ByteSpan pa
     return fleet_event_of_record(arena, record, &entry->header, entry->shards, setting, event);
 }
 
+static bool of_drift(Arena *arena, JournalKind kind, ByteSpan payload, FleetEvent *event)
+{
+    DriftExpectation expectation;
+    DriftAcceptance acceptance;
+    char text[FINGERPRINT_TEXT_SIZE];
+    if (kind == JOURNAL_SCHEMA_EXPECTED) {
+        if (schema_expected_decode(arena, payload, &expectation, NULL) != ERR_OK)
+            return false;
+        fingerprint_format(&expectation.fingerprint, text);
+        *event = plain_event(FLEET_EVENT_DRIFT_EXPECTED, expectation.at_unix_ms);
+        event->who = expectation.who;
+        event->message = arena_printf(arena, "%s at %s", text,
+                                      strlist_join(arena, &expectation.place.rows, ", "));
+        return true;
+    }
+    if (drift_accepted_decode(arena, payload, &acceptance, NULL) != ERR_OK)
+        return false;
+    *event = plain_event(FLEET_EVENT_DRIFT_ACCEPTED, acceptance.at_unix_ms);
+    event->who = acceptance.who;
+    event->message = acceptance.reason;
+    event->shard = acceptance.shard;
+    return true;
+}
+
 /* The record was decoded when it was appended or replayed: what can't be told of makes no event. */
 static bool of_record(const Coordinator *coordinator, Arena *arena, const JournalRecord *record,
                       FleetEvent *event)
@@ -255,6 +280,10 @@ static bool of_record(const Coordinator *coordinator, Arena *arena, const Journa
         break;
     case JOURNAL_REQUEST_DONE:
         made = of_request(coordinator, arena, payload, event);
+        break;
+    case JOURNAL_SCHEMA_EXPECTED:
+    case JOURNAL_DRIFT_ACCEPTED:
+        made = of_drift(arena, (JournalKind)record->kind, payload, event);
         break;
     case JOURNAL_TASK_ENDED:
         made = of_task(coordinator, arena, payload, event);

@@ -234,6 +234,10 @@ static void copy_shard(const FleetInventory *inventory, Listing *listing, const 
         .row_database_oid = info->row_database_oid,
         .row_schema_oid = info->row_schema_oid,
         .fleet_id = info->fleet_id,
+        .fingerprint = info->fingerprint,
+        .fingerprint_unix_ms = info->fingerprint_unix_ms,
+        .fingerprint_message =
+            arena_strdup(arena, info->fingerprint_message == NULL ? "" : info->fingerprint_message),
     };
 }
 
@@ -254,6 +258,14 @@ static void copy_shards(const FleetInventory *inventory, Listing *listing, const
 
 /* --- the parts of a listing ------------------------------------------------------------------- */
 
+/* It was of other rows. */
+static void forget_fingerprint(FleetShard *shard)
+{
+    shard->fingerprint = (Digest){{0}};
+    shard->fingerprint_unix_ms = 0;
+    shard->fingerprint_message = "not read since its rows changed";
+}
+
 /* A job that ended while the agent was listing may have changed what was already listed. */
 static void keep_job_rows(AgentListings *agent, uint64_t now_ms)
 {
@@ -269,6 +281,8 @@ static void keep_job_rows(AgentListings *agent, uint64_t now_ms)
         if (!uuid_map_get(former, &shard->uuid, &index))
             continue;
         const FleetShard *old = &agent->current.shards[index];
+        if (!strlist_equal(&shard->rows, &old->rows))
+            forget_fingerprint(shard);
         shard->rows = strlist_copy(agent->coming.arena, &old->rows);
         shard->adopted = shard->adopted || old->adopted;
         shard->job_rows_ms = old->job_rows_ms;
@@ -342,8 +356,10 @@ void inventory_set_rows(FleetInventory *inventory, const Uuid *shard_id, const c
     FleetShard *shard = (FleetShard *)(uintptr_t)inventory_find(inventory, shard_id);
     if (agent == NULL || shard == NULL || strcmp(shard->agent, agent_name) != 0)
         return;
-    if (!strlist_equal(&shard->rows, rows))
+    if (!strlist_equal(&shard->rows, rows)) {
         shard->rows = strlist_copy(agent->current.arena, rows);
+        forget_fingerprint(shard);
+    }
     shard->adopted = true;
     shard->job_rows_ms = now_ms;
 }

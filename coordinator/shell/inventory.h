@@ -67,12 +67,15 @@ typedef struct FleetShard {
     const char *message;
     LabelList labels; /* the cluster's and its own, which win */
     uint32_t schema_oid;
-    uint32_t server_version; /* as 150014; 0 = not known */
-    bool standby;            /* a copy that follows its primary: listed, never planned */
-    bool pooled;             /* reached through a pooler: listed, never planned */
-    uint64_t seen_unix_ms;   /* when its agent has read it last; 0 = never */
-    uint64_t listed_ms;      /* on our clock: when its agent's listing was complete */
-    uint64_t job_rows_ms;    /* when a job's end told `rows`; 0 = the listing's */
+    uint32_t server_version;         /* as 150014; 0 = not known */
+    bool standby;                    /* a copy that follows its primary: listed, never planned */
+    bool pooled;                     /* reached through a pooler: listed, never planned */
+    uint64_t seen_unix_ms;           /* when its agent has read it last; 0 = never */
+    uint64_t listed_ms;              /* on our clock: when its agent's listing was complete */
+    Digest fingerprint;              /* of its schema, at `rows`; zero = not known */
+    uint64_t fingerprint_unix_ms;    /* when its agent has seen it last */
+    const char *fingerprint_message; /* why it is not known */
+    uint64_t job_rows_ms;            /* when a job's end told `rows`; 0 = the listing's */
 } FleetShard;
 
 typedef struct FleetInventory FleetInventory;

@@ -542,6 +542,9 @@ ErrCode view_render(const Coordinator *coordinator, const ViewRequest *request, 
     case VIEW_ROLLOUTS:
         render_rollouts(coordinator, &json);
         break;
+    case VIEW_DRIFT:
+        code = view_drift(coordinator, request, arena, &json, err);
+        break;
     case VIEW_SHARD:
         code = view_shard(coordinator, request, arena, &json, err);
         break;

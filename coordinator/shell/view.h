@@ -111,6 +111,19 @@
  *      "waiting_behind":0,"blocker":{"pid":1,"user","application","query_class","since_ms"}|null}
  *   `phase` is null while no job is at work, `rows` are as the agent last read them.
  *
+ * VIEW_KIND_DRIFT (`select` filters)
+ *   {"counts":{"drifted":1,"accepted":0,"expected":3,"unknown":0},
+ *    "groups":[{"rows":[...],"scope":"database|schema","server_major":15,"shards":4,
+ *      "expected":FINGERPRINT|null,"dump_blob_digest":TEXT|null,"expected_by":NAME|null,
+ *      "expected_at":TIME|null,
+ *      "classes":[{"verdict":"drifted|accepted|expected|unknown","fingerprint":FINGERPRINT|null,
+ *        "why":TEXT,"shards":1,"names":[NAME,...],"accepted_by":NAME|null,
+ *        "accepted_reason":TEXT|null,"accepted_at":TIME|null},...],      at most 5 names
+ *      "classes_untold":0},...],"groups_untold":0}
+ *   `why` is of unknown ones. Copies on standbys are not counted. With `shard`
+ *   {"shard":{"name","uuid","cluster","database","schema","rows":[...],"scope","server_major",
+ *     "verdict","why","fingerprint","seen":TIME|null, and the keys of expectation and acceptance}}
+ *
  * VIEW_KIND_EVENTS (`since`, `types`, `rollout` filter)
  *   {"events":[EVENT,...],"next":12,"more":false}                  EVENT: view_events.h
  *   `next` is the number to ask on from; with `more` there are records after it already. Its
@@ -170,6 +183,7 @@ typedef enum ViewKind {
     VIEW_BACKUPS,
     VIEW_EVENTS,
     VIEW_SHARD,
+    VIEW_DRIFT,
     VIEW_KIND_COUNT
 } ViewKind;
 
@@ -205,6 +219,9 @@ bool view_backup_matches(const Coordinator *coordinator, const FleetBackup *back
 /* view.c and view_rollout.c: an element of SHARDS, and of ROLLOUT's shards. */
 void view_shard_listed(const Coordinator *coordinator, const FleetShard *shard, JsonWriter *json);
 void view_rollout_shard(const RolloutEntry *entry, uint32_t index, Arena *arena, JsonWriter *json);
+/* view_drift.c. ERR_USAGE: the selection; ERR_NOT_FOUND: no agent lists the shard. */
+ErrCode view_drift(const Coordinator *coordinator, const ViewRequest *request, Arena *arena,
+                   JsonWriter *json, Error *err) MUST_CHECK;
 /* view_shard.c. ERR_NOT_FOUND: no agent lists such a shard, and none is remembered. */
 ErrCode view_shard(const Coordinator *coordinator, const ViewRequest *request, Arena *arena,
                    JsonWriter *json, Error *err) MUST_CHECK;
