@@ -81,7 +81,7 @@ check 'its SQL is not in it' test -z "$(grep 'DROP COLUMN hack' "$T/out")"
 
 # --- rehearsed like the rest
 expect_exit 0 pgtide test
-check 'there and back' test -z "$(grep -i fail "$T/out")"
+check 'there and back' contains "$(cat "$T/out")" '3 passed, 0 irreversible, 0 failed'
 
 # --- the stamp
 stamp() { cluster_psql one stamps -f "$ROOT/engine/schema/sql/stamp.sql"; }
