@@ -44,10 +44,6 @@ ErrCode asked_check_name(const Asked *asked, const char *name, Error *err) MUST_
 ErrCode asked_relay(Asked *asked, const StrList *agents, const PlanRef *plan, uint64_t wait_ms,
                     Error *err) MUST_CHECK;
 
-/* The shard there, or NULL when no agent lists one. */
-const FleetShard *asked_find_listed(const Asked *asked, const char *cluster, const char *database,
-                                    const char *schema);
-
 ErrCode asked_answer_summary(Asked *asked, const RolloutEntry *entry);
 
 /* requests_control.c */
@@ -56,9 +52,8 @@ ErrCode handle_backups(Asked *asked, Error *err) MUST_CHECK; /* requests_backups
 ErrCode handle_control_fleet(Asked *asked, Error *err) MUST_CHECK;
 ErrCode handle_read_record(Asked *asked, Error *err) MUST_CHECK; /* requests_record.c */
 ErrCode handle_read_source(Asked *asked, Error *err) MUST_CHECK; /* requests_record.c */
-ErrCode handle_read_record(Asked *asked, Error *err) MUST_CHECK;  /* requests_record.c */
-ErrCode handle_change_drift(Asked *asked, Error *err) MUST_CHECK; /* requests_drift.c */
 ErrCode handle_read_drift(Asked *asked, Error *err) MUST_CHECK;
+ErrCode handle_change_drift(Asked *asked, Error *err) MUST_CHECK; /* requests_drift.c */
 /* requests_provision.c */
 ErrCode handle_provision(Asked *asked, Error *err) MUST_CHECK;
 

@@ -3,12 +3,11 @@
 #include "drift_codec.h"
 #include "drifting.h"
 #include "named_limits.h"
-#include "relay.h"
 #include "requests_asked.h"
 
 #include <string.h>
 
-enum { DRIFT_WAIT_MS = 60000, MAJOR_MIN = 13, MAJOR_MAX = 99 };
+enum { MAJOR_MIN = 13, MAJOR_MAX = 99 };
 
 static ErrCode read_place(const Asked *asked, char **rows, size_t row_count, bool in_schema,
                           uint32_t major, DriftPlace *ret_place, Error *err)
@@ -140,26 +139,4 @@ ErrCode handle_change_drift(Asked *asked, Error *err)
     default:
         return err_set(err, ERR_PROTOCOL, "a word on drift that this version does not know");
     }
-}
-
-/* --- where one differs ------------------------------------------------------------------------ */
-
-/* Nothing is changed by it, so nothing of it is journalled. */
-ErrCode handle_read_drift(Asked *asked, Error *err)
-{
-    Coordinator *coordinator = asked->coordinator;
-    const Pgtide__V1__ReadDrift *in = asked->request->read_drift;
-    const FleetShard *shard = asked_find_listed(asked, in->cluster, in->database, in->schema);
-    if (shard == NULL)
-        return err_set(err, ERR_NOT_FOUND, "no agent lists that shard");
-    StrList agents = {0};
-    strlist_add(asked->arena, &agents, shard->agent);
-    ErrCode code = relay_check(coordinator->relay, asked->envelope, &agents, err);
-    if (code != ERR_OK)
-        return code;
-    OperatorTask task = {.request = asked->envelope};
-    relay_begin(coordinator->relay, &asked->id, &task, &agents, DRIFT_WAIT_MS,
-                journal_persisted(coordinator->journal));
-    asked->relayed = true;
-    return ERR_OK;
 }

@@ -7,14 +7,12 @@
 #include <string.h>
 
 /* Less than who asks waits for. */
-enum { RECORD_WAIT_MS = 12000, SOURCE_WAIT_MS = 4 * 60 * 1000 };
+enum { RECORD_WAIT_MS = 12000, DRIFT_WAIT_MS = 60000, SOURCE_WAIT_MS = 4 * 60 * 1000 };
 
 static const FleetShard *find_listed(const Coordinator *coordinator, const char *cluster,
                                      const char *database, const char *schema)
-const FleetShard *asked_find_listed(const Asked *asked, const char *cluster, const char *database,
-                                    const char *schema)
 {
-    FleetInventory *inventory = asked->coordinator->inventory;
+    FleetInventory *inventory = coordinator->inventory;
     for (size_t i = 0; i < inventory_shard_count(inventory); i++) {
         const FleetShard *shard = inventory_shard_at(inventory, i);
         if (strcmp(shard->cluster, cluster) == 0 && strcmp(shard->database, database) == 0 &&
@@ -27,8 +25,6 @@ const FleetShard *asked_find_listed(const Asked *asked, const char *cluster, con
 static ErrCode ask_agent(Asked *asked, const FleetShard *shard, uint64_t wait_ms, Error *err)
 {
     Coordinator *coordinator = asked->coordinator;
-    const Pgtide__V1__ReadRecord *in = asked->request->read_record;
-    const FleetShard *shard = asked_find_listed(asked, in->cluster, in->database, in->schema);
     if (shard == NULL)
         return err_set(err, ERR_NOT_FOUND, "no agent lists that shard");
     StrList agents = {0};
@@ -55,4 +51,11 @@ ErrCode handle_read_source(Asked *asked, Error *err)
     const Pgtide__V1__ReadSource *in = asked->request->read_source;
     return ask_agent(asked, find_listed(asked->coordinator, in->cluster, in->database, in->schema),
                      SOURCE_WAIT_MS, err);
+}
+
+ErrCode handle_read_drift(Asked *asked, Error *err)
+{
+    const Pgtide__V1__ReadDrift *in = asked->request->read_drift;
+    return ask_agent(asked, find_listed(asked->coordinator, in->cluster, in->database, in->schema),
+                     DRIFT_WAIT_MS, err);
 }
