@@ -59,6 +59,27 @@ static bool is_inherited(const SchemaObject *column)
     return schema_attribute(column, "inherited") != NULL;
 }
 
+/* What a sequence of this type has unless it is said otherwise. */
+static const char *usual_sequence(Arena *arena, const char *type)
+{
+    const char *max = strcmp(type, "smallint") == 0  ? "32767"
+                      : strcmp(type, "integer") == 0 ? "2147483647"
+                                                     : "9223372036854775807";
+    return arena_printf(arena,
+                        "INCREMENT BY 1 MINVALUE 1 MAXVALUE %s START WITH 1 CACHE 1 NO CYCLE", max);
+}
+
+/* "ALWAYS AS IDENTITY (INCREMENT BY 2 ...)", without what says nothing. */
+static void append_identity(Str *out, const char *identity, const char *type)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const char *usual = arena_printf(arena, " (%s)", usual_sequence(arena, type));
+    size_t length = strlen(identity), usual_length = strlen(usual);
+    if (length > usual_length && strcmp(identity + length - usual_length, usual) == 0)
+        length -= usual_length;
+    str_printf(out, " GENERATED %.*s", (int)length, identity);
+}
+
 static void append_column(Str *out, const SchemaObject *column)
 {
     str_printf(out, "%s %s", schema_column_name(column), schema_attribute(column, "type"));
@@ -66,8 +87,8 @@ static void append_column(Str *out, const SchemaObject *column)
         {"collation", "COLLATE"},
         {"default", "DEFAULT"},
         {"generated", "GENERATED ALWAYS AS"},
-        {"identity", "GENERATED"},
     };
+    const char *identity = schema_attribute(column, "identity");
     const char *options = schema_attribute(column, "server options");
     if (options != NULL)
         str_printf(out, " OPTIONS (%s)", options);
@@ -76,7 +97,9 @@ static void append_column(Str *out, const SchemaObject *column)
         if (value != NULL)
             str_printf(out, " %s %s", words[i][1], value);
     }
-    if (schema_attribute(column, "not null") != NULL)
+    if (identity != NULL)
+        append_identity(out, identity, schema_attribute(column, "type"));
+    else if (schema_attribute(column, "not null") != NULL)
         str_append(out, " NOT NULL");
 }
 
@@ -260,9 +283,21 @@ const char *schema_view_sql(Arena *arena, const SchemaObject *view, bool replace
 
 static void make_sequence(SchemaMake *make, const SchemaObject *sequence)
 {
-    add(make, arena_printf(make->arena, "CREATE %sSEQUENCE %s %s",
+    /* "AS integer INCREMENT BY ..." */
+    const char *parameters = schema_attribute(sequence, "parameters");
+    const char *settings = strstr(parameters, " INCREMENT BY ");
+    const char *type =
+        str_starts_with(parameters, "AS ") && settings != NULL
+            ? arena_strndup(make->arena, parameters + 3, (size_t)(settings - parameters) - 3)
+            : "";
+    bool usual = settings != NULL && strcmp(settings + 1, usual_sequence(make->arena, type)) == 0;
+    if (usual)
+        parameters = strcmp(type, "bigint") == 0 ? "" : arena_printf(make->arena, " AS %s", type);
+    else
+        parameters = arena_printf(make->arena, " %s", parameters);
+    add(make, arena_printf(make->arena, "CREATE %sSEQUENCE %s%s",
                            schema_attribute(sequence, "unlogged") != NULL ? "UNLOGGED " : "",
-                           sequence->name, schema_attribute(sequence, "parameters")));
+                           sequence->name, parameters));
 }
 
 static void make_domain(SchemaMake *make, const SchemaObject *domain)
