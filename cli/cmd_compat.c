@@ -211,15 +211,6 @@ static ErrCode ask_database(Compat *compat, Error *err)
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-static bool takes_anything(const TakenList *taken)
-{
-    for (size_t i = 0; i < taken->count; i++) {
-        if (taken_is_missed(&taken->items[i]) || taken->items[i].kind == TAKEN_UNREADABLE)
-            return true;
-    }
-    return false;
-}
-
 static void tell(Compat *compat)
 {
     CommandContext *context = compat->context;

@@ -377,6 +377,11 @@ static const char *gate_text(CommandContext *context, const json_t *gate)
     str_append(&text, answer_text(gate, "text"));
     if (strcmp(kind, "lag") == 0)
         str_printf(&text, "at most %s", duration_text(context, limit));
+    if (strcmp(kind, "compat") == 0 && strcmp(answer_text(gate, "text"), "objects") != 0)
+        str_printf(&text, " called within %s", duration_text(context, limit));
+    if (json_array_size(json_object_get(gate, "ignore")) > 0)
+        str_printf(&text, ", but for those of %s",
+                   join_texts(context, json_object_get(gate, "ignore")));
     if (strcmp(kind, "load") == 0 && limit != UINT32_MAX)
         str_printf(&text, "at most %lld sessions active", (long long)limit);
     if (strcmp(kind, "load") == 0 && waiting != UINT32_MAX)

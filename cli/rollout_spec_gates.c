@@ -1,5 +1,6 @@
 #include "rollout_spec_parts.h"
 
+#include "compat_gate.h"
 #include "condition.h"
 #include "named_limits.h"
 #include "proto_read.h"
@@ -15,6 +16,9 @@ typedef struct GatePart {
     const char *success;
     const char *failure;
     uint64_t lag_max_ms;
+    const char *compat;
+    uint64_t window_ms;
+    StrList ignore;
     int64_t active_max;
     int64_t waiting_max;
     StrList when;
@@ -56,6 +60,17 @@ static const ConfigField gate_fields[] = {
           .without = "any", .example = "50"),
     FIELD(GatePart, "waiting-max", CONFIG_INTEGER, waiting_max, .min = 0, .max = 1000000,
           .help = "of them, sessions waiting for locks", .without = "any", .example = "5"),
+    FIELD(GatePart, "compat", CONFIG_NAME, compat,
+          .help = "before a wave, whether anybody on its shards uses what their steps take away "
+                  "(docs/compat.md): objects (views, functions, ...), statements as well, or "
+                  "strict: what only may, and what can't be told, too",
+          .example = "statements"),
+    FIELD(GatePart, "window", CONFIG_DURATION, window_ms, .min = 100, .max = 43200000,
+          .help = "of `compat`: statements count that are called in this time, on top of `timeout`",
+          .example = "1h"),
+    FIELD(GatePart, "ignore", CONFIG_STRINGS, ignore, .max = LIMIT_GATE_IGNORE,
+          .help = "of `compat`: roles whose statements do not count", .without = "none",
+          .example = "[reporting]"),
     FIELD(GatePart, "when", CONFIG_STRINGS, when, .max = 3, .help = "before, during, after a wave",
           .without = "`[after]`", .example = "[before, after]"),
     FIELD(GatePart, "interval", CONFIG_DURATION, interval_ms, .min = 100, .max = 86400000,
@@ -69,6 +84,8 @@ static const GatePart gate_defaults = {.person = "",
                                        .command = "",
                                        .sql = "",
                                        .prometheus = "",
+                                       .compat = "",
+                                       .window_ms = 600000,
                                        .success = "",
                                        .failure = "",
                                        .active_max = -1,
@@ -102,24 +119,27 @@ static GateKind gate_kind(const GatePart *part)
 {
     bool load = part->active_max >= 0 || part->waiting_max >= 0;
     int said = (part->person[0] != '\0') + (part->command[0] != '\0') + (part->sql[0] != '\0') +
-               (part->prometheus[0] != '\0') + (part->lag_max_ms > 0) + load;
+               (part->prometheus[0] != '\0') + (part->lag_max_ms > 0) + load +
+               (part->compat[0] != '\0');
     if (said != 1)
         return GATE_KIND_UNSPECIFIED;
     return part->person[0] != '\0'       ? GATE_KIND_PERSON
            : part->command[0] != '\0'    ? GATE_KIND_COMMAND
            : part->sql[0] != '\0'        ? GATE_KIND_SQL
            : part->prometheus[0] != '\0' ? GATE_KIND_PROMETHEUS
+           : part->compat[0] != '\0'     ? GATE_KIND_COMPAT
            : load                        ? GATE_KIND_LOAD
                                          : GATE_KIND_LAG;
 }
 
-static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gate)
+static void gate_fill(Arena *arena, const GatePart *part, GateKind kind, Pgtide__V1__Gate *gate)
 {
     gate->name = proto_from_text(part->name);
     gate->kind = (Pgtide__V1__GateKind)kind;
     gate->text = proto_from_text(kind == GATE_KIND_PERSON       ? part->person
                                  : kind == GATE_KIND_COMMAND    ? part->command
                                  : kind == GATE_KIND_PROMETHEUS ? part->prometheus
+                                 : kind == GATE_KIND_COMPAT     ? part->compat
                                                                 : part->sql);
     gate->success = proto_from_text(part->success);
     gate->failure = proto_from_text(part->failure);
@@ -132,6 +152,14 @@ static void gate_fill(const GatePart *part, GateKind kind, Pgtide__V1__Gate *gat
     gate->interval_ms = (uint32_t)part->interval_ms;
     gate->attempts = (uint32_t)part->attempts;
     gate->timeout_ms = (uint32_t)part->timeout_ms;
+    if (kind != GATE_KIND_COMPAT)
+        return;
+    gate->limit = part->window_ms;
+    gate->timeout_ms += (uint32_t)part->window_ms;
+    gate->n_ignore = part->ignore.count;
+    gate->ignore = ARENA_ARRAY(arena, char *, part->ignore.count + 1);
+    for (size_t i = 0; i < part->ignore.count; i++)
+        gate->ignore[i] = proto_from_text(part->ignore.items[i]);
 }
 
 static void gate_conditions_check(Config *config, const ConfigNode *item, const GatePart *part,
@@ -154,6 +182,19 @@ static void gate_conditions_check(Config *config, const ConfigNode *item, const 
     }
 }
 
+static void gate_compat_check(Config *config, const ConfigNode *item, const GatePart *part,
+                              const Pgtide__V1__Gate *gate)
+{
+    bool is_compat = gate->kind == PGTIDE__V1__GATE_KIND__GATE_KIND_COMPAT;
+    const GatePlan plan = {.name = part->name, .text = part->compat, .when = gate->when};
+    Error err;
+    if (is_compat && compat_gate_check(&plan, &err) != ERR_OK)
+        config_problem(config, item, "%s", err.message);
+    if (!is_compat && (config_node_get(item, "window") != NULL || part->ignore.count > 0))
+        config_problem(config, item, "gate '%s': `window` and `ignore` belong to `compat`",
+                       part->name);
+}
+
 void rollout_gates_read(Arena *arena, Config *config, const ConfigList *list,
                         const ConfigNode *node, Pgtide__V1__MakePlan *plan)
 {
@@ -166,15 +207,16 @@ void rollout_gates_read(Arena *arena, Config *config, const ConfigList *list,
         pgtide__v1__gate__init(gate);
         const ConfigNode *item = config_node_item(node, i);
         GateKind kind = gate_kind(part);
-        gate_fill(part, kind, gate);
+        gate_fill(arena, part, kind, gate);
         gate->when = when_read(config, item, &part->when);
         plan->gates[i] = gate;
         if (kind == GATE_KIND_UNSPECIFIED)
             config_problem(config, item,
                            "gate '%s' needs one of `sql`, `lag-max`, `active-max` and "
-                           "`waiting-max`, `prometheus`, `command`, `person`",
+                           "`waiting-max`, `prometheus`, `compat`, `command`, `person`",
                            part->name);
         gate_conditions_check(config, item, part, kind);
+        gate_compat_check(config, item, part, gate);
         if (kind == GATE_KIND_PERSON && (gate->when & GATE_DURING) != 0)
             config_problem(config, item, "gate '%s': a person looks before or after a wave",
                            part->name);

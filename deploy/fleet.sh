@@ -1,6 +1,6 @@
 # Sourced by deploy/demo and the integration tests after tests/lib/cluster.sh: a fleet of local processes below $T.
 #
-#   fleet_cluster NAME REGION COUNT FIRST   a cluster with COUNT tenant databases (tenant_FIRST …), listed in
+#   fleet_cluster NAME REGION COUNT FIRST [k=v ...]   a cluster with COUNT tenant databases (tenant_FIRST …), listed in
 #                                   postgres.tenants with their labels, each owned by the role that its agent uses
 #   fleet_keys AGENT…               keys, each in its owner's own 0700 directory, and the trust file, with $FLEET_APPROVERS
 #                                   beside alice and bob
@@ -45,7 +45,8 @@ fleet_keys() {
 # Databases are copies of one template, so that a large fleet is made quickly.
 fleet_cluster() {
     local name=$1 region=$2 count=$3 first=$4 i database tier canary
-    cluster_start "$name" fsync=on max_connections=100
+    shift 4
+    cluster_start "$name" fsync=on max_connections=100 "$@"
     cluster_psql "$name" postgres <<SQL
 CREATE ROLE $FLEET_ROLE LOGIN;
 CREATE TABLE tenants (database text PRIMARY KEY, labels jsonb NOT NULL);

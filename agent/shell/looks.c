@@ -1,9 +1,8 @@
-#include "looks.h"
+#include "looks_parts.h"
 
 #include "clock.h"
 #include "cluster_connect.h"
 #include "named_limits.h"
-#include "shard.h"
 #include "split.h"
 
 #include <stdio.h>
@@ -14,37 +13,10 @@
 
 enum { CONNECT_TIMEOUT_MS = 10000 };
 
-/* One command: a gate, and what it is to be looked at on. */
-typedef struct Look {
-    struct Look *next;
-    Arena *arena; /* owns it all */
-    Looked answer;
-    GatePlan gate;
-    PlanShard *targets; /* for LAG and LOAD one for each server */
-    size_t count;
-    size_t at;      /* the next target */
-    size_t running; /* visits */
-    size_t succeeded;
-    uint64_t until_ms;
-    bool dropped;
-} Look;
-
-/* A session at work. */
-typedef struct Visit {
-    Looks *looks;
-    Look *look; /* NULL: idle */
-    const PlanShard *shard;
-    const ClusterSettings *cluster;
-    ShardSession *session;
-    Arena *arena;
-    StatementList statements;
-    char lsn[32]; /* LAG: what replicas must have replayed */
-    uint64_t since_ms;
-} Visit;
-
 struct Looks {
     LooksSettings settings;
-    Look *first; /* in the order they came */
+    Look *first;       /* in the order they came */
+    uv_timer_t *timer; /* for rounds that are not due yet; NULL until there is one */
     Visit visits[LIMIT_LOOK_SESSIONS];
 };
 
@@ -77,14 +49,22 @@ void looks_free(Looks *looks)
         looks->first = look->next;
         arena_free(look->arena);
     }
+    if (looks->timer != NULL)
+        uv_close((uv_handle_t *)looks->timer, (uv_close_cb)free);
     free(looks);
 }
 
 /* --- what was found --------------------------------------------------------------------------- */
 
+/* Others are about servers. */
+static bool is_of_shards(const Look *look)
+{
+    return look->gate.kind == GATE_KIND_SQL || look->gate.kind == GATE_KIND_COMPAT;
+}
+
 static const char *target_name(const Look *look, const PlanShard *shard)
 {
-    if (look->gate.kind != GATE_KIND_SQL)
+    if (!is_of_shards(look))
         return arena_printf(look->arena, "cluster %s", shard->cluster);
     return arena_printf(look->arena, "%s/%s%s%s", shard->cluster, shard->database,
                         shard->schema[0] == '\0' ? "" : "/", shard->schema);
@@ -102,7 +82,7 @@ static void note(Look *look, const PlanShard *shard, GateVerdict verdict, const 
 
 static void start_visits(Looks *looks);
 
-static void visit_end(Visit *visit, GateVerdict verdict, const char *message)
+void look_end(Visit *visit, GateVerdict verdict, const char *message)
 {
     Look *look = visit->look;
     note(look, visit->shard, verdict, message);
@@ -112,26 +92,63 @@ static void visit_end(Visit *visit, GateVerdict verdict, const char *message)
     visit_close(visit);
 }
 
-static void visit_error(Visit *visit, const Error *err)
+void look_park(Visit *visit)
 {
-    visit_end(visit, GATE_ERROR, err->message);
+    visit->look->running--;
+    visit_close(visit);
+}
+
+void look_error(Visit *visit, const Error *err)
+{
+    look_end(visit, GATE_ERROR, err->message);
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    look_go_on(timer->data);
+}
+
+/* A look whose round is not due yet is come back to; the soonest counts. */
+static void wait_for_round(Looks *looks, uint64_t wait_ms)
+{
+    if (looks->timer == NULL) {
+        looks->timer = xcalloc(1, sizeof *looks->timer);
+        uv_timer_init(looks->settings.loop, looks->timer);
+        looks->timer->data = looks;
+    }
+    bool running = uv_is_active((uv_handle_t *)looks->timer) != 0;
+    if (!running || uv_timer_get_due_in(looks->timer) > wait_ms)
+        uv_timer_start(looks->timer, on_due, wait_ms, 0);
+}
+
+/* Nothing of it is under way, and nothing can be begun now. */
+static bool is_over(Looks *looks, Look *look)
+{
+    uint64_t wait_ms = 0;
+    if (look->running > 0 || (look->at < look->count && !look->dropped))
+        return false;
+    if (look->dropped || look->answer.verdict == GATE_FAILED || !look_compat_has_parked(look))
+        return true;
+    if (!look_compat_begins(look, &wait_ms))
+        wait_for_round(looks, wait_ms);
+    return false;
 }
 
 /* Gives the answers of those that are complete, and begins what there is room for. */
-static void go_on(Looks *looks)
+void look_go_on(Looks *looks)
 {
     Look **at = &looks->first;
     while (*at != NULL) {
         Look *look = *at;
-        if (look->running > 0 || (look->at < look->count && !look->dropped)) {
+        if (!is_over(looks, look)) {
             at = &look->next;
             continue;
         }
         *at = look->next;
-        if (look->answer.verdict == GATE_SUCCEEDED && look->count > 1)
-            look->answer.message = arena_printf(
-                look->arena, "%zu of %zu %s, first %s", look->succeeded, look->count,
-                look->gate.kind == GATE_KIND_SQL ? "shards" : "servers", look->answer.message);
+        if (look->answer.verdict == GATE_SUCCEEDED && look->asked > 1)
+            look->answer.message =
+                arena_printf(look->arena, "%zu of %zu %s, first %s", look->succeeded, look->asked,
+                             is_of_shards(look) ? "shards" : "servers", look->answer.message);
         if (!look->dropped)
             looks->settings.answer(looks->settings.context, &look->answer);
         arena_free(look->arena);
@@ -147,7 +164,7 @@ static uint32_t time_left(const Look *look)
     return now_ms < look->until_ms ? (uint32_t)(look->until_ms - now_ms) : 0;
 }
 
-static void add_statement(Visit *visit, const char *text)
+void look_add_statement(Visit *visit, const char *text)
 {
     Statement *items = ARENA_ARRAY(visit->arena, Statement, visit->statements.count + 1);
     for (size_t i = 0; i < visit->statements.count; i++)
@@ -157,20 +174,20 @@ static void add_statement(Visit *visit, const char *text)
 }
 
 /* Runs the visit's statements; the last one's answer counts. */
-static void run(Visit *visit, ShardSqlCb *cb)
+void look_run(Visit *visit, bool all, ShardSqlCb *cb)
 {
     uint32_t left_ms = time_left(visit->look);
     Error err;
     if (left_ms == 0) {
         err_set(&err, ERR_TIMEOUT, "no answer in time");
-        visit_error(visit, &err);
+        look_error(visit, &err);
         return;
     }
     ShardSqlArgs args = {.statements = &visit->statements,
                          .statement_timeout_ms = left_ms,
                          .deadline_ms = left_ms + 1000,
                          .read_only = true,
-                         .all_rows = visit->look->gate.kind != GATE_KIND_SQL};
+                         .all_rows = all};
     shard_run_sql(visit->session, &args, cb, visit);
 }
 
@@ -218,13 +235,13 @@ static void on_sql(ShardSession *session, const ShardSqlResult *result, const Er
     Looks *looks = visit->looks;
     const char *message;
     if (err != NULL) {
-        visit_error(visit, err);
+        look_error(visit, err);
     } else {
         GateVerdict verdict =
             look_judge_sql(result->row_count, result->column_count, result->values, &message);
-        visit_end(visit, verdict, message);
+        look_end(visit, verdict, message);
     }
-    go_on(looks);
+    look_go_on(looks);
 }
 
 /* It is the plan's shard, and not another one that has its name now. */
@@ -236,24 +253,26 @@ static void on_identity(ShardSession *session, const ShardSqlResult *result, con
     Looks *looks = visit->looks;
     const PlanShard *shard = visit->shard;
     if (err != NULL) {
-        visit_error(visit, err);
+        look_error(visit, err);
     } else if (strtoull(cell(result, 0, 0), NULL, 10) != shard->system_identifier ||
                strtoull(cell(result, 0, 1), NULL, 10) != shard->database_oid) {
-        visit_end(visit, GATE_ERROR, "it is not the database that the plan names any more");
+        look_end(visit, GATE_ERROR, "it is not the database that the plan names any more");
+    } else if (visit->look->gate.kind == GATE_KIND_COMPAT) {
+        look_compat_visit(visit);
     } else {
         visit->statements = (StatementList){0};
-        add_statement(visit, visit->look->gate.text);
-        run(visit, on_sql);
+        look_add_statement(visit, visit->look->gate.text);
+        look_run(visit, false, on_sql);
     }
-    go_on(looks);
+    look_go_on(looks);
 }
 
 static void ask_identity(Visit *visit)
 {
-    add_statement(visit, "SELECT (pg_catalog.pg_control_system()).system_identifier, d.oid"
-                         " FROM pg_catalog.pg_database d WHERE d.datname"
-                         " OPERATOR(pg_catalog.=) pg_catalog.current_database()");
-    run(visit, on_identity);
+    look_add_statement(visit, "SELECT (pg_catalog.pg_control_system()).system_identifier, d.oid"
+                              " FROM pg_catalog.pg_database d WHERE d.datname"
+                              " OPERATOR(pg_catalog.=) pg_catalog.current_database()");
+    look_run(visit, false, on_identity);
 }
 
 /* --- lag -------------------------------------------------------------------------------------- */
@@ -291,19 +310,19 @@ static bool judge_lag(Visit *visit, const ShardSqlResult *result)
     if (behind < result->row_count && gone_ms < visit->look->gate.limit)
         return false;
     if (behind < result->row_count)
-        visit_end(visit, GATE_FAILED,
-                  arena_printf(arena, "replica %s is more than %llu ms behind (%s bytes)",
-                               cell(result, behind, 1), (unsigned long long)gone_ms,
-                               cell(result, behind, 3)));
+        look_end(visit, GATE_FAILED,
+                 arena_printf(arena, "replica %s is more than %llu ms behind (%s bytes)",
+                              cell(result, behind, 1), (unsigned long long)gone_ms,
+                              cell(result, behind, 3)));
     else if (slot != NULL)
-        visit_end(visit, GATE_INCONCLUSIVE,
-                  arena_printf(arena, "no replica is connected to its slot %s", slot));
+        look_end(visit, GATE_INCONCLUSIVE,
+                 arena_printf(arena, "no replica is connected to its slot %s", slot));
     else if (result->row_count == 0)
-        visit_end(visit, GATE_SUCCEEDED, "it has no replicas");
+        look_end(visit, GATE_SUCCEEDED, "it has no replicas");
     else
-        visit_end(visit, GATE_SUCCEEDED,
-                  arena_printf(arena, "%zu replicas are at most %llu ms behind", result->row_count,
-                               (unsigned long long)gone_ms));
+        look_end(visit, GATE_SUCCEEDED,
+                 arena_printf(arena, "%zu replicas are at most %llu ms behind", result->row_count,
+                              (unsigned long long)gone_ms));
     return true;
 }
 
@@ -314,29 +333,29 @@ static void on_lag(ShardSession *session, const ShardSqlResult *result, const Er
     Visit *visit = data;
     Looks *looks = visit->looks;
     if (err != NULL)
-        visit_error(visit, err);
+        look_error(visit, err);
     else if (!judge_lag(visit, result))
         poll_lag(visit, true);
-    go_on(looks);
+    look_go_on(looks);
 }
 
 static void poll_lag(Visit *visit, bool pause)
 {
     visit->statements = (StatementList){0};
     if (pause)
-        add_statement(visit, "SELECT pg_catalog.pg_sleep(0.1)");
-    add_statement(visit, arena_printf(visit->arena, lag_rows, visit->lsn, visit->lsn));
-    run(visit, on_lag);
+        look_add_statement(visit, "SELECT pg_catalog.pg_sleep(0.1)");
+    look_add_statement(visit, arena_printf(visit->arena, lag_rows, visit->lsn, visit->lsn));
+    look_run(visit, true, on_lag);
 }
 
 static bool may_see(Visit *visit, const char *answer)
 {
     if (strcmp(answer, "t") == 0)
         return true;
-    visit_end(visit, GATE_ERROR,
-              arena_printf(visit->look->arena,
-                           "role %s may not see other sessions: grant it pg_read_all_stats",
-                           visit->cluster->user == NULL ? "of the service" : visit->cluster->user));
+    look_end(visit, GATE_ERROR,
+             arena_printf(visit->look->arena,
+                          "role %s may not see other sessions: grant it pg_read_all_stats",
+                          visit->cluster->user == NULL ? "of the service" : visit->cluster->user));
     return false;
 }
 
@@ -347,22 +366,22 @@ static void on_log_end(ShardSession *session, const ShardSqlResult *result, cons
     Visit *visit = data;
     Looks *looks = visit->looks;
     if (err != NULL) {
-        visit_error(visit, err);
+        look_error(visit, err);
     } else if (may_see(visit, cell(result, 0, 0))) {
         const char *lsn = cell(result, 0, 1);
         bool good = lsn[0] != '\0' && lsn[strspn(lsn, "0123456789ABCDEF/")] == '\0';
         snprintf(visit->lsn, sizeof visit->lsn, "%s", good ? lsn : "0/0");
         poll_lag(visit, false);
     }
-    go_on(looks);
+    look_go_on(looks);
 }
 
 static void ask_log_end(Visit *visit)
 {
     visit->since_ms = clock_monotonic_ms();
-    add_statement(visit, "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
-                         " pg_catalog.pg_current_wal_flush_lsn()");
-    run(visit, on_log_end);
+    look_add_statement(visit, "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
+                              " pg_catalog.pg_current_wal_flush_lsn()");
+    look_run(visit, true, on_log_end);
 }
 
 /* --- load ------------------------------------------------------------------------------------- */
@@ -374,41 +393,41 @@ static void on_load(ShardSession *session, const ShardSqlResult *result, const E
     Visit *visit = data;
     Looks *looks = visit->looks;
     if (err != NULL) {
-        visit_error(visit, err);
+        look_error(visit, err);
     } else if (may_see(visit, cell(result, 0, 0))) {
         const GatePlan *gate = &visit->look->gate;
         Arena *arena = visit->look->arena;
         unsigned long long active = strtoull(cell(result, 0, 1), NULL, 10);
         unsigned long long waiting = strtoull(cell(result, 0, 2), NULL, 10);
         if (active > gate->limit)
-            visit_end(visit, GATE_FAILED,
-                      arena_printf(arena, "%llu sessions are active, at most %llu may be", active,
-                                   (unsigned long long)gate->limit));
+            look_end(visit, GATE_FAILED,
+                     arena_printf(arena, "%llu sessions are active, at most %llu may be", active,
+                                  (unsigned long long)gate->limit));
         else if (waiting > gate->waiting_max)
-            visit_end(visit, GATE_FAILED,
-                      arena_printf(arena, "%llu sessions wait for locks, at most %llu may", waiting,
-                                   (unsigned long long)gate->waiting_max));
+            look_end(visit, GATE_FAILED,
+                     arena_printf(arena, "%llu sessions wait for locks, at most %llu may", waiting,
+                                  (unsigned long long)gate->waiting_max));
         else
-            visit_end(visit, GATE_SUCCEEDED,
-                      arena_printf(arena, "%llu sessions are active, %llu wait for locks", active,
-                                   waiting));
+            look_end(visit, GATE_SUCCEEDED,
+                     arena_printf(arena, "%llu sessions are active, %llu wait for locks", active,
+                                  waiting));
     }
-    go_on(looks);
+    look_go_on(looks);
 }
 
 static void ask_load(Visit *visit)
 {
-    add_statement(visit, "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
-                         " pg_catalog.count(*) FILTER (WHERE a.state"
-                         "  OPERATOR(pg_catalog.=) ANY ('{active,fastpath function call}')),"
-                         " pg_catalog.count(*) FILTER (WHERE a.wait_event_type"
-                         "  OPERATOR(pg_catalog.=) 'Lock')"
-                         " FROM pg_catalog.pg_stat_activity a"
-                         " WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend'"
-                         " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
-                         " AND NOT (a.usename OPERATOR(pg_catalog.=) current_user"
-                         "  AND a.application_name OPERATOR(pg_catalog.~~) 'pgtide%')");
-    run(visit, on_load);
+    look_add_statement(visit, "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),"
+                              " pg_catalog.count(*) FILTER (WHERE a.state"
+                              "  OPERATOR(pg_catalog.=) ANY ('{active,fastpath function call}')),"
+                              " pg_catalog.count(*) FILTER (WHERE a.wait_event_type"
+                              "  OPERATOR(pg_catalog.=) 'Lock')"
+                              " FROM pg_catalog.pg_stat_activity a"
+                              " WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend'"
+                              " AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+                              " AND NOT (a.usename OPERATOR(pg_catalog.=) current_user"
+                              "  AND a.application_name OPERATOR(pg_catalog.~~) 'pgtide%')");
+    look_run(visit, true, on_load);
 }
 
 /* --- visits ----------------------------------------------------------------------------------- */
@@ -419,22 +438,23 @@ static void on_opened(ShardSession *session, const Error *err, void *data)
     Visit *visit = data;
     Looks *looks = visit->looks;
     if (err != NULL)
-        visit_error(visit, err);
-    else if (visit->look->gate.kind == GATE_KIND_SQL)
+        look_error(visit, err);
+    else if (is_of_shards(visit->look))
         ask_identity(visit);
     else if (visit->look->gate.kind == GATE_KIND_LAG)
         ask_log_end(visit);
     else
         ask_load(visit);
-    go_on(looks);
+    look_go_on(looks);
 }
 
 static void visit_start(Visit *visit, Look *look)
 {
-    const PlanShard *shard = &look->targets[look->at++];
-    bool whole = look->gate.kind != GATE_KIND_SQL;
+    const PlanShard *shard = &look->targets[look->at];
+    bool whole = !is_of_shards(look);
     visit->look = look;
     visit->shard = shard;
+    visit->target = look->at++;
     visit->arena = arena_new();
     visit->cluster = agent_settings_find_cluster(visit->looks->settings.settings, shard->cluster);
     look->running++;
@@ -483,8 +503,8 @@ static PlanShard copy_target(Arena *arena, const PlanShard *shard)
                        .database_oid = shard->database_oid};
 }
 
-void looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const PlanShard *shards,
-               size_t count)
+ErrCode looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const RevisionMap *map,
+                  const PlanShard *shards, size_t count, Error *err)
 {
     Arena *arena = arena_new();
     Look *look = ARENA_NEW(arena, Look);
@@ -498,14 +518,23 @@ void looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const Pla
     look->until_ms = clock_monotonic_ms() + gate->timeout_ms;
     look->targets = ARENA_ARRAY(arena, PlanShard, count);
     for (size_t i = 0; i < count; i++) {
-        if (gate->kind == GATE_KIND_SQL || !has_cluster(look, shards[i].cluster))
+        if (is_of_shards(look) || !has_cluster(look, shards[i].cluster))
             look->targets[look->count++] = copy_target(arena, &shards[i]);
+    }
+    look->asked = look->count;
+    look->gate.ignore = strlist_copy(arena, &gate->ignore);
+    ErrCode code =
+        gate->kind == GATE_KIND_COMPAT ? look_compat_new(look, map, shards, err) : ERR_OK;
+    if (code != ERR_OK) {
+        arena_free(arena);
+        return code;
     }
     Look **end = &looks->first;
     while (*end != NULL)
         end = &(*end)->next;
     *end = look;
     start_visits(looks);
+    return ERR_OK;
 }
 
 void looks_refuse(Looks *looks, const Looked *what, const Error *err)
@@ -529,5 +558,5 @@ void looks_drop(Looks *looks, const Uuid *rollout)
         visit->look->running--;
         visit_close(visit);
     }
-    go_on(looks);
+    look_go_on(looks);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "graph.h"
 #include "message.h"
 #include "settings.h"
 
@@ -25,10 +26,10 @@ Looks *looks_new(const LooksSettings *settings);
 void looks_free(Looks *looks); /* NULL-safe; ends what is under way, without an answer */
 
 /* `what` says what the answer is to; its verdict and message are ignored. Everything is copied.
- * Answered once, never inside this call, unless it is dropped. The gate's kind is SQL, LAG or
- * LOAD; every shard's cluster is configured. */
-void looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const PlanShard *shards,
-               size_t count);
+ * Answered once, never inside this call, unless it is dropped. The gate's kind is SQL, LAG, LOAD or
+ * COMPAT, for which `map` has the revisions; every shard's cluster is configured. ERR_LIMIT. */
+ErrCode looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const RevisionMap *map,
+                  const PlanShard *shards, size_t count, Error *err) MUST_CHECK;
 /* The answer to one that can't be looked at: an error, with its words. */
 void looks_refuse(Looks *looks, const Looked *what, const Error *err);
 /* Of one rollout, or of all (nil). */

@@ -1,6 +1,7 @@
 #include "orders.h"
 
 #include "clock.h"
+#include "compat_gate.h"
 #include "gate_sql.h"
 #include "log.h"
 
@@ -256,9 +257,13 @@ static ErrCode check_gate(const PlanHeader *header, uint32_t number, Error *err)
 {
     const GatePlan *gate = number < header->gate_count ? &header->gates[number] : NULL;
     bool ours = gate != NULL && (gate->kind == GATE_KIND_SQL || gate->kind == GATE_KIND_LAG ||
-                                 gate->kind == GATE_KIND_LOAD);
+                                 gate->kind == GATE_KIND_LOAD || gate->kind == GATE_KIND_COMPAT);
     if (!ours)
         return err_set(err, ERR_REFUSED, "the plan has no such gate for an agent");
+    if (gate->kind == GATE_KIND_COMPAT && header->direction != DIRECTION_UPGRADE)
+        return err_set(err, ERR_REFUSED, "the gate looks at what upgrades take away");
+    if (gate->kind == GATE_KIND_COMPAT)
+        return compat_gate_check(gate, err);
     return gate->kind == GATE_KIND_SQL ? gate_sql_check(gate->name, gate->text, err) : ERR_OK;
 }
 
@@ -292,8 +297,8 @@ static ErrCode look_at_shards(Orders *orders, const RunShards *run, const Looked
     if (code == ERR_OK)
         code = open_look_shards(orders, arena, plan, run, shards, err);
     if (code == ERR_OK)
-        looks_add(orders->settings.looks, what, &plan->order.header.gates[what->gate], shards,
-                  run->order_count);
+        code = looks_add(orders->settings.looks, what, &plan->order.header.gates[what->gate],
+                         plan->order.bundle.map, shards, run->order_count, err);
     return code;
 }
 

@@ -45,8 +45,9 @@ const char *gate_kind_name(GateKind kind)
         [GATE_KIND_SQL] = "sql",         [GATE_KIND_LAG] = "lag",
         [GATE_KIND_LOAD] = "load",       [GATE_KIND_PROMETHEUS] = "prometheus",
         [GATE_KIND_COMMAND] = "command", [GATE_KIND_PERSON] = "person",
+        [GATE_KIND_COMPAT] = "compat",
     };
-    return kind > GATE_KIND_UNSPECIFIED && kind < GATE_KIND_COUNT ? names[kind] : "";
+    return (unsigned)kind < GATE_KIND_COUNT && names[kind] != NULL ? names[kind] : "";
 }
 
 static void append_encoded(Str *out, const char *text)

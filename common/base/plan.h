@@ -157,6 +157,9 @@ typedef enum GateKind {
     GATE_KIND_PROMETHEUS, /* text is a query; `success` and `failure` of its result */
     GATE_KIND_COMMAND,    /* text names a command of the coordinator's configuration */
     GATE_KIND_PERSON,     /* somebody resumes the rollout */
+    GATE_KIND_COMPAT =
+        8, /* nobody uses what a shard's steps take away: `text` says how it is looked
+              at, `limit` for how long, `ignore` whose statements do not count */
     GATE_KIND_COUNT
 } GateKind;
 
@@ -171,6 +174,7 @@ typedef struct GatePlan {
     const char *failure; /* "result > 0.05"; '' = what is no success */
     uint64_t limit;
     uint64_t waiting_max;
+    StrList ignore;
     uint32_t interval_ms; /* between two looks */
     uint32_t attempts;    /* errors of the provider in a row before it is inconclusive */
     uint32_t timeout_ms;  /* of one look */

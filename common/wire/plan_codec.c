@@ -94,7 +94,7 @@ static Pgtide__V1__ScopeBudget **budgets_encode(Arena *arena, const PlanHeader *
     return items;
 }
 
-static ErrCode gate_decode(const Pgtide__V1__Gate *in, GatePlan *out, Error *err)
+static ErrCode gate_decode(Arena *arena, const Pgtide__V1__Gate *in, GatePlan *out, Error *err)
 {
     CHECK(proto_identifier(in->name, "gate name", false, &out->name, err));
     CHECK(proto_enum((int)in->kind, GATE_KIND_COUNT, "gate kind", err));
@@ -107,6 +107,12 @@ static ErrCode gate_decode(const Pgtide__V1__Gate *in, GatePlan *out, Error *err
     if (in->when == 0 || in->when > GATE_WHEN_ALL || in->interval_ms == 0 || in->attempts == 0 ||
         in->timeout_ms == 0) {
         return err_set(err, ERR_PROTOCOL, "gate %s says not when, or how often", in->name);
+    }
+    CHECK(proto_count(in->n_ignore, LIMIT_GATE_IGNORE, "roles that a gate ignores", err));
+    for (size_t i = 0; i < in->n_ignore; i++) {
+        const char *role;
+        CHECK(proto_text(in->ignore[i], "role that a gate ignores", &role, err));
+        strlist_add(arena, &out->ignore, role);
     }
     out->kind = (GateKind)in->kind;
     out->when = in->when;
@@ -125,7 +131,7 @@ ErrCode gates_decode(Arena *arena, Pgtide__V1__Gate *const *items, size_t count,
     CHECK(proto_count(count, LIMIT_PLAN_GATES, "gates", err));
     GatePlan *gates = ARENA_ARRAY(arena, GatePlan, count + 1);
     for (size_t i = 0; i < count; i++) {
-        CHECK(gate_decode(items[i], &gates[i], err));
+        CHECK(gate_decode(arena, items[i], &gates[i], err));
     }
     *ret_gates = gates;
     return ERR_OK;
@@ -220,6 +226,10 @@ static Pgtide__V1__Gate **gates_encode(Arena *arena, const PlanHeader *header)
         items[i]->interval_ms = gate->interval_ms;
         items[i]->attempts = gate->attempts;
         items[i]->timeout_ms = gate->timeout_ms;
+        items[i]->n_ignore = gate->ignore.count;
+        items[i]->ignore = ARENA_ARRAY(arena, char *, gate->ignore.count + 1);
+        for (size_t k = 0; k < gate->ignore.count; k++)
+            items[i]->ignore[k] = proto_from_text(gate->ignore.items[k]);
     }
     return items;
 }

@@ -359,6 +359,7 @@ void plan_view_gates(const PlanHeader *header, JsonWriter *json)
         json_field_string(json, "failure", gate->failure);
         json_field_uint(json, "limit", gate->limit);
         json_field_uint(json, "waiting_max", gate->waiting_max);
+        json_field_strings(json, "ignore", &gate->ignore);
         json_field_uint(json, "interval_ms", gate->interval_ms);
         json_field_uint(json, "attempts", gate->attempts);
         json_field_uint(json, "timeout_ms", gate->timeout_ms);

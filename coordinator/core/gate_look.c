@@ -29,12 +29,19 @@ struct GateLook {
     const char *message;
 };
 
+/* Others are about servers. */
+static bool is_of_shards(const Rollout *r, uint32_t gate)
+{
+    GateKind kind = r->header->gates[gate].kind;
+    return kind == GATE_KIND_SQL || kind == GATE_KIND_COMPAT;
+}
+
 static bool is_asked_about(const Rollout *r, const RolloutLookAtGate *asked, uint32_t index)
 {
     const RolloutShard *shard = &r->shards[index];
     if (r->plan[index].wave != asked->wave || shard->skipped)
         return false;
-    if (r->header->gates[asked->gate].kind != GATE_KIND_SQL)
+    if (!is_of_shards(r, asked->gate))
         return true;
     return asked->when == GATE_BEFORE ? r->plan[index].steps.count > 0
                                       : shard->state == SHARD_CURRENT;
@@ -94,7 +101,7 @@ GateLook *gate_look_new(const Rollout *r, const RolloutLookAtGate *asked)
         if (is_asked_about(r, asked, i))
             look->shards[look->count++] = i;
     }
-    if (r->header->gates[asked->gate].kind != GATE_KIND_SQL)
+    if (!is_of_shards(r, asked->gate))
         keep_servers(r, look);
     make_parties(r, look);
     if (look->count == 0)

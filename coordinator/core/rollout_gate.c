@@ -107,11 +107,18 @@ static void stop_for(RolloutStep *step, const char *reason)
     rollout_begin_drain(step, false);
 }
 
-/* An error is tried again; too many in a row say as little as an inconclusive look. */
-static GateVerdict count_errors(RolloutGate *gate, const GatePlan *plan, GateVerdict verdict)
+/* An error is tried again; too many in a row say as little as an inconclusive look. Who still uses
+ * what is taken away may stop: that is asked again as often, and then it stands. */
+static GateVerdict count_misses(RolloutGate *gate, const GatePlan *plan, GateVerdict verdict)
 {
-    gate->errors = verdict == GATE_ERROR ? gate->errors + 1 : 0;
-    return verdict == GATE_ERROR && gate->errors >= plan->attempts ? GATE_INCONCLUSIVE : verdict;
+    bool again =
+        verdict == GATE_ERROR || (verdict == GATE_FAILED && plan->kind == GATE_KIND_COMPAT);
+    gate->errors = again ? gate->errors + 1 : 0;
+    if (!again)
+        return verdict;
+    if (gate->errors < plan->attempts)
+        return GATE_ERROR;
+    return verdict == GATE_ERROR ? GATE_INCONCLUSIVE : verdict;
 }
 
 static void keep_found(RolloutStep *step, RolloutGate *gate, const RolloutGateEvent *event,
@@ -141,7 +148,7 @@ void rollout_on_gate(RolloutStep *step, const RolloutGateEvent *event)
     gate->asked = false;
     gate->next_ms = step->now_ms + plan->interval_ms;
     keep_found(step, gate, event, wave_of(r, gate->when));
-    gate->verdict = count_errors(gate, plan, event->verdict);
+    gate->verdict = count_misses(gate, plan, event->verdict);
     step->changed = true;
     if (r->state != ROLLOUT_RUNNING)
         return; /* it is asked again when the rollout goes on */

@@ -1,6 +1,7 @@
 #include "gates.h"
 
 #include "command.h"
+#include "compat_gate.h"
 #include "condition.h"
 #include "coordinator.h"
 #include "file.h"
@@ -258,6 +259,9 @@ void gates_looked(Gates *gates, const char *agent, const Looked *looked)
             continue;
         gate_look_answer(look->agents, rollout_agent_find(entry->core, agent), looked->page,
                          looked->verdict, looked->message);
+        const GatePlan *gate = &entry->header.gates[look->gate];
+        if (gate->kind == GATE_KIND_COMPAT) /* each page takes its window anew */
+            look->until_ms = gates->coordinator->now_ms + gate->timeout_ms + GRACE_MS;
         agents_go_on(look, entry);
     }
 }
@@ -278,7 +282,8 @@ void gates_agent(Gates *gates, const char *agent, bool there)
 
 static bool is_for_agents(GateKind kind)
 {
-    return kind == GATE_KIND_SQL || kind == GATE_KIND_LAG || kind == GATE_KIND_LOAD;
+    return kind == GATE_KIND_SQL || kind == GATE_KIND_LAG || kind == GATE_KIND_LOAD ||
+           kind == GATE_KIND_COMPAT;
 }
 
 void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate *asked)
@@ -387,6 +392,8 @@ ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error 
                        "gate '%s': a lag is measured for as long as it may be: its timeout must be "
                        "longer",
                        gate->name);
+    if (gate->kind == GATE_KIND_COMPAT)
+        return compat_gate_check(gate, err);
     if (gate->kind == GATE_KIND_PERSON || is_for_agents(gate->kind))
         return ERR_OK;
     if (gate->kind == GATE_KIND_PROMETHEUS)

@@ -67,6 +67,12 @@ static ErrCode read_gates(Planning *planning, const Pgtide__V1__MakePlan *reques
     header->gate_count = request->n_gates;
     for (size_t i = 0; i < request->n_gates && code == ERR_OK; i++)
         code = gates_check(planning->coordinator, &header->gates[i], err);
+    for (size_t i = 0; i < request->n_gates && code == ERR_OK; i++) {
+        if (header->gates[i].kind == GATE_KIND_COMPAT && header->direction != DIRECTION_UPGRADE)
+            code = err_set(err, ERR_CONFIG,
+                           "gate '%s': `compat` looks at what upgrades take away, and this is a %s",
+                           header->gates[i].name, direction_name(header->direction));
+    }
     return code;
 }
 

@@ -254,6 +254,21 @@ ErrCode compat_sample_read(Arena *arena, const CompatRows *rows, CompatSample *r
     return ERR_OK;
 }
 
+CompatSample compat_sample_keep(Arena *arena, const CompatSample *sample)
+{
+    CompatSample kept = {.items = ARENA_ARRAY(arena, CompatStatement, sample->count + 1),
+                         .count = sample->count,
+                         .evicted = sample->evicted,
+                         .since = arena_strdup(arena, sample->since)};
+    for (size_t i = 0; i < sample->count; i++)
+        kept.items[i] = (CompatStatement){.user = arena_strdup(arena, sample->items[i].user),
+                                          .id = arena_strdup(arena, sample->items[i].id),
+                                          .since = "",
+                                          .text = "",
+                                          .calls = sample->items[i].calls};
+    return kept;
+}
+
 /* --- statements ------------------------------------------------------------------------------- */
 
 /* Both are in the order of users and ids, which the server has made: equal ones are found, not
@@ -325,7 +340,8 @@ void compat_judge(CompatReport *report, const CompatJudgeArgs *args)
     uint64_t known = args->before == NULL ? 0 : args->before->evicted;
     uint64_t evicted = /* it begins anew with a reset */
         args->now->evicted >= known ? args->now->evicted - known : args->now->evicted;
-    if (evicted > 0)
+    report->forgotten = evicted > 0;
+    if (report->forgotten)
         strlist_add(report->arena, &report->notes,
                     arena_printf(report->arena,
                                  "pg_stat_statements has forgotten statements %llu times since: "

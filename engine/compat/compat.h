@@ -60,6 +60,7 @@ typedef struct CompatReport {
     const char *role;   /* whose session it is */
     const char *schema; /* of pg_stat_statements, quoted */
     bool has_info;      /* it tells when it was reset */
+    bool forgotten;     /* statements may have been called that are not known any more */
     StrList notes;      /* what can't be told, beside that */
 } CompatReport;
 
@@ -72,6 +73,9 @@ ErrCode compat_read_objects(CompatReport *report, const CompatRows *rows, Error 
 const char *compat_statements_sql(const CompatReport *report);
 ErrCode compat_sample_read(Arena *arena, const CompatRows *rows, CompatSample *ret_sample,
                            Error *err) MUST_CHECK;
+
+/* What compat_judge() wants of a sample of before, in another arena. */
+CompatSample compat_sample_keep(Arena *arena, const CompatSample *sample);
 
 typedef struct CompatJudgeArgs {
     const CompatSample *before; /* NULL = everything since the statistics count */

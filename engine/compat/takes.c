@@ -7,7 +7,8 @@
 
 typedef struct TakesReader {
     Arena *arena;
-    const Script *script;
+    const char *revision;
+    const char *file;
     const Statement *statement;
     TakenList *list;
     size_t first; /* of this script */
@@ -31,8 +32,8 @@ static Taken *add(TakesReader *reader, TakenList *list, TakenKind kind, TakenHow
                      .part = "",
                      .to = "",
                      .argument_count = -1,
-                     .revision = reader->script->id,
-                     .file = reader->script->file,
+                     .revision = reader->revision,
+                     .file = reader->file,
                      .line = reader->statement->line};
     return taken;
 }
@@ -379,8 +380,11 @@ static void read_statement(TakesReader *reader)
 
 ErrCode takes_read(Arena *arena, const Script *script, TakenList *list, Error *err)
 {
-    TakesReader reader = {
-        .arena = arena, .script = script, .list = list, .first = list->count, .given = {0}};
+    TakesReader reader = {.arena = arena,
+                          .revision = arena_strdup(arena, script->id),
+                          .file = arena_strdup(arena, script->file),
+                          .list = list,
+                          .first = list->count};
     for (size_t i = 0; i < script->upgrade.statements.count; i++) {
         reader.statement = &script->upgrade.statements.items[i];
         read_statement(&reader);
@@ -400,6 +404,15 @@ bool taken_is_missed(const Taken *taken)
 {
     return taken->how != TAKEN_REPLACED && taken->kind != TAKEN_ATTACHED &&
            taken->kind != TAKEN_UNREADABLE;
+}
+
+bool takes_anything(const TakenList *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (taken_is_missed(&list->items[i]) || list->items[i].kind == TAKEN_UNREADABLE)
+            return true;
+    }
+    return false;
 }
 
 const char *taken_kind_name(TakenKind kind)

@@ -46,10 +46,12 @@ typedef struct TakenList {
     size_t capacity;
 } TakenList;
 
-/* Adds what the script's upgrade takes away, in its order. Borrows the script. ERR_LIMIT. */
+/* Adds what the script's upgrade takes away, in its order; texts are copied. ERR_LIMIT. */
 ErrCode takes_read(Arena *arena, const Script *script, TakenList *list, Error *err) MUST_CHECK;
 /* Whether somebody may use it: then it is one of those to be looked for. */
 bool taken_is_missed(const Taken *taken);
+/* Whether anybody may miss something of it, or that is not known. */
+bool takes_anything(const TakenList *list);
 /* "drops column public.users.email", "renames table a to b" */
 const char *taken_describe(Arena *arena, const Taken *taken);
 const char *taken_kind_name(TakenKind kind); /* "column" */
