@@ -567,6 +567,11 @@ static void contract_comes_back(void **state)
     assert_string_equal(out.contract.shards, "app = forge");
     assert_true(strlist_equal(&out.contract.contracts, &in.contract.contracts));
     assert_true(strlist_equal(&out.contract.expands, &in.contract.expands));
+    gate.kind = GATE_KIND_COMPAT;
+    strlist_add(arena, &gate.ignore, "reporting");
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
+    assert_int_equal(out.gates[0].kind, GATE_KIND_COMPAT);
+    assert_true(strlist_equal(&out.gates[0].ignore, &gate.ignore));
     gate.when = GATE_AFTER;
     assert_int_equal(header_round_trip(arena, &in, &out), ERR_CONFIG);
     gate.when = GATE_BEFORE;

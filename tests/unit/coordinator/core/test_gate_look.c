@@ -56,6 +56,9 @@ static void asks_each_agent_for_its_shards_of_the_wave(void **state)
     assert_string_equal(pages(&world, look), "a0: 6; b0: 7; c0: 5 8");
     assert_false(gate_look_is_over(look));
     gate_look_free(look);
+    look = look_at(&world, GATE_KIND_COMPAT, 1, GATE_BEFORE);
+    assert_string_equal(pages(&world, look), "a0: 6; b0: 7; c0: 5 8");
+    gate_look_free(look);
     look = look_at(&world, GATE_KIND_LAG, 0, GATE_BEFORE); /* one shard stands for its server */
     assert_string_equal(pages(&world, look), "a0: 0; b0: 1; c0: 2");
     gate_look_free(look);
