@@ -84,12 +84,43 @@ static ErrCode add_labels(Autogen *autogen, bool alone, Error *err)
     return file_add(autogen, ROLE_LABELS, &draft, err);
 }
 
+/* Columns that rows which are there would have no value for. */
+static StrList without_values(const Autogen *autogen)
+{
+    StrList names = {0};
+    Arena *arena = autogen->context->arena;
+    for (size_t i = 0; i < autogen->up.count; i++) {
+        const SchemaOperation *operation = &autogen->up.items[i];
+        if (operation->change != SCHEMA_CHANGE_CREATE || strcmp(operation->kind, "column") != 0)
+            continue;
+        const SchemaObject *column = schema_find(&autogen->model, "column", operation->name);
+        if (column != NULL && schema_attribute(column, "not null") != NULL &&
+            schema_attribute(column, "default") == NULL &&
+            schema_attribute(column, "identity") == NULL &&
+            schema_attribute(column, "generated") == NULL)
+            strlist_add(arena, &names, plain_text(arena, operation->name));
+    }
+    return names;
+}
+
+static const char *about_rest(const Autogen *autogen)
+{
+    AUTO_STR Str out = {0};
+    StrList names = without_values(autogen);
+    str_append(&out, about);
+    for (size_t i = 0; i < names.count; i++)
+        str_printf(&out, "-- Fails where there are rows: %s is NOT NULL without a default.\n",
+                   names.items[i]);
+    return arena_strdup(autogen->context->arena, str_text(&out));
+}
+
 static ErrCode add_rest(Autogen *autogen, bool units, Error *err)
 {
     Arena *arena = autogen->context->arena;
     RevisionDraft draft = draft_next(autogen);
     SchemaDiff down = schema_script_without_labels(arena, &autogen->down, &autogen->up);
     draft.units = units;
+    draft.about = about_rest(autogen);
     draft.upgrade = schema_script_section(arena, &autogen->up, SCHEMA_SCRIPT_REST, units);
     draft.downgrade = schema_script_section(arena, &down, SCHEMA_SCRIPT_REST, units);
     if (down.cannot > 0 && !schema_script_has(&down, SCHEMA_SCRIPT_REST))
@@ -112,15 +143,16 @@ static ErrCode add_rewritten(Autogen *autogen, const char *irreversible, Error *
     draft.irreversible = irreversible;
     draft.upgrade = rewritten->text.upgrade;
     draft.downgrade = rewritten->text.downgrade;
-    const char *lost = arena_printf(arena, "%s%s", about, schema_script_lost(arena, &autogen->up));
-    draft.about = rewritten->has_contract ? about : lost;
+    const char *lost = schema_script_lost(arena, &autogen->up);
+    draft.about =
+        arena_printf(arena, "%s%s", about_rest(autogen), rewritten->has_contract ? "" : lost);
     ErrCode code = file_add(autogen, ROLE_REST, &draft, err);
     if (code != ERR_OK || !rewritten->has_contract)
         return code;
     RevisionDraft contract = draft_next(autogen);
     contract.id = draft.id == NULL ? NULL : arena_printf(arena, "%s_contract", draft.id);
     contract.message = arena_printf(arena, "contract %s", draft.message);
-    contract.about = lost;
+    contract.about = arena_printf(arena, "%s%s", about, lost);
     contract.units = true;
     contract.phase = "contract";
     contract.irreversible = irreversible;
@@ -419,6 +451,10 @@ static void tell_limits(Autogen *autogen)
              autogen->up.cannot, autogen->up.cannot == 1 ? "" : "s");
     if (schema_script_has(&autogen->up, SCHEMA_SCRIPT_LABELS))
         note(context, "no way back from %s: %s", autogen->files[0].id, labels_stay);
+    StrList names = without_values(autogen);
+    for (size_t i = 0; i < names.count; i++)
+        note(context, "fails where there are rows: %s is NOT NULL without a default",
+             names.items[i]);
     if (down.cannot > 0)
         note(context, "the way back leaves something out: %s",
              schema_script_not_said(context->arena, &down));

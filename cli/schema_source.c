@@ -3,7 +3,6 @@
 #include "file.h"
 #include "named_limits.h"
 #include "schema_json.h"
-#include "session.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -53,20 +52,14 @@ static void on_answer(const PgReply *reply, void *data)
     read->code = schema_read_answer(read->arena, reply, read->args, &read->model, &read->error);
 }
 
-ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyword *conninfo,
-                               size_t conninfo_count, const char *database,
-                               const SchemaReadArgs *args, SchemaModel *ret_model, Error *err)
+ErrCode schema_source_session(CommandContext *context, Session *session, const SchemaReadArgs *args,
+                              SchemaModel *ret_model, Error *err)
 {
     AUTO_ARENA Arena *arena = arena_new();
     ModelRead read = {.arena = context->arena, .args = args};
     PgBatch batch = pg_batch(arena);
     schema_read_queries(&batch, args);
-    Session *session;
-    ErrCode code = session_open(wait, conninfo, conninfo_count, database, &session, err);
-    if (code != ERR_OK)
-        return code;
-    code = session_batch(session, &batch, on_answer, &read, err);
-    session_close(session);
+    ErrCode code = session_batch(session, &batch, on_answer, &read, err);
     if (code == ERR_OK && read.code != ERR_OK) {
         code = read.code;
         if (err != NULL)
@@ -74,6 +67,19 @@ ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyw
     }
     if (code == ERR_OK)
         *ret_model = read.model;
+    return code;
+}
+
+ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyword *conninfo,
+                               size_t conninfo_count, const char *database,
+                               const SchemaReadArgs *args, SchemaModel *ret_model, Error *err)
+{
+    Session *session;
+    ErrCode code = session_open(wait, conninfo, conninfo_count, database, &session, err);
+    if (code != ERR_OK)
+        return code;
+    code = schema_source_session(context, session, args, ret_model, err);
+    session_close(session);
     return code;
 }
 

@@ -7,6 +7,7 @@
 #include "command.h"
 #include "schema_read.h"
 #include "scratch.h"
+#include "session.h"
 
 /* What a command's --schema and --owners say. ERR_USAGE. */
 ErrCode schema_source_args(const CommandContext *context, SchemaReadArgs *ret_args,
@@ -19,6 +20,10 @@ ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyw
                                size_t conninfo_count, const char *database,
                                const SchemaReadArgs *args, SchemaModel *ret_model,
                                Error *err) MUST_CHECK;
+
+/* Of a connection that is there, which knows the catalogs already if it has read them before. */
+ErrCode schema_source_session(CommandContext *context, Session *session, const SchemaReadArgs *args,
+                              SchemaModel *ret_model, Error *err) MUST_CHECK;
 
 /* SQL as text, run on a scratch database; `name` is for errors. The text is written to. */
 ErrCode schema_source_text(CommandContext *context, Wait *wait, const char *name, char *text,

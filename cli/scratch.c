@@ -68,12 +68,16 @@ static void on_server(const PgReply *reply, void *data)
         scratch->create = arena_strdup(scratch->arena, pg_text(result, 0, 0));
 }
 
-/* New databases are of the encoding and locale of the one that the url names. */
+/* New databases are of the encoding and locale of the one that the url names. Copying files takes
+ * two checkpoints, which only a server that does not sync has cheaply. */
 static ErrCode learn_server(Scratch *scratch, Error *err)
 {
     static const char query[] =
-        "SELECT pg_catalog.format('TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L',"
-        " pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype),"
+        "SELECT pg_catalog.format('TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L%s',"
+        " pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype,"
+        " CASE WHEN pg_catalog.current_setting('fsync') = 'off'"
+        " AND pg_catalog.current_setting('server_version_num')::int4 >= 150000"
+        " THEN ' STRATEGY file_copy' END),"
         " pg_catalog.pg_is_in_recovery() FROM pg_catalog.pg_database"
         " WHERE datname = pg_catalog.current_database()";
     AUTO_ARENA Arena *arena = arena_new();

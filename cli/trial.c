@@ -256,7 +256,5 @@ ErrCode trial_query(Trial *trial, const char *sql, SessionRead *read, void *data
 ErrCode trial_model(Trial *trial, CommandContext *context, const SchemaReadArgs *args,
                     SchemaModel *ret_model, Error *err)
 {
-    return schema_source_database(context, trial->wait, trial->target.conninfo,
-                                  trial->target.conninfo_count, trial->target.database, args,
-                                  ret_model, err);
+    return schema_source_session(context, trial->session, args, ret_model, err);
 }

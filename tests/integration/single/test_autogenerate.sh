@@ -153,15 +153,21 @@ sql 'CREATE SCHEMA tenant'
 expect_exit 0 pgtide upgrade --schema tenant
 expect_exit 0 pgtide schema diff --schema tenant "$PGTIDE_URL" "$PROJECT/model.sql"
 
+echo 'CREATE TABLE a (id int PRIMARY KEY, n int NOT NULL);' >"$PROJECT/model.sql"
+rm "$PROJECT"/versions/002*
+expect_exit 0 pgtide revision --autogenerate -m strict
+check 'what rows would refuse is said' contains "$(cat "$T/err")" 'fails where there are rows: public.a.n is NOT NULL without a default'
+check 'and stands in the file' contains "$(file 002_strict.sql)" '-- Fails where there are rows: public.a.n'
+
 # --- refused, and nothing written
 expect_exit 2 pgtide revision -m more --rename a=b
 check 'options of --autogenerate' contains "$(cat "$T/err")" '--rename goes with --autogenerate'
-expect_exit 2 pgtide revision --autogenerate --safe 002_more
+expect_exit 2 pgtide revision --autogenerate --safe 002_strict
 expect_exit 2 pgtide revision --autogenerate -m more --model "$T/nowhere.sql"
 echo 'CREATE TABLE a (id int PRIMARY KEY, n nothing);' >"$PROJECT/model.sql"
 expect_exit 1 pgtide revision --autogenerate -m more
 check 'a model that does not run' contains "$(cat "$T/err")" 'model.sql:1'
-check 'no file came of these' same "$(files)" '001_a.sql 002_more.sql'
+check 'no file came of these' same "$(files)" '001_a.sql 002_strict.sql'
 
 # --- Ctrl-C: no file, and no scratch database
 echo 'CREATE TABLE a (id int PRIMARY KEY); SELECT pg_sleep(600);' >"$PROJECT/model.sql"
@@ -174,5 +180,5 @@ kill -INT "$pid"
 status=0
 wait "$pid" || status=$?
 check 'interrupted' same "$status" 130
-check 'no file' same "$(files)" '001_a.sql 002_more.sql'
+check 'no file' same "$(files)" '001_a.sql 002_strict.sql'
 check 'no scratch database is left' same "$(sql "SELECT count(*) FROM pg_database WHERE datname LIKE 'pgtide%'")" 0
