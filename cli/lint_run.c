@@ -50,8 +50,10 @@ static ErrCode look_at(Session *session, Arena *arena, Look *ret_look, Error *er
     pg_batch_add(&batch, tables_sql);
     pg_batch_add(&batch, lint_keys_sql);
     ErrCode code = session_batch(session, &batch, on_look, &look, err);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
+        strlist_sort(&look.tables);
         *ret_look = look;
+    }
     return code;
 }
 
@@ -77,7 +79,7 @@ static ErrCode run_wanted(CommandContext *context, Rehearsal *rehearsal, LintRun
     if (code != ERR_OK)
         return code;
     ErrCode outcome = rehearse_step(rehearsal, run->step, &failure);
-    if (outcome != ERR_OK && failure.sqlstate[0] == '\0') {
+    if (outcome != ERR_OK && outcome != ERR_SQL) {
         *err = failure;
         return outcome;
     }
@@ -106,6 +108,7 @@ static ErrCode run_all(CommandContext *context, Session *session, LintRun *runs,
                            .path = path,
                            .time_zone = time_zone};
     for (size_t i = 0; i < count; i++) {
+        rehearsal.untraced = !runs[i].wanted;
         ErrCode code = runs[i].wanted ? run_wanted(context, &rehearsal, &runs[i], err)
                                       : rehearse_step(&rehearsal, runs[i].step, err);
         if (code != ERR_OK)

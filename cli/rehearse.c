@@ -63,6 +63,16 @@ static ErrCode place(const Rehearsal *rehearsal, const char *file, const Stateme
     return code;
 }
 
+static ErrCode run_one(Rehearsal *rehearsal, const Script *script, const Statement *statement,
+                       Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    PgBatch batch = pg_batch(arena);
+    add_statement(&batch, statement);
+    ErrCode code = session_batch(rehearsal->session, &batch, NULL, NULL, err);
+    return place(rehearsal, script->file, statement, 0, code, err);
+}
+
 static ErrCode trace_one(Rehearsal *rehearsal, const Script *script, const Statement *statement,
                          Error *err)
 {
@@ -74,7 +84,7 @@ static ErrCode trace_one(Rehearsal *rehearsal, const Script *script, const State
     add_statement(&batch, statement);
     pg_batch_add(&batch, mark_sql);
     pg_batch_add(&batch, "SET LOCAL client_min_messages = warning");
-    pg_batch_add(&batch, trace_sql_look);
+    pg_batch_add(&batch, trace_sql_look(&rehearsal->trace, arena));
     trace_statement(&rehearsal->trace, script->id, statement);
     ErrCode code = session_batch(rehearsal->session, &batch, on_statement, &answer, err);
     return place(rehearsal, script->file, statement, AT_STATEMENT, code, err);
@@ -105,6 +115,8 @@ static ErrCode begin(Rehearsal *rehearsal, Error *err)
     Answer answer = {.rehearsal = rehearsal, .err = err};
     pg_batch_add(&batch, "BEGIN ISOLATION LEVEL READ COMMITTED");
     add_settings(rehearsal, &batch, true);
+    if (rehearsal->untraced)
+        return session_batch(rehearsal->session, &batch, NULL, NULL, err);
     pg_batch_add(&batch, trace_sql_snapshot);
     ErrCode code = session_batch(rehearsal->session, &batch, on_snapshot, &answer, err);
     return code == ERR_OK ? answer.code : code;
@@ -130,7 +142,8 @@ static ErrCode run_transaction(Rehearsal *rehearsal, const Script *script,
     for (size_t i = 0; i < setting_count && code == ERR_OK; i++)
         code = session_statement(rehearsal->session, script->file, &settings->items[i], err);
     for (size_t i = 0; i < statements->count && code == ERR_OK; i++)
-        code = trace_one(rehearsal, script, &statements->items[i], err);
+        code = (rehearsal->untraced ? run_one : trace_one)(rehearsal, script, &statements->items[i],
+                                                           err);
     return code == ERR_OK ? commit(rehearsal, err) : code;
 }
 

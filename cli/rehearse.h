@@ -10,6 +10,7 @@
 typedef struct Rehearsal {
     Session *session; /* to the copy; borrows */
     Trace trace;
+    bool untraced;         /* steps leave no trace: quicker where nothing is asked of them */
     const char *path;      /* search_path of the author's statements */
     const char *time_zone; /* of the database that is meant: some type changes depend on it */
 } Rehearsal;

@@ -30,7 +30,7 @@ const char trace_sql_snapshot[] =
     " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f', 'i', 'I')"
     " AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'"
     " AND n.nspname NOT IN ('information_schema', 'pgtide') ORDER BY c.oid";
-const char trace_sql_look[] =
+static const char look_sql[] =
     "SELECT l.relation, l.mode, pg_catalog.pg_relation_filenode(l.relation)"
     " FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted"
     " AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"
@@ -86,7 +86,6 @@ ErrCode trace_begin(Trace *trace, const PgResult *snapshot, Error *err)
         return err_set(err, ERR_LIMIT, "more than %d tables and indexes", LIMIT_TRACE_RELATIONS);
     trace->relations = ARENA_ARRAY(trace->arena, TraceRelation, count + 1);
     trace->relation_count = count;
-    trace->lock_count = 0;
     trace->transactions++;
     for (size_t row = 0; row < count; row++)
         trace->relations[row] = (TraceRelation){
@@ -120,16 +119,6 @@ static bool is_index(const TraceRelation *relation)
     return relation->kind == 'i' || relation->kind == 'I';
 }
 
-static int held_strength(const Trace *trace, uint32_t oid)
-{
-    int strength = 0;
-    for (size_t i = 0; i < trace->lock_count; i++) {
-        if (trace->locks[i].oid == oid && trace->locks[i].strength > strength)
-            strength = trace->locks[i].strength;
-    }
-    return strength;
-}
-
 /* Messages have bare names: of several tables it is the one that is locked. */
 static const TraceRelation *find_bare(const Trace *trace, const char *bare)
 {
@@ -138,7 +127,7 @@ static const TraceRelation *find_bare(const Trace *trace, const char *bare)
         const TraceRelation *relation = &trace->relations[i];
         if (is_index(relation) || strcmp(relation->bare, bare) != 0)
             continue;
-        if (found == NULL || held_strength(trace, relation->oid) > held_strength(trace, found->oid))
+        if (found == NULL || relation->held > found->held)
             found = relation;
     }
     return found;
@@ -148,6 +137,14 @@ static void add_once(Trace *trace, StrList *list, const char *text)
 {
     if (!strlist_has(list, text))
         strlist_add(trace->arena, list, text);
+}
+
+const char *trace_sql_look(const Trace *trace, Arena *arena)
+{
+    uint32_t last =
+        trace->relation_count == 0 ? 0 : trace->relations[trace->relation_count - 1].oid;
+    return arena_printf(arena, "%s AND l.relation OPERATOR(pg_catalog.<=) '%u'::pg_catalog.oid",
+                        look_sql, last);
 }
 
 /* --- a statement ------------------------------------------------------------------------------ */
@@ -196,10 +193,10 @@ void trace_statement(Trace *trace, const char *revision, const Statement *statem
         if (!is_index(relation) && names(statement->text, relation->bare))
             strlist_add(trace->arena, &item->changed, relation->name);
     }
-    for (size_t i = 0; i < trace->lock_count; i++) {
-        const TraceRelation *relation = find(trace, trace->locks[i].oid);
-        if (trace->locks[i].strength == ACCESS_EXCLUSIVE && relation != NULL && !is_index(relation))
-            add_once(trace, &item->held, relation->name);
+    for (size_t i = 0; i < trace->relation_count; i++) {
+        const TraceRelation *relation = &trace->relations[i];
+        if (relation->held == ACCESS_EXCLUSIVE && !is_index(relation))
+            strlist_add(trace->arena, &item->held, relation->name);
     }
     trace->in_statement = true;
     trace->validates_key = false;
@@ -318,17 +315,6 @@ static void note_filenode(Trace *trace, TraceRelation *relation, uint64_t fileno
     }
 }
 
-static void hold(Trace *trace, uint32_t oid, int strength)
-{
-    if (trace->lock_count == trace->lock_capacity) {
-        size_t capacity = trace->lock_capacity == 0 ? 16 : trace->lock_capacity * 2;
-        trace->locks = arena_grow(trace->arena, trace->locks, trace->lock_count, capacity,
-                                  sizeof *trace->locks);
-        trace->lock_capacity = capacity;
-    }
-    trace->locks[trace->lock_count++] = (TraceHeld){.oid = oid, .strength = strength};
-}
-
 /* A new index is locked too, and a key's table is told from the others by its lock. */
 static void take_row(Trace *trace, const PgResult *look, size_t row)
 {
@@ -341,11 +327,11 @@ static void take_row(Trace *trace, const PgResult *look, size_t row)
     bool is_table = !is_index(relation);
     if (is_table && trace->validates_key && strength >= SHARE_UPDATE_EXCLUSIVE)
         add_once(trace, &in_hand(trace)->scanned, relation->name);
-    int held = held_strength(trace, oid);
-    if (strength > held && is_table)
+    if (strength <= relation->held)
+        return;
+    relation->held = strength;
+    if (is_table)
         add_lock(trace, relation, strength);
-    if (strength > held)
-        hold(trace, oid, strength);
 }
 
 static TraceClass classify(const TracedStatement *item)
@@ -394,8 +380,7 @@ static void keep_changed(Trace *trace)
     item->changed = (StrList){0};
     for (size_t i = 0; i < trace->relation_count; i++) {
         const TraceRelation *relation = &trace->relations[i];
-        if (strlist_has(&named, relation->name) &&
-            held_strength(trace, relation->oid) >= ROW_EXCLUSIVE)
+        if (strlist_has(&named, relation->name) && relation->held >= ROW_EXCLUSIVE)
             strlist_add(trace->arena, &item->changed, relation->name);
     }
 }

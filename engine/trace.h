@@ -9,7 +9,7 @@
  *
  * The caller runs: trace_begin() with the answer to trace_sql_snapshot; for each statement
  * trace_statement(), then the statement under client_min_messages = debug1 with trace_notice() for
- * each message, then trace_take() with its cost and the answer to trace_sql_look. trace_finish()
+ * each message, then trace_take() with its cost and the answer to trace_sql_look(). trace_finish()
  * once, at the end. Texts are copied into the trace's arena.
  */
 #pragma once
@@ -61,12 +61,8 @@ typedef struct TraceRelation {
     uint32_t table_oid; /* of an index */
     uint64_t filenode;
     uint64_t bytes;
+    int held; /* the strength of the transaction's strongest lock on it; 0 = none */
 } TraceRelation;
-
-typedef struct TraceHeld {
-    uint32_t oid;
-    int strength;
-} TraceHeld;
 
 typedef struct Trace {
     Arena *arena;
@@ -75,16 +71,15 @@ typedef struct Trace {
     size_t capacity;
     TraceRelation *relations; /* of the transaction in hand, by oid */
     size_t relation_count;
-    TraceHeld *locks; /* that it holds */
-    size_t lock_count;
-    size_t lock_capacity;
     uint32_t transactions;
     bool in_statement;
     bool validates_key; /* a foreign key: the message does not name its table */
 } Trace;
 
 extern const char trace_sql_snapshot[];
-extern const char trace_sql_look[];
+/* A revision that makes a whole schema holds thousands of locks: only those on what was there are
+ * asked for. */
+const char *trace_sql_look(const Trace *trace, Arena *arena);
 
 /* ERR_LIMIT: too many relations. */
 ErrCode trace_begin(Trace *trace, const PgResult *snapshot, Error *err) MUST_CHECK;
@@ -93,7 +88,7 @@ ErrCode trace_begin(Trace *trace, const PgResult *snapshot, Error *err) MUST_CHE
 void trace_statement(Trace *trace, const char *revision, const Statement *statement);
 void trace_alone(Trace *trace, const char *table, int strength);
 void trace_notice(Trace *trace, const char *severity, const char *message);
-/* `look`: the answer to trace_sql_look in the same transaction; NULL for one that ran alone. */
+/* `look`: the answer to trace_sql_look() in the same transaction; NULL for one that ran alone. */
 void trace_take(Trace *trace, const StatementFacts *cost, const PgResult *look);
 
 /* Bytes of a table in the database that is meant, by its quoted and qualified name. */

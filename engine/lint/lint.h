@@ -73,7 +73,7 @@ typedef struct LintKey {
 typedef struct LintTraced {
     const TracedStatement *items;
     size_t count;
-    const StrList *known; /* tables from before the revision, quoted and qualified */
+    const StrList *known; /* tables from before the revision, quoted and qualified; sorted */
     const LintKey *keys;
     size_t key_count;
     const Error *failure; /* NULL = it ran to its end */

@@ -2,6 +2,8 @@
 
 #include "sql_tree.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NAMES_MAX = 3 }; /* that a message has; the rest is counted */
@@ -11,6 +13,7 @@ typedef struct Tracer {
     const Script *script;
     const LintTraced *traced;
     LintFindings *findings;
+    StrList *words; /* of each statement: names and keywords as the catalog has them */
     const Statement *statement;
     const TracedStatement *item; /* of it */
 } Tracer;
@@ -26,12 +29,24 @@ static LintClass class_of(TraceClass trace_class)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+static int compare_names(const void *key, const void *item)
+{
+    return strcmp(key, *(const char *const *)item);
+}
+
+static bool is_known(const Tracer *tracer, const char *table)
+{
+    const StrList *known = tracer->traced->known;
+    return known->count > 0 &&
+           bsearch(table, known->items, known->count, sizeof *known->items, compare_names) != NULL;
+}
+
 /* Of tables that were there before the revision. */
 static StrList known_of(const Tracer *tracer, const StrList *names)
 {
     StrList kept = {0};
     for (size_t i = 0; i < names->count; i++) {
-        if (strlist_has(tracer->traced->known, names->items[i]))
+        if (is_known(tracer, names->items[i]))
             strlist_add(tracer->arena, &kept, names->items[i]);
     }
     return kept;
@@ -60,14 +75,39 @@ static const char *bare_name(Arena *arena, const char *qualified)
     return name[0] == '"' ? arena_strndup(arena, name + 1, length - 2) : name;
 }
 
-static bool is_named(Arena *arena, const Statement *statement, const char *name)
+/* A token as the catalog has it, when it is a name or a keyword; else NULL. */
+static const char *word_of(Arena *arena, const char *token)
 {
+    size_t length = strlen(token);
+    if (token[0] == '"')
+        return arena_strndup(arena, token + 1, length < 2 ? 0 : length - 2);
+    unsigned char first = (unsigned char)token[0];
+    if (!isalpha(first) && first != '_' && first < 0x80)
+        return NULL;
+    char *word = arena_strdup(arena, token);
+    for (char *at = word; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return word;
+}
+
+/* Once for each statement: many keys and locks are looked up in them. */
+static StrList words_of(Arena *arena, const Statement *statement)
+{
+    StrList words = {0};
     SqlTokens tokens = sql_tokens(arena, statement->text);
     for (size_t i = 0; i < tokens.count; i++) {
-        if (sql_token_names(sql_slice(arena, &tokens, i, i + 1), name))
-            return true;
+        const char *word = word_of(arena, sql_slice(arena, &tokens, i, i + 1));
+        if (word != NULL)
+            strlist_add(arena, &words, word);
     }
-    return false;
+    return words;
+}
+
+/* A name with a quote in it is not found, and is told of once too often. */
+static bool is_named(const Tracer *tracer, const Statement *statement, const char *name)
+{
+    size_t index = (size_t)(statement - tracer->script->upgrade.statements.items);
+    return strlist_has(&tracer->words[index], name);
 }
 
 /* --- a statement ------------------------------------------------------------------------------ */
@@ -88,7 +128,7 @@ static const char *held_up(const Tracer *tracer, const StrList *tables, int *ret
 {
     for (size_t i = 0; i < tables->count; i++) {
         int strength = strength_on(tracer->item, tables->items[i]);
-        if (strength < TRACE_STOPS_WRITES || !strlist_has(tracer->traced->known, tables->items[i]))
+        if (strength < TRACE_STOPS_WRITES || !is_known(tracer, tables->items[i]))
             continue;
         *ret_strength = strength;
         return tables->items[i];
@@ -172,9 +212,8 @@ static void find_others(const Tracer *tracer)
     for (size_t i = 0; i < item->lock_count; i++) {
         const TraceLock *lock = &item->locks[i];
         const char *bare = bare_name(tracer->arena, lock->relation);
-        if (lock->strength < TRACE_STOPS_WRITES ||
-            !strlist_has(tracer->traced->known, lock->relation) ||
-            (!creates && is_named(tracer->arena, tracer->statement, bare)))
+        if (lock->strength < TRACE_STOPS_WRITES || !is_known(tracer, lock->relation) ||
+            (!creates && is_named(tracer, tracer->statement, bare)))
             continue;
         strlist_add(tracer->arena, &others, lock->relation);
         strength = lock->strength > strength ? lock->strength : strength;
@@ -199,16 +238,24 @@ static const TracedStatement *item_of(const Tracer *tracer, const Statement *sta
     return &traced->items[(*at)++];
 }
 
-/* Work that was expected of the statement and did not happen. What ALTER DOMAIN reads no trace
- * tells. */
-static void drop_harmless(LintFindings *findings, size_t first, const Statement *statement)
+/* Work that was expected of the statement and did not happen, but for what ALTER DOMAIN reads,
+ * which no trace tells; and that nothing could be said of it. */
+static bool is_settled(const Tracer *tracer, const LintFinding *finding)
 {
+    if (finding->statement != tracer->statement)
+        return false;
+    bool worked = tracer->item->trace_class >= TRACE_SCAN;
+    return finding->rule == LINT_UNKNOWN || (!worked && finding->info.lint_class >= LINT_SCAN &&
+                                             finding->rule != LINT_DOMAIN_CONSTRAINT);
+}
+
+static void drop_settled(const Tracer *tracer, size_t first)
+{
+    LintFindings *findings = tracer->findings;
     size_t kept = first;
     for (size_t i = first; i < findings->count; i++) {
-        const LintFinding *finding = &findings->items[i];
-        if (finding->statement != statement || finding->info.lint_class < LINT_SCAN ||
-            finding->rule == LINT_DOMAIN_CONSTRAINT)
-            findings->items[kept++] = *finding;
+        if (!is_settled(tracer, &findings->items[i]))
+            findings->items[kept++] = findings->items[i];
     }
     findings->count = kept;
 }
@@ -217,8 +264,8 @@ static const Statement *statement_of_key(const Tracer *tracer, const LintKey *ke
 {
     const StatementList *list = &tracer->script->upgrade.statements;
     for (size_t i = 0; i < list->count; i++) {
-        if (is_named(tracer->arena, &list->items[i], key->table) &&
-            is_named(tracer->arena, &list->items[i], "references"))
+        if (is_named(tracer, &list->items[i], key->table) &&
+            is_named(tracer, &list->items[i], "references"))
             return &list->items[i];
     }
     return NULL;
@@ -255,14 +302,16 @@ void lint_trace(Arena *arena, const Script *script, const LintTraced *traced, si
     const StatementList *list = &script->upgrade.statements;
     uint32_t told_in = 0;
     size_t at = 0;
+    tracer.words = ARENA_ARRAY(arena, StrList, list->count + 1);
+    for (size_t i = 0; i < list->count; i++)
+        tracer.words[i] = words_of(arena, &list->items[i]);
     for (size_t i = 0; i < list->count; i++) {
         tracer.statement = &list->items[i];
         tracer.item = item_of(&tracer, tracer.statement, &at);
         if (tracer.item == NULL || tracer.item->alone)
             continue;
-        if (tracer.item->trace_class < TRACE_SCAN)
-            drop_harmless(findings, first, tracer.statement);
-        else if (!confirm(&tracer, first))
+        drop_settled(&tracer, first);
+        if (tracer.item->trace_class >= TRACE_SCAN && !confirm(&tracer, first))
             find_work(&tracer);
         find_held(&tracer, &told_in);
         find_others(&tracer);
