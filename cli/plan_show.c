@@ -87,6 +87,18 @@ static const char *plural(int64_t count)
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
+static void tell_drifted(CommandContext *context, const json_t *plan)
+{
+    int64_t drifted = answer_int(plan, "drifted");
+    const json_t *shards = json_object_get(plan, "drifted_shards");
+    for (size_t i = 0; i < json_array_size(shards) && i < SHOWN_LEFT_OUT; i++)
+        say(context,
+            "drifted    %s: its schema is not what its revisions make (pgtide fleet drift)",
+            json_string_value(json_array_get(shards, i)));
+    if (drifted > SHOWN_LEFT_OUT)
+        say(context, "drifted    and %lld more", (long long)drifted - SHOWN_LEFT_OUT);
+}
+
 static void tell_choice(CommandContext *context, const json_t *plan)
 {
     int64_t there = answer_int(plan, "already_there");
@@ -109,6 +121,7 @@ static void tell_choice(CommandContext *context, const json_t *plan)
     }
     if (left_out > SHOWN_LEFT_OUT)
         say(context, "left out   and %lld more", (long long)left_out - SHOWN_LEFT_OUT);
+    tell_drifted(context, plan);
 }
 
 static void tell_waves(CommandContext *context, const json_t *plan)

@@ -94,6 +94,7 @@ static void text_make(Arena *arena, const RevisionDraft *draft, const char *id, 
     header_line(out, "message", draft->message);
     header_line(out, "transaction", draft->units ? "none" : "");
     header_line(out, "phase", or_empty(draft->phase));
+    header_line(out, "when-fingerprint", or_empty(draft->when_fingerprint));
     header_line(out, "irreversible", or_empty(draft->irreversible));
     str_append(out, or_empty(draft->about));
     str_printf(out, "\n-- +upgrade\n%s", or_empty(draft->upgrade));

@@ -18,9 +18,10 @@ typedef struct RevisionDraft {
     bool merge;        /* nothing to do in either direction */
     bool units;        /* `transaction: none` */
     const char *phase; /* "expand", "contract"; NULL = neither */
-    const char *irreversible; /* the reason: it has no downgrade; NULL = it has one */
-    const char *about;        /* lines below the header; NULL = none */
-    const char *upgrade;      /* SQL, ended by a newline; NULL = none yet */
+    const char *when_fingerprint; /* runs only on this schema; NULL = everywhere */
+    const char *irreversible;     /* the reason: it has no downgrade; NULL = it has one */
+    const char *about;            /* lines below the header; NULL = none */
+    const char *upgrade;          /* SQL, ended by a newline; NULL = none yet */
     const char *downgrade;
 } RevisionDraft;
 

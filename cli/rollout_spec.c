@@ -69,6 +69,7 @@ typedef struct SpecFile {
     uint64_t bake_min_ms;
     int64_t approvals;
     const ConfigNode *rehearsal;
+    int drift;
     ConfigList gates;
     ConfigList requires;
     ContractPart contract;
@@ -85,6 +86,12 @@ static const ConfigWord failure_words[] = {
     {"pause", PGTIDE__V1__ON_FAILURE__ON_FAILURE_PAUSE},
     {"rollback-wave", PGTIDE__V1__ON_FAILURE__ON_FAILURE_ROLLBACK_WAVE},
     {"rollback-rollout", PGTIDE__V1__ON_FAILURE__ON_FAILURE_ROLLBACK_ROLLOUT},
+    {NULL, 0},
+};
+static const ConfigWord drift_words[] = {
+    {"tell", PGTIDE__V1__DRIFT_POLICY__DRIFT_POLICY_TELL},
+    {"leave-out", PGTIDE__V1__DRIFT_POLICY__DRIFT_POLICY_LEAVE_OUT},
+    {"refuse", PGTIDE__V1__DRIFT_POLICY__DRIFT_POLICY_REFUSE},
     {NULL, 0},
 };
 static const ConfigWord method_words[] = {
@@ -239,6 +246,11 @@ static const ConfigField fields[] = {
           .help = "operators who must approve, the author not counted", .example = "2"),
     FIELD(SpecFile, "rehearsal", CONFIG_NODE, rehearsal, .form = "`required`", .without = "none",
           .help = "no plan is made without a rehearsal of its bundle", .example = "required"),
+    FIELD(SpecFile, "drift", CONFIG_ENUM, drift, .words = drift_words,
+          .help =
+              "of shards whose schema has drifted: the plan names them, is made without them, or "
+              "is not made, and not started",
+          .example = "refuse"),
     FIELD(SpecFile, "gates", CONFIG_TABLES, gates, .table = &rollout_gate_table,
           .max = LIMIT_PLAN_GATES, .without = "none", .help = "what lets waves open and end",
           .example = "[{name: look, person: check the error rate}]"),
@@ -273,6 +285,7 @@ static const SpecFile defaults = {
     .rollback_until_ms = 24ULL * 3600 * 1000,
     .unknown_deadline_ms = 120000,
     .approvals = 1,
+    .drift = PGTIDE__V1__DRIFT_POLICY__DRIFT_POLICY_TELL,
 };
 
 /* "5%" or "3". */
@@ -657,6 +670,7 @@ static Pgtide__V1__Policy *policy_make(Arena *arena, Config *config, const SpecF
     policy->statement_timeout_ms = (uint32_t)file->statement_timeout_ms;
     policy->approvals = (uint32_t)file->approvals;
     policy->rehearsal_required = file->rehearsal != NULL;
+    policy->drift = (Pgtide__V1__DriftPolicy)file->drift;
     policy->rollback_until_ms = file->rollback_until_ms;
     policy->unknown_deadline_ms = (uint32_t)file->unknown_deadline_ms;
     policy->progress_deadline_ms = (uint32_t)file->progress_deadline_ms;

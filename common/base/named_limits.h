@@ -68,6 +68,7 @@ enum {
     LIMIT_PLAN_REQUIRES = 16,
     LIMIT_PLAN_PHASES = 1000,   /* contract revisions of a plan, and expand revisions below them */
     LIMIT_PLAN_LEFT_OUT = 1000, /* named in the plan; how many there are is counted */
+    LIMIT_PLAN_DRIFTED = 100,   /* likewise */
     LIMIT_GATE_TEXT_BYTES = 16 * 1024,
     LIMIT_GATE_IGNORE = 64, /* roles */
     LIMIT_BEARER_BYTES = 16 * 1024,

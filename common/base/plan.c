@@ -10,6 +10,12 @@ const char *on_shard_failure_name(OnShardFailure value)
     return value == ON_SHARD_FAILURE_ROLLBACK ? "rollback" : "stay";
 }
 
+const char *drift_policy_name(DriftPolicy value)
+{
+    static const char *const names[DRIFT_POLICY_COUNT] = {"tell", "tell", "leave-out", "refuse"};
+    return names[value];
+}
+
 const char *on_failure_name(OnFailure value)
 {
     switch (value) {

@@ -111,6 +111,15 @@ typedef struct BackupPolicy {
 enum { LOCK_BUDGET_DEFAULT_MS = 1000 };
 #define LOCK_BUDGET_NONE UINT32_MAX
 
+/* What becomes of shards whose schema is not as expected. */
+typedef enum DriftPolicy {
+    DRIFT_POLICY_UNSPECIFIED, /* of a plan from before it: as TELL */
+    DRIFT_POLICY_TELL,
+    DRIFT_POLICY_LEAVE_OUT,
+    DRIFT_POLICY_REFUSE,
+    DRIFT_POLICY_COUNT
+} DriftPolicy;
+
 typedef struct Policy {
     Concurrency concurrency;
     uint32_t budget_fleet; /* failures allowed over the whole rollout */
@@ -127,6 +136,7 @@ typedef struct Policy {
     uint32_t progress_deadline_ms; /* it stops when nothing gets on for so long; 0 = never */
     uint32_t lock_budget_ms;       /* 0 = LOCK_BUDGET_DEFAULT_MS; or LOCK_BUDGET_NONE */
     bool rehearsal_required;       /* no plan is made without a rehearsal of its bundle */
+    DriftPolicy drift;
     BackfillPolicy backfill;
 } Policy;
 
@@ -202,6 +212,8 @@ typedef struct PlanNotes {
     size_t left_out_named;
     Irreversible *irreversible; /* of the revisions in the shards' steps */
     size_t irreversible_count;
+    uint32_t drifted_count; /* in the plan, and their schema is not as expected */
+    StrList drifted;        /* the first ones, as shown: at most LIMIT_PLAN_DRIFTED */
 } PlanNotes;
 
 /* A rollout of the same bundle that must have succeeded on every shard with all of the labels. */
@@ -307,6 +319,7 @@ typedef struct Approval {
 /* The words of files, JSON and tables. */
 const char *on_shard_failure_name(OnShardFailure value);
 const char *on_failure_name(OnFailure value);
+const char *drift_policy_name(DriftPolicy value); /* tell, leave-out, refuse */
 const char *gate_kind_name(GateKind kind);
 
 /* "cluster/database[/schema]" as shards are shown; lives in `arena`. */

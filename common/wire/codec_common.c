@@ -159,6 +159,8 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         return err_set(err, ERR_LIMIT, "a lock budget of %u ms, %d to %d are allowed",
                        in->lock_budget_ms, LIMIT_LOCK_BUDGET_MS_MIN, LIMIT_LOCK_BUDGET_MS);
     }
+    if ((int)in->drift < 0 || (int)in->drift >= DRIFT_POLICY_COUNT)
+        return err_set(err, ERR_PROTOCOL, "unknown word %d on drift", (int)in->drift);
     BackfillPolicy backfill = BACKFILL_POLICY_DEFAULT;
     if (in->backfill != NULL)
         CHECK(backfill_decode(in->backfill, &backfill, err));
@@ -176,6 +178,7 @@ ErrCode policy_decode(const Pgtide__V1__Policy *in, Policy *out, Error *err)
         .progress_deadline_ms = in->progress_deadline_ms,
         .lock_budget_ms = in->lock_budget_ms,
         .rehearsal_required = in->rehearsal_required != 0,
+        .drift = (DriftPolicy)in->drift,
         .backfill = backfill,
     };
     return concurrency_decode(in->concurrency, &out->concurrency, err);
@@ -223,6 +226,7 @@ Pgtide__V1__Policy *policy_encode(Arena *arena, const Policy *policy)
     out->progress_deadline_ms = policy->progress_deadline_ms;
     out->lock_budget_ms = policy->lock_budget_ms;
     out->rehearsal_required = policy->rehearsal_required;
+    out->drift = (Pgtide__V1__DriftPolicy)policy->drift;
     out->backfill = backfill_encode(arena, &policy->backfill);
     return out;
 }

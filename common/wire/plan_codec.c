@@ -279,6 +279,15 @@ static ErrCode notes_decode(Arena *arena, const Pgtide__V1__PlanNotes *in, PlanN
         CHECK(proto_text(in->irreversible[i]->revision, "revision", &item->revision, err));
         CHECK(proto_text(in->irreversible[i]->reason, "reason", &item->reason, err));
     }
+    CHECK(proto_count(in->n_drifted, LIMIT_PLAN_DRIFTED, "shards that have drifted", err));
+    if (in->drifted_count < in->n_drifted)
+        return err_set(err, ERR_PROTOCOL, "more shards have drifted than are counted");
+    out->drifted_count = in->drifted_count;
+    for (size_t i = 0; i < in->n_drifted; i++) {
+        const char *name;
+        CHECK(proto_text(in->drifted[i], "shard", &name, err));
+        strlist_add(arena, &out->drifted, name);
+    }
     return ERR_OK;
 }
 
@@ -301,6 +310,9 @@ static Pgtide__V1__PlanNotes *notes_encode(Arena *arena, const PlanNotes *notes)
         out->left_out[i]->shard = proto_from_text(notes->left_out[i].shard);
         out->left_out[i]->reason = proto_from_text(notes->left_out[i].reason);
     }
+    out->drifted_count = notes->drifted_count;
+    out->n_drifted = notes->drifted.count;
+    out->drifted = texts_encode(&notes->drifted);
     out->n_irreversible = notes->irreversible_count;
     out->irreversible =
         ARENA_ARRAY(arena, Pgtide__V1__Irreversible *, notes->irreversible_count + 1);

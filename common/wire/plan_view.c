@@ -403,6 +403,9 @@ static void write_choice(const PlanHeader *header, JsonWriter *json)
         json_object_end(json);
     }
     json_array_end(json);
+    json_field_string(json, "drift", drift_policy_name(header->policy.drift));
+    json_field_uint(json, "drifted", notes->drifted_count);
+    json_field_strings(json, "drifted_shards", &notes->drifted);
 }
 
 void plan_view_lock_budget(const Policy *policy, JsonWriter *json)

@@ -252,7 +252,12 @@ static ErrCode select_candidates(Planning *planning, const char *select_text,
                                       .server_version = shard->server_version / 10000,
                                       .reachable = true};
         code = cached_steps(planning, &cache, shard, &candidate->shard, err);
+        if (code == ERR_OK && candidate->shard.steps.count > 0 &&
+            !planning_keeps_drifted(planning, shard))
+            count--;
     }
+    if (code == ERR_OK)
+        code = planning_check_drifted(planning, err);
     if (code == ERR_OK)
         add_missing(planning, selection);
     if (code == ERR_OK)

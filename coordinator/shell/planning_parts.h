@@ -37,6 +37,10 @@ ErrCode planning_open_bundle(Planning *planning, const Digest *blob, Error *err)
 void planning_leave_out(Planning *planning, const char *shard, const char *reason);
 /* ERR_REFUSED with its reason. */
 ErrCode planning_check_reversible(const Script *script, Error *err) MUST_CHECK;
+/* planning_drift.c. Whether a shard with steps stays in the plan; what has drifted is noted. */
+bool planning_keeps_drifted(Planning *planning, const FleetShard *shard);
+/* ERR_REFUSED: some have, and the policy refuses that. */
+ErrCode planning_check_drifted(const Planning *planning, Error *err) MUST_CHECK;
 PlanShard planning_shard_of(const FleetShard *shard);
 /* How many of the plan's steps the shard stands after; 0 when it was not changed, or by something
  * else too. */

@@ -2,6 +2,7 @@
  * What must hold when a rollout starts, and what its commands are made of.
  */
 #include "coordinator.h"
+#include "drifting.h"
 
 #include "named_limits.h"
 #include "phases.h"
@@ -108,6 +109,18 @@ static ErrCode check_shard(const Coordinator *coordinator, const PlanShard *shar
     return ERR_OK;
 }
 
+static ErrCode check_drift(const Coordinator *coordinator, const PlanHeader *header,
+                           const PlanShard *shard, Error *err)
+{
+    const FleetShard *now = inventory_find(coordinator->inventory, &shard->uuid);
+    if (header->policy.drift != DRIFT_POLICY_REFUSE ||
+        drifting_judge(coordinator, now).verdict != DRIFT_DRIFTED)
+        return ERR_OK;
+    refuse_shard(shard, ERR_REFUSED, "has drifted since the plan was made", err);
+    err_hint(err, "Look with `pgtide fleet drift`; repair or accept it.");
+    return ERR_REFUSED;
+}
+
 ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error *err)
 {
     if (entry->header.expires_unix_ms <= coordinator->unix_ms) {
@@ -120,6 +133,8 @@ ErrCode rollout_start_check(Coordinator *coordinator, RolloutEntry *entry, Error
         code = requirements_check(coordinator, &entry->header, err);
     for (uint32_t i = 0; code == ERR_OK && i < entry->header.shard_count; i++)
         code = check_shard(coordinator, &entry->shards[i], err);
+    for (uint32_t i = 0; code == ERR_OK && i < entry->header.shard_count; i++)
+        code = check_drift(coordinator, &entry->header, &entry->shards[i], err);
     if (code == ERR_OK && !blob_has(coordinator->blobs, &entry->bundle_blob))
         code = err_set(err, ERR_NOT_FOUND, "the bundle of rollout %s is gone", entry->header.name);
     if (code == ERR_OK)
