@@ -42,7 +42,6 @@ expect_exit 0 pgtide upgrade
 expect_exit 0 pgtide schema diff "$PGTIDE_URL" "$PROJECT/model.sql"
 expect_exit 0 pgtide downgrade base
 echo "SELECT 1;" >"$T/empty.sql"; expect_exit 0 pgtide schema diff "$PGTIDE_URL" "$T/empty.sql"
-expect_exit 0 pgtide test
 
 # --- labels of enums come first; a rename; a type under a view; what is dropped
 cat >"$PROJECT/change.sql" <<'END'
@@ -66,7 +65,6 @@ check 'which is said' contains "$(cat "$T/err")" 'no way back from 002_change_la
 check 'the rest follows them' contains "$(file 003_change.sql)" '-- revises: 002_change_labels'
 check 'a column that goes has a word beside it' contains "$(file 003_change.sql)" '-- rows are lost: drop column public.codes.code'
 check 'the name is changed' contains "$(file 003_change.sql)" 'RENAME COLUMN name TO full_name'
-expect_exit 0 pgtide check
 expect_exit 0 pgtide upgrade
 expect_exit 0 pgtide schema diff "$PGTIDE_URL" "$PROJECT/model.sql"
 expect_exit 0 pgtide downgrade -- -1
@@ -84,7 +82,6 @@ check 'a check that holds nobody up' contains "$(file safe_change.sql)" 'ADD CON
 check 'NOT NULL' contains "$(file safe_change.sql)" 'CHECK (boss IS NOT NULL) NOT VALID'
 check 'the column goes in the end' contains "$(file safe_contract_contract_change.sql)" '-- rows are lost: drop column public.codes.code'
 check 'what stays as it is is said' contains "$(cat "$T/err")" 'RENAME COLUMN, of public.users.name: left as it is'
-expect_exit 0 pgtide check
 expect_exit 0 pgtide upgrade
 expect_exit 0 pgtide schema diff "$PGTIDE_URL" "$PROJECT/model.sql"
 expect_exit 0 pgtide downgrade 002
@@ -113,7 +110,6 @@ check 'no way back at all' contains "$(file '*_unmap.sql')" '-- irreversible: us
 check 'is said' contains "$(cat "$T/err")" 'the way back leaves something out: user mapping'
 echo 'CREATE FOREIGN DATA WRAPPER w;' >"$PROJECT/model.sql"
 expect_exit 0 pgtide revision --autogenerate -m unserve
-expect_exit 0 pgtide check
 expect_exit 0 pgtide test
 
 # --- heads: all of them are built; what stands on another head says so
@@ -128,8 +124,6 @@ check 'it fails on a new database' contains "$(cat "$T/err")" 'on a new database
 check 'no file' same "$(files)" '001_a.sql 001_b.sql'
 expect_exit 0 pgtide revision --autogenerate -m more --head 001_b --depends-on 001_a --branch-label b
 check 'the header' contains "$(file 002_more.sql)" '-- depends-on: 001_a'
-expect_exit 0 pgtide check
-expect_exit 0 pgtide test
 
 # --- repeatables and safe statements are a part of what is built
 fresh repeat
