@@ -254,8 +254,15 @@ SELECT 'publication ' || quote_ident(p.pubname), 0, 'owner ' || pg_get_userbyid(
 FROM pg_publication p
 UNION ALL
 SELECT 'publication ' || quote_ident(p.pubname), 0, concat_ws(' ', 'table', r.prrelid::regclass,
-    to_jsonb(r) ->> 'prattrs', 'where ' || pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid))
-FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+    to_jsonb(r) ->> 'prattrs', 'where ' || pg_get_expr((SELECT prqual FROM pg_publication_rel q WHERE q.oid = r.oid),
+    r.prrelid))
+-- before PostgreSQL 15 there is no column prqual: then it means the one here
+FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid CROSS JOIN (SELECT NULL::pg_node_tree AS prqual) none
+UNION ALL
+SELECT 'publication ' || quote_ident(p.pubname), 0, 'tables in ' || e.refobjid::regnamespace
+FROM pg_publication p JOIN pg_depend d ON d.refclassid = 'pg_publication'::regclass AND d.refobjid = p.oid
+    AND d.classid = to_regclass('pg_catalog.pg_publication_namespace')
+JOIN pg_depend e ON e.classid = d.classid AND e.objid = d.objid AND e.refclassid = 'pg_namespace'::regclass
 UNION ALL
 SELECT 'default privileges', 0, format('%s in %s on %s: %s', pg_get_userbyid(d.defaclrole),
     CASE WHEN d.defaclnamespace <> 0 THEN d.defaclnamespace::regnamespace::text ELSE 'every schema' END,

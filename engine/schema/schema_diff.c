@@ -152,6 +152,12 @@ static void drop(SchemaDiffer *differ, size_t index, bool late)
         operation_add(differ, change, object)->sql = make.sql;
         return;
     }
+    if (schema_is(object, "column") && schema_attribute(object, "type") == NULL) {
+        SchemaMake make = maker(differ);
+        schema_view_column_plain(&make, object);
+        operation_add(differ, SCHEMA_CHANGE_ALTER, object)->sql = make.sql;
+        return;
+    }
     SchemaOperation *operation = operation_add(differ, change, object);
     operation->destructive = old->destructive;
     operation_sql(differ, operation, schema_drop_sql(differ->arena, object));

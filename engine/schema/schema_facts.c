@@ -222,3 +222,13 @@ void schema_facts_sql(SchemaMake *make, const SchemaObject *from, const SchemaOb
     if (changed != NULL)
         *changed = done.count > 0;
 }
+
+void schema_view_column_plain(SchemaMake *make, const SchemaObject *column)
+{
+    SchemaObject plain = *column;
+    plain.attribute_count = 0;
+    if (schema_attribute(column, "default") != NULL)
+        add(make,
+            arena_printf(make->arena, "%sDROP DEFAULT", schema_column_alter(make->arena, column)));
+    schema_facts_sql(make, column, &plain, NULL);
+}

@@ -16,3 +16,5 @@ void schema_grants_again(SchemaMake *make, const SchemaObject *object);
 void schema_grants_only(SchemaMake *make, const SchemaModel *given_by, const SchemaObject *object);
 /* Default privileges that are no more. */
 void schema_default_privileges_drop(SchemaMake *make, const SchemaObject *object);
+/* A view's column, which is told only where something is said of it, is like others again. */
+void schema_view_column_plain(SchemaMake *make, const SchemaObject *column);

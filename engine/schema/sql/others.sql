@@ -147,12 +147,18 @@ SELECT 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubnam
         format('WITH (publish = %L, publish_via_partition_root = %s)', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
             CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END,
             CASE WHEN p.pubtruncate THEN 'truncate' END), CASE WHEN p.pubviaroot THEN 'true' ELSE 'false' END)),
-    (SELECT string_agg(format('ALTER PUBLICATION %I ADD TABLE ONLY %s%s%s', p.pubname, r.prrelid::regclass,
+    nullif(concat_ws(E'\n', (SELECT string_agg(format('ALTER PUBLICATION %I ADD TABLE ONLY %s%s%s', p.pubname, r.prrelid::regclass,
         ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C") FROM pg_attribute a
-            WHERE a.attrelid = r.prrelid AND a.attnum = ANY (string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[])) || ')',
-        ' WHERE (' || pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid) || ')'), E'\n'
-        ORDER BY r.prrelid::regclass::text COLLATE "C") FROM pg_publication_rel r WHERE r.prpubid = p.oid)
-FROM pg_publication p WHERE $1::text = ''
+            WHERE a.attrelid = r.prrelid AND to_jsonb(r) -> 'prattrs' @> to_jsonb(a.attnum)) || ')',
+        ' WHERE (' || pg_get_expr((SELECT prqual FROM pg_publication_rel q WHERE q.oid = r.oid), r.prrelid) || ')'), E'\n'
+        ORDER BY r.prrelid::regclass::text COLLATE "C") FROM pg_publication_rel r WHERE r.prpubid = p.oid),
+        (SELECT string_agg(format('ALTER PUBLICATION %I ADD TABLES IN SCHEMA %I', p.pubname, s.nspname), E'\n'
+        ORDER BY s.nspname COLLATE "C") FROM pg_depend d JOIN pg_depend e ON e.classid = d.classid AND e.objid = d.objid
+            AND e.refclassid = 'pg_namespace'::regclass JOIN pg_namespace s ON s.oid = e.refobjid
+        WHERE d.classid = to_regclass('pg_catalog.pg_publication_namespace') AND d.refclassid = 'pg_publication'::regclass
+            AND d.refobjid = p.oid)), '')
+-- before PostgreSQL 15 there is no column prqual: then it means the one here
+FROM pg_publication p CROSS JOIN (SELECT NULL::pg_node_tree AS prqual) none WHERE $1::text = ''
 UNION ALL
 SELECT 'pg_subscription'::regclass, s.oid, 0, 'subscription', quote_ident(s.subname), NULL, 0,
     pg_get_userbyid(s.subowner), NULL, NULL
