@@ -17,6 +17,7 @@ typedef struct GatePart {
     const char *failure;
     uint64_t lag_max_ms;
     const char *compat;
+    bool drift;
     uint64_t window_ms;
     StrList ignore;
     int64_t active_max;
@@ -60,6 +61,12 @@ static const ConfigField gate_fields[] = {
           .without = "any", .example = "50"),
     FIELD(GatePart, "waiting-max", CONFIG_INTEGER, waiting_max, .min = 0, .max = 1000000,
           .help = "of them, sessions waiting for locks", .without = "any", .example = "5"),
+    FIELD(GatePart, "drift", CONFIG_BOOL, drift,
+          .help =
+              "every shard's schema (before: all of the wave's; during, after: of those migrated) "
+              "is as expected at its rows, or accepted (docs/drift.md); what is not known is "
+              "asked again",
+          .without = "no", .example = "true"),
     FIELD(GatePart, "compat", CONFIG_NAME, compat,
           .help = "before a wave, whether anybody on its shards uses what their steps take away "
                   "(docs/compat.md): objects (views, functions, ...), statements as well, or "
@@ -120,7 +127,7 @@ static GateKind gate_kind(const GatePart *part)
     bool load = part->active_max >= 0 || part->waiting_max >= 0;
     int said = (part->person[0] != '\0') + (part->command[0] != '\0') + (part->sql[0] != '\0') +
                (part->prometheus[0] != '\0') + (part->lag_max_ms > 0) + load +
-               (part->compat[0] != '\0');
+               (part->compat[0] != '\0') + part->drift;
     if (said != 1)
         return GATE_KIND_UNSPECIFIED;
     return part->person[0] != '\0'       ? GATE_KIND_PERSON
@@ -128,6 +135,7 @@ static GateKind gate_kind(const GatePart *part)
            : part->sql[0] != '\0'        ? GATE_KIND_SQL
            : part->prometheus[0] != '\0' ? GATE_KIND_PROMETHEUS
            : part->compat[0] != '\0'     ? GATE_KIND_COMPAT
+           : part->drift                 ? GATE_KIND_DRIFT
            : load                        ? GATE_KIND_LOAD
                                          : GATE_KIND_LAG;
 }
@@ -213,7 +221,7 @@ void rollout_gates_read(Arena *arena, Config *config, const ConfigList *list,
         if (kind == GATE_KIND_UNSPECIFIED)
             config_problem(config, item,
                            "gate '%s' needs one of `sql`, `lag-max`, `active-max` and "
-                           "`waiting-max`, `prometheus`, `compat`, `command`, `person`",
+                           "`waiting-max`, `prometheus`, `compat`, `drift`, `command`, `person`",
                            part->name);
         gate_conditions_check(config, item, part, kind);
         gate_compat_check(config, item, part, gate);

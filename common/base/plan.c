@@ -51,7 +51,7 @@ const char *gate_kind_name(GateKind kind)
         [GATE_KIND_SQL] = "sql",         [GATE_KIND_LAG] = "lag",
         [GATE_KIND_LOAD] = "load",       [GATE_KIND_PROMETHEUS] = "prometheus",
         [GATE_KIND_COMMAND] = "command", [GATE_KIND_PERSON] = "person",
-        [GATE_KIND_COMPAT] = "compat",
+        [GATE_KIND_DRIFT] = "drift",     [GATE_KIND_COMPAT] = "compat",
     };
     return (unsigned)kind < GATE_KIND_COUNT && names[kind] != NULL ? names[kind] : "";
 }

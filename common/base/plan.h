@@ -167,9 +167,9 @@ typedef enum GateKind {
     GATE_KIND_PROMETHEUS, /* text is a query; `success` and `failure` of its result */
     GATE_KIND_COMMAND,    /* text names a command of the coordinator's configuration */
     GATE_KIND_PERSON,     /* somebody resumes the rollout */
-    GATE_KIND_COMPAT =
-        8, /* nobody uses what a shard's steps take away: `text` says how it is looked
-              at, `limit` for how long, `ignore` whose statements do not count */
+    GATE_KIND_DRIFT,      /* each migrated shard's schema is as expected at its rows, or accepted */
+    GATE_KIND_COMPAT, /* nobody uses what a shard's steps take away: `text` says how it is looked
+                         at, `limit` for how long, `ignore` whose statements do not count */
     GATE_KIND_COUNT
 } GateKind;
 

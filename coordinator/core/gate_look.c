@@ -33,7 +33,7 @@ struct GateLook {
 static bool is_of_shards(const Rollout *r, uint32_t gate)
 {
     GateKind kind = r->header->gates[gate].kind;
-    return kind == GATE_KIND_SQL || kind == GATE_KIND_COMPAT;
+    return kind == GATE_KIND_SQL || kind == GATE_KIND_COMPAT || kind == GATE_KIND_DRIFT;
 }
 
 static bool is_asked_about(const Rollout *r, const RolloutLookAtGate *asked, uint32_t index)
@@ -107,6 +107,16 @@ GateLook *gate_look_new(const Rollout *r, const RolloutLookAtGate *asked)
     if (look->count == 0)
         judge_empty(look, asked);
     return look;
+}
+
+size_t gate_look_count(const GateLook *look)
+{
+    return look->count;
+}
+
+uint32_t gate_look_shard(const GateLook *look, size_t index)
+{
+    return look->shards[index];
 }
 
 void gate_look_free(GateLook *look)

@@ -26,6 +26,9 @@ typedef struct GatePage {
  */
 GateLook *gate_look_new(const Rollout *rollout, const RolloutLookAtGate *asked);
 void gate_look_free(GateLook *look); /* NULL-safe */
+/* What it is about, for one who need not ask: plan indices. None: the verdict is there already. */
+size_t gate_look_count(const GateLook *look);
+uint32_t gate_look_shard(const GateLook *look, size_t index);
 
 /* Agents are away until they are said to be there. */
 void gate_look_agent(GateLook *look, uint32_t agent, bool there);

@@ -4,6 +4,7 @@
 #include "compat_gate.h"
 #include "condition.h"
 #include "coordinator.h"
+#include "drifting.h"
 #include "file.h"
 #include "gate_look.h"
 #include "gate_sql.h"
@@ -278,6 +279,54 @@ void gates_agent(Gates *gates, const char *agent, bool there)
     }
 }
 
+/* --- drift ------------------------------------------------------------------------------------ */
+
+typedef struct Drifted {
+    size_t count;
+    const char *first; /* of them, with its reason; in the arena */
+} Drifted;
+
+static void count_shard(Drifted *drifted, Arena *arena, const char *name, const char *reason)
+{
+    if (drifted->count++ == 0)
+        drifted->first = arena_printf(arena, "%s: %s", name, reason);
+}
+
+/* What is not known yet may be read soon: it is an error, which is asked again, and never a
+ * success. */
+static void look_at_drift(Look *look, const RolloutEntry *entry, const RolloutLookAtGate *asked)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const Coordinator *coordinator = look->gates->coordinator;
+    GateLook *about = gate_look_new(entry->core, asked);
+    Drifted drifted = {0}, unknown = {0};
+    size_t count = gate_look_count(about);
+    for (size_t i = 0; i < count; i++) {
+        const PlanShard *plan = &entry->shards[gate_look_shard(about, i)];
+        const FleetShard *shard = inventory_find(coordinator->inventory, &plan->uuid);
+        if (shard == NULL) {
+            count_shard(&unknown, arena, plan->database, "no agent lists it");
+            continue;
+        }
+        DriftJudgement judgement = drifting_judge(coordinator, shard);
+        if (judgement.verdict == DRIFT_DRIFTED)
+            count_shard(&drifted, arena, shard->name, drifting_reason(arena, shard, &judgement));
+        else if (judgement.verdict == DRIFT_UNKNOWN)
+            count_shard(&unknown, arena, shard->name, judgement.why);
+    }
+    if (count == 0)
+        answer(look, gate_look_verdict(about), "%s", gate_look_message(about));
+    else if (drifted.count > 0)
+        answer(look, GATE_FAILED, "%zu of %zu shards, first %s", drifted.count, count,
+               drifted.first);
+    else if (unknown.count > 0)
+        answer(look, GATE_ERROR, "of %zu of %zu shards it is not known, first %s", unknown.count,
+               count, unknown.first);
+    else
+        answer(look, GATE_SUCCEEDED, "%zu shards are as expected", count);
+    gate_look_free(about);
+}
+
 /* --- looks ------------------------------------------------------------------------------------ */
 
 static bool is_for_agents(GateKind kind)
@@ -299,6 +348,8 @@ void gates_look(Gates *gates, const RolloutEntry *entry, const RolloutLookAtGate
     gates->looks = look;
     if (gate->kind == GATE_KIND_PERSON)
         answer(look, GATE_INCONCLUSIVE, "%s", gate->text);
+    else if (gate->kind == GATE_KIND_DRIFT)
+        look_at_drift(look, entry, asked);
     else if (is_for_agents(gate->kind))
         start_agents(look, entry, asked);
     else if (gate->kind == GATE_KIND_PROMETHEUS)
@@ -394,7 +445,8 @@ ErrCode gates_check(const Coordinator *coordinator, const GatePlan *gate, Error 
                        gate->name);
     if (gate->kind == GATE_KIND_COMPAT)
         return compat_gate_check(gate, err);
-    if (gate->kind == GATE_KIND_PERSON || is_for_agents(gate->kind))
+    if (gate->kind == GATE_KIND_PERSON || gate->kind == GATE_KIND_DRIFT ||
+        is_for_agents(gate->kind))
         return ERR_OK;
     if (gate->kind == GATE_KIND_PROMETHEUS)
         return check_query(coordinator, gate, err);

@@ -120,12 +120,33 @@ as_agent tenant_0004 'ALTER TABLE billing_events ADD COLUMN other int'
 wait_for 90 'it to have drifted again' counts_are 1 0 3 0
 expect_error 5 REFUSED 'has drifted since the plan was made' alice rollout start "$T/refuse.plan"
 
+# --- a gate: before the first shard, and after the last
+for name in held gated; do
+    rollout_yaml "$T/$name.yaml" "$name" "$T/more.bundle" 'waves: [rest]' \
+        'gates: [{name: as expected, drift: true, when: [before, after], interval: 200ms, attempts: 100}]'
+done
+started held
+wait_for 60 'the gate to have its say' is_over held
+check 'it stops what has drifted' is_state held halted
+alice rollout status held >"$T/out"
+check 'and names it' contains "$(cat "$T/out")" '1 of 4 shards, first one/tenant_0004: its schema has drifted'
+check 'before anything has run' same "$(rows one tenant_0001)" 002_hack_goes
+expect_exit 0 alice rollout abort held --reason 'look first'
+as_agent tenant_0004 'ALTER TABLE billing_events DROP COLUMN other'
+wait_for 90 'none to be drifted' counts_are 0 0 4 0
+expect_exit 0 alice drift expect 003_more --bundle "$T/more.bundle"
+started gated
+wait_for 60 'what is read after the steps to be as expected' is_over gated
+check 'it goes on' is_state gated succeeded
+as_agent tenant_0004 'ALTER TABLE billing_events ADD COLUMN other int'
+wait_for 90 'it to have drifted once more' counts_are 1 0 3 0
+
 # --- who may, and what is kept
 fleet_coordinator_stop
 fleet_coordinator_start
 wait_for 90 'the journal to know it still' counts_are 1 0 3 0
 expect_exit 0 alice fleet events --type 'drift.*'
-check 'events tell of it' same "$(grep -c 'drift\.' "$T/out")" 4
+check 'events tell of it' same "$(grep -c 'drift\.' "$T/out")" 5
 fleet_agent_stop one
 is_away() { [ "$(count unknown)" = 4 ]; }
 wait_for 90 'nothing to be known without the agent' is_away

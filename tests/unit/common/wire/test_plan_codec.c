@@ -158,7 +158,17 @@ static void notes_come_back(void **state)
     PlanHeader in = make_header(arena);
     PlanHeader out;
     in.seed = 4711;
-    in.notes = (PlanNotes){"tier = free", "random", 5, 7, left_out, 1, irreversible, 1};
+    static const char *drifted[] = {"main/painted"};
+    in.notes = (PlanNotes){.select = "tier = free",
+                           .order = "random",
+                           .already_there = 5,
+                           .left_out_count = 7,
+                           .left_out = left_out,
+                           .left_out_named = 1,
+                           .irreversible = irreversible,
+                           .irreversible_count = 1,
+                           .drifted_count = 3,
+                           .drifted = {.items = drifted, .count = 1}};
     assert_int_equal(header_round_trip(arena, &in, &out), ERR_OK);
     assert_int_equal(out.seed, 4711);
     assert_string_equal(out.notes.select, "tier = free");
@@ -171,6 +181,12 @@ static void notes_come_back(void **state)
     assert_int_equal(out.notes.irreversible_count, 1);
     assert_string_equal(out.notes.irreversible[0].revision, "002_b");
     assert_string_equal(out.notes.irreversible[0].reason, "drops a column");
+    assert_int_equal(out.notes.drifted_count, 3);
+    assert_int_equal(out.notes.drifted.count, 1);
+    assert_string_equal(out.notes.drifted.items[0], "main/painted");
+    in.notes.drifted_count = 0;
+    assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
+    in.notes.drifted_count = 1;
     in.notes.left_out_count = 0;
     assert_int_equal(header_round_trip(arena, &in, &out), ERR_PROTOCOL);
 }

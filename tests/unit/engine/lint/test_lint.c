@@ -81,9 +81,13 @@ static int expected(Arena *arena, const char *path, const char **ret_class)
                      ERR_OK);
     const char *text = arena_strndup(arena, (const char *)bytes, length);
     const char *mark = strstr(text, "-- expect");
-    if (mark == NULL)
+    const char *word = mark == NULL ? NULL : strchr(mark + strlen("-- "), ' ');
+    *ret_class = "";
+    if (word == NULL) {
         fail_msg("%s expects nothing", path);
-    const char *word = strchr(mark + strlen("-- "), ' ') + 1;
+        return -1;
+    }
+    word++;
     *ret_class = arena_strndup(arena, word, strcspn(word, "\n"));
     int line = 1;
     for (const char *at = text; at < mark; at++)
