@@ -116,10 +116,9 @@ static const DriftAcceptance *find_acceptance(const DriftBook *book, const Drift
 {
     for (size_t i = book->acceptance_count; i-- > 0;) {
         const DriftAcceptance *acceptance = &book->acceptances[i];
-        if (!digest_equal(&acceptance->fingerprint, &shard->fingerprint))
-            continue;
-        if (uuid_is_nil(&acceptance->shard) ? drift_place_equal(&acceptance->place, &shard->place)
-                                            : uuid_equal(&acceptance->shard, &shard->uuid))
+        if (digest_equal(&acceptance->fingerprint, &shard->fingerprint) &&
+            (uuid_is_nil(&acceptance->shard) || uuid_equal(&acceptance->shard, &shard->uuid)) &&
+            drift_place_equal(&acceptance->place, &shard->place))
             return acceptance;
     }
     return NULL;

@@ -28,8 +28,8 @@ typedef struct DriftExpectation {
 } DriftExpectation;
 
 typedef struct DriftAcceptance {
-    Uuid shard; /* nil: all shards at the place */
-    DriftPlace place;
+    Uuid shard;       /* nil: all shards at the place */
+    DriftPlace place; /* a word on a shard does not hold at other rows */
     Digest fingerprint;
     const char *who;
     const char *reason;

@@ -106,6 +106,24 @@ static void test_what_is_accepted_is_one_schema(void **state)
     drift_book_free(book);
 }
 
+static void test_a_word_on_a_shard_is_for_its_place(void **state)
+{
+    (void)state;
+    DriftBook *book = drift_book_new();
+    DriftShard asked = shard(1, "a", 9);
+    const DriftPlace elsewhere[] = {place(2, false, 15), place(1, true, 15), place(1, false, 16)};
+    accept_drift(book, 1, 9);
+    assert_int_equal(judge(book, &asked), DRIFT_ACCEPTED);
+    for (size_t i = 0; i < 3; i++) {
+        asked.place = elsewhere[i];
+        assert_int_equal(judge(book, &asked), DRIFT_UNKNOWN);
+        drift_expect(book, &(DriftExpectation){
+                               .place = elsewhere[i], .fingerprint = digest(7), .who = "alice"});
+        assert_int_equal(judge(book, &asked), DRIFT_DRIFTED);
+    }
+    drift_book_free(book);
+}
+
 static void test_what_is_accepted_needs_no_expectation(void **state)
 {
     (void)state;
@@ -172,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_an_expectation_is_for_its_place),
         cmocka_unit_test(test_the_last_word_counts),
         cmocka_unit_test(test_what_is_accepted_is_one_schema),
+        cmocka_unit_test(test_a_word_on_a_shard_is_for_its_place),
         cmocka_unit_test(test_what_is_accepted_needs_no_expectation),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_few_names_are_shown),
