@@ -66,7 +66,9 @@ static ErrCode read_project(CommandContext *context, LintSelection *selection, E
 {
     Arena *arena = context->arena;
     StrList paths;
-    ErrCode code = project_load(arena, context->config, &selection->project, err);
+    ErrCode code = placeholder_check(&selection->assignments, err);
+    if (code == ERR_OK)
+        code = project_load(arena, context->config, &selection->project, err);
     if (code == ERR_OK)
         code = project_files(arena, &selection->project, &paths, err);
     if (code != ERR_OK)

@@ -64,10 +64,11 @@ static const char *place_of(Arena *arena, const LintFinding *finding)
 static void tell_finding(CommandContext *context, const LintFinding *finding)
 {
     Arena *arena = context->arena;
-    say(context, "%s: %s %s: %s", place_of(arena, finding), lint_severity_name(finding->severity),
-        lint_rule_id(finding->rule), plain_text(arena, finding->what));
-    say(context, "    %s", wrong_with(arena, finding));
-    say(context, "    safe: %s", way_out(arena, finding));
+    say(context, "%s: %s %s: %s", plain_text(arena, place_of(arena, finding)),
+        lint_severity_name(finding->severity), lint_rule_id(finding->rule),
+        plain_text(arena, finding->what));
+    say(context, "    %s", plain_text(arena, wrong_with(arena, finding)));
+    say(context, "    safe: %s", plain_text(arena, way_out(arena, finding)));
 }
 
 static const char *counted(Arena *arena, size_t count, const char *what)
@@ -277,7 +278,8 @@ static void tell_github(Arena *arena, const LintFindings *findings)
             printf(",col=%d", finding->column);
         const char *message =
             arena_printf(arena, "%s\n%s\nsafe: %s", plain_text(arena, finding->what),
-                         wrong_with(arena, finding), way_out(arena, finding));
+                         plain_text(arena, wrong_with(arena, finding)),
+                         plain_text(arena, way_out(arena, finding)));
         printf(",title=%s::%s\n", lint_rule_id(finding->rule), escaped(arena, message, false));
     }
 }

@@ -21,7 +21,7 @@ static bool assigns(const char *assignment, const char *name)
            strncmp(assignment, name, length) == 0;
 }
 
-static ErrCode assignments_check(const StrList *assignments, Error *err)
+ErrCode placeholder_check(const StrList *assignments, Error *err)
 {
     for (size_t i = 0; i < assignments->count; i++) {
         const char *text = assignments->items[i];
@@ -249,7 +249,7 @@ ErrCode script_bind(Arena *arena, const Script *script, const StrList *assignmen
                     const Script **ret_script, Error *err)
 {
     Binder binder = {.arena = arena, .script = script};
-    ErrCode code = assignments_check(assignments, err);
+    ErrCode code = placeholder_check(assignments, err);
     if (code == ERR_OK)
         code = values_find(arena, script, assignments, &binder.values, err);
     if (code != ERR_OK)

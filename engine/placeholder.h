@@ -8,6 +8,8 @@
 
 #include "script.h"
 
+/* Whether each is NAME=VALUE, within limits. ERR_USAGE, ERR_LIMIT. */
+ErrCode placeholder_check(const StrList *assignments, Error *err) MUST_CHECK;
 /* `assignments` are NAME=VALUE, the last one of a name counts. `*ret_script` has the statements and
  * probes with their values, and is `script` itself when it declares nothing; digests stay those of
  * the file. Everything new lives in `arena` and borrows from `script`. Errors: USAGE (an assignment

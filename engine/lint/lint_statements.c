@@ -189,12 +189,106 @@ static void read_truncate(const LintReader *reader, const PgQuery__TruncateStmt 
     }
 }
 
+/* `WHERE true`, but for the place where a backfill puts its range. */
+static const char batch_mark[] = "/*+batch*/";
+
+static bool is_everywhere(const LintReader *reader, const PgQuery__Node *where)
+{
+    if (where == NULL)
+        return true;
+    return where->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+           where->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL &&
+           where->a_const->boolval->boolval && strstr(reader->statement->text, batch_mark) == NULL;
+}
+
 static void read_delete(const LintReader *reader, const PgQuery__DeleteStmt *delete)
 {
     SqlName table = sql_range_name(delete->relation);
-    if (delete->where_clause == NULL && delete->n_using_clause == 0 &&
+    if (is_everywhere(reader, delete->where_clause) && delete->n_using_clause == 0 &&
         !new_tables_has(&reader->made, table))
         found_of(reader, LINT_DELETE_ALL, "DELETE of every row", table);
+}
+
+/* WITH gone AS (DELETE ...) SELECT ... */
+static void read_with(const LintReader *reader, const PgQuery__WithClause *with)
+{
+    for (size_t i = 0; with != NULL && i < with->n_ctes; i++) {
+        const PgQuery__Node *query = with->ctes[i]->common_table_expr->ctequery;
+        if (query->node_case == PG_QUERY__NODE__NODE_DELETE_STMT) {
+            read_delete(reader, query->delete_stmt);
+        } else if (query->node_case == PG_QUERY__NODE__NODE_UPDATE_STMT) {
+            const PgQuery__UpdateStmt *update = query->update_stmt;
+            SqlName table = sql_range_name(update->relation);
+            if (is_everywhere(reader, update->where_clause) && update->n_from_clause == 0 &&
+                !new_tables_has(&reader->made, table))
+                found_of(reader, LINT_UPDATE_ALL, "UPDATE of every row", table);
+        }
+    }
+}
+
+static const char *last_name(const PgQuery__Node *object)
+{
+    const PgQuery__Node *node = object;
+    if (node->node_case == PG_QUERY__NODE__NODE_OBJECT_WITH_ARGS)
+        return sql_string(node->object_with_args->objname[node->object_with_args->n_objname - 1]);
+    if (node->node_case == PG_QUERY__NODE__NODE_TYPE_NAME)
+        return sql_string(node->type_name->names[node->type_name->n_names - 1]);
+    if (node->node_case == PG_QUERY__NODE__NODE_LIST)
+        return sql_string(node->list->items[node->list->n_items - 1]);
+    return sql_string(node);
+}
+
+/* What a later statement makes again was only rebuilt. */
+static bool is_made_again(const LintReader *reader, const char *name)
+{
+    const StatementList *list = &reader->script->upgrade.statements;
+    for (const Statement *later = reader->statement + 1; later < list->items + list->count; later++)
+        if (strncasecmp(later->text, "CREATE", 6) == 0 && strstr(later->text, name) != NULL)
+            return true;
+    return false;
+}
+
+static void read_drop(const LintReader *reader, const PgQuery__DropStmt *drop)
+{
+    static const struct {
+        PgQuery__ObjectType type;
+        const char *what;
+    } kinds[] = {
+        {PG_QUERY__OBJECT_TYPE__OBJECT_VIEW, "DROP VIEW"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW, "DROP MATERIALIZED VIEW"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_TYPE, "DROP TYPE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN, "DROP DOMAIN"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_FUNCTION, "DROP FUNCTION"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_PROCEDURE, "DROP PROCEDURE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE, "DROP SEQUENCE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_EXTENSION, "DROP EXTENSION"},
+    };
+    if (drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA)
+        lint_found(reader, LINT_DROP_SCHEMA, "DROP SCHEMA");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && drop->n_objects > 0; i++) {
+        const char *name = kinds[i].type == drop->remove_type ? last_name(drop->objects[0]) : NULL;
+        if (name != NULL && !is_made_again(reader, name))
+            lint_found(reader, LINT_DROP_OBJECT,
+                       arena_printf(reader->arena, "%s, of %s", kinds[i].what, name));
+    }
+}
+
+static void read_move(const LintReader *reader, const PgQuery__AlterObjectSchemaStmt *move)
+{
+    SqlName table = {"", ""};
+    if (move->relation != NULL)
+        table = sql_range_name(move->relation);
+    if (move->relation == NULL || !new_tables_has(&reader->made, table))
+        found_of(reader, LINT_SET_SCHEMA, "SET SCHEMA", table);
+}
+
+/* Weaker ones keep nobody from writing. */
+static void read_lock(const LintReader *reader, const PgQuery__LockStmt *lock)
+{
+    enum { MODE_SHARE = 5 };
+    if (lock->mode >= MODE_SHARE && lock->n_relations > 0)
+        found_of(reader, LINT_LOCK_TABLE, "LOCK TABLE",
+                 sql_range_name(lock->relations[0]->range_var));
 }
 
 static void read_index(const LintReader *reader, const PgQuery__IndexStmt *index)
@@ -251,8 +345,24 @@ static void read_node(const LintReader *reader, const PgQuery__Node *node)
         read_rename(reader, node->rename_stmt);
         break;
     case PG_QUERY__NODE__NODE_DROP_STMT:
-        if (node->drop_stmt->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA)
-            lint_found(reader, LINT_DROP_SCHEMA, "DROP SCHEMA");
+        read_drop(reader, node->drop_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT:
+        read_move(reader, node->alter_object_schema_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_LOCK_STMT:
+        read_lock(reader, node->lock_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_DO_STMT:
+    case PG_QUERY__NODE__NODE_EXECUTE_STMT:
+        lint_found(reader, LINT_OPAQUE,
+                   statement_in_few_words(reader->arena, reader->statement->text));
+        break;
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+        read_with(reader, node->select_stmt->with_clause);
+        break;
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+        read_with(reader, node->insert_stmt->with_clause);
         break;
     case PG_QUERY__NODE__NODE_DROPDB_STMT:
         lint_found(reader, LINT_DROP_DATABASE, "DROP DATABASE");

@@ -245,8 +245,9 @@ static bool is_settled(const Tracer *tracer, const LintFinding *finding)
     if (finding->statement != tracer->statement)
         return false;
     bool worked = tracer->item->trace_class >= TRACE_SCAN;
-    return finding->rule == LINT_UNKNOWN || (!worked && finding->info.lint_class >= LINT_SCAN &&
-                                             finding->rule != LINT_DOMAIN_CONSTRAINT);
+    return finding->rule == LINT_UNKNOWN || finding->rule == LINT_OPAQUE ||
+           (!worked && finding->info.lint_class >= LINT_SCAN &&
+            finding->rule != LINT_DOMAIN_CONSTRAINT);
 }
 
 static void drop_settled(const Tracer *tracer, size_t first)

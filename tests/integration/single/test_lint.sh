@@ -87,6 +87,14 @@ expect_exit 0 pgtide lint 004_wrong
 expect_exit 3 pgtide lint "${scratch[@]}" 004_wrong
 check 'a statement that fails is a finding with its SQLSTATE' grep -qF 'SQLSTATE 42P01' "$T/out"
 check 'at its place' grep -qE '^versions/004_wrong.sql:6:[0-9]+: error statement-fails' "$T/out"
+revision 004_wrong 003_meant "DO \$\$ BEGIN RAISE EXCEPTION 'x' USING HINT = E'\\x1b[31mred\\n::error file=a::b'; END \$\$;" 'SELECT 1;'
+for format in text github; do
+    expect_exit 3 pgtide lint "${scratch[@]}" --format "$format" 004_wrong
+    check "$format: no word of the server steers who reads it" test "$(grep -c $'\x1b\|^::error file=a' "$T/out" || true)" = 0
+    check "$format: it is told" grep -q red "$T/out"
+done
+expect_exit 2 pgtide lint -x nothing
+check 'a placeholder without a value is refused' grep -q 'NAME=VALUE' "$T/err"
 revision 005_behind 004_wrong 'SELECT 1;' 'SELECT 1;'
 expect_exit 1 pgtide lint "${scratch[@]}" 005_behind
 revision 006_refused 005_behind 'VACUUM;' 'SELECT 1;'

@@ -22,6 +22,7 @@ CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 CREATE TABLE d (id bigint PRIMARY KEY, n positive);
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 CREATE SCHEMA s;
+CREATE VIEW v AS SELECT 1 AS one;
 
 -- +downgrade
 SELECT 1;

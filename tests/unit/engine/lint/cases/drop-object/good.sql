@@ -1,0 +1,9 @@
+-- revision: good
+-- revises: before
+
+-- +upgrade
+DROP VIEW v;
+CREATE VIEW v AS SELECT 1 AS one;
+
+-- +downgrade
+SELECT 1;

@@ -1,0 +1,8 @@
+-- revision: bad
+-- revises: before
+
+-- +upgrade
+LOCK TABLE r; -- expect instant
+
+-- +downgrade
+SELECT 1;
