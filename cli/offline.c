@@ -161,6 +161,16 @@ static void write_json(Offline *offline, const char *sql)
     json_object_end(&json);
 }
 
+static void say_left_out(Offline *offline)
+{
+    for (size_t i = 0; i < offline->args.step_count; i++) {
+        if (offline_leaves_out(&offline->args.steps[i]))
+            note(offline->context,
+                 "%s is recorded, not run: a script can't know whether the schema is that one",
+                 offline->args.steps[i].revision);
+    }
+}
+
 /* The whole script, once it is known to be right. */
 static ErrCode print_script(Offline *offline, Error *err)
 {
@@ -168,6 +178,7 @@ static ErrCode print_script(Offline *offline, Error *err)
     ErrCode code = offline_check(&offline->args, err);
     if (code != ERR_OK)
         return code;
+    say_left_out(offline);
     offline_write(offline->context->arena, &offline->args, &out);
     if (offline->context->json)
         write_json(offline, str_text(&out));

@@ -32,6 +32,7 @@ typedef struct Record {
     const Script *script;
     const char *rows_before; /* an expression */
     const StrList *rows_after;
+    const char *message; /* NULL = none */
 } Record;
 
 /* --- checks ----------------------------------------------------------------------------------- */
@@ -420,7 +421,7 @@ static void write_history(Writer *writer, const Record *record)
         script == NULL ? "NULL" : offline_literal(arena, digest),
         offline_literal(arena, script == NULL ? NULL : script->token_digest),
         offline_literal(arena, writer->args->who),
-        offline_literal(arena, writer->args->message),
+        offline_literal(arena, record->message),
     };
     str_printf(writer->out, "%s;\n", query(writer, shard_sql_history_insert, params, 13));
 }
@@ -542,6 +543,11 @@ static void write_units(Writer *writer, const GraphStep *step, const StatementLi
     begin_transaction(writer, &step->rows_before);
 }
 
+bool offline_leaves_out(const GraphStep *step)
+{
+    return step->script->when_fingerprint != NULL && step->direction == DIRECTION_UPGRADE;
+}
+
 static void write_step(Writer *writer, const GraphStep *step)
 {
     static const StatementList none;
@@ -549,9 +555,14 @@ static void write_step(Writer *writer, const GraphStep *step)
     const StatementList *author = step->direction == DIRECTION_UPGRADE
                                       ? &script->upgrade.statements
                                       : &script->downgrade.statements;
-    if (script->when_fingerprint != NULL && step->direction == DIRECTION_UPGRADE) {
+    const char *message = writer->args->message;
+    if (offline_leaves_out(step)) {
         str_printf(writer->out, "-- Not run by this script: it is for shards whose schema is %s.\n",
                    script->when_fingerprint);
+        message = arena_printf(writer->arena,
+                               "not run by this script, which can't know whether the "
+                               "schema is %s",
+                               script->when_fingerprint);
         author = &none;
     }
     new_operation(writer);
@@ -566,6 +577,7 @@ static void write_step(Writer *writer, const GraphStep *step)
         .script = script,
         .rows_before = offline_array(writer->arena, &step->rows_before),
         .rows_after = &step->rows_after,
+        .message = message,
     };
     write_history(writer, &record);
     end_transaction(writer, &step->rows_after);
@@ -606,6 +618,7 @@ static void write_stamp(Writer *writer)
         .direction = "stamp",
         .rows_before = offline_array(writer->arena, args->rows_before),
         .rows_after = args->stamp,
+        .message = args->message,
     };
     new_operation(writer);
     begin_transaction(writer, args->rows_before);
@@ -620,7 +633,10 @@ static void write_purge(Writer *writer)
     Arena *arena = writer->arena;
     const StrList *stamp = writer->args->stamp;
     const char *rows = query(writer, shard_sql_rows, NULL, 0);
-    Record record = {.direction = "stamp", .rows_before = ":'pgtide_rows'", .rows_after = stamp};
+    Record record = {.direction = "stamp",
+                     .rows_before = ":'pgtide_rows'",
+                     .rows_after = stamp,
+                     .message = writer->args->message};
     ask(writer, arena_printf(arena, "SELECT (%s) OPERATOR(pg_catalog.<>) %s AS moves", rows,
                              offline_array(arena, stamp)));
     line(writer, "\\if :pgtide_moves");

@@ -28,5 +28,8 @@ typedef struct OfflineArgs {
 /* What a step would refuse, and rows behind COPY in a repeatable. ERR_SCRIPT, with file and line.
  */
 ErrCode offline_check(const OfflineArgs *args, Error *err) MUST_CHECK;
+/* Whether the script only records it: it can't know whether the schema is the step's
+ * `when-fingerprint`. */
+bool offline_leaves_out(const GraphStep *step);
 /* Appends the script. */
 void offline_write(Arena *arena, const OfflineArgs *args, Str *out);

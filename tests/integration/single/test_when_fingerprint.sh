@@ -78,6 +78,14 @@ repair "$fingerprint"
 expect_exit 0 pgtide upgrade 000_base:head --sql
 check 'said in the script' contains "$(cat "$T/out")" 'Not run by this script: it is for shards whose schema is f1:'
 check 'its SQL is not in it' test -z "$(grep 'DROP COLUMN hack' "$T/out")"
+check 'said to who made it' contains "$(cat "$T/err")" "002_repair is recorded, not run: a script can't know whether the schema is that one"
+database one scripted
+expect_exit 0 pgtide upgrade 001_first
+sql 'ALTER TABLE t ADD COLUMN hack int'
+expect_exit 0 pgtide upgrade 001_first:head --sql
+cluster_psql one scripted -v ON_ERROR_STOP=1 -f "$T/out" >/dev/null
+check 'recorded' same "$(rows)" 002_repair
+check 'said in the history' contains "$(message)" "not run by this script, which can't know whether the schema is $fingerprint"
 
 # --- rehearsed like the rest
 expect_exit 0 pgtide test
