@@ -3,6 +3,7 @@ import enum
 
 from sqlalchemy import (CheckConstraint, Column, DateTime, Enum, ForeignKey, Index, Integer, Numeric, String, Text,
                         create_mock_engine, func)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import declarative_base
 
@@ -40,9 +41,11 @@ class User(Base):
 
 def print_schema(metadata):
     def show(statement, *_args, **_kwargs):
-        print(f"{str(statement.compile(dialect=engine.dialect)).strip()};\n")
+        print(f"{str(statement.compile(dialect=dialect)).strip()};\n")
 
     engine = create_mock_engine("postgresql://", show)
+    dialect = postgresql.dialect(paramstyle="named")  # a driver's would write % as %%
+    dialect._backslash_escapes = False  # standard_conforming_strings is on, which only a connection would tell
     metadata.create_all(engine, checkfirst=False)
 
 

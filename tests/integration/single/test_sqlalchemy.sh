@@ -34,8 +34,16 @@ expect_exit 0 pgtide downgrade 002_bio_labels
 expect_exit 0 pgtide upgrade
 expect_exit 0 pgtide check
 
+# --- percents and backslashes are as they were written
+sed -i 's/    bio = Column(Text, index=True)/&\n    share = Column(Text, server_default="c:\\\\d 100%", comment="in %, \\\\d")/' "$T/project/models.py"
+expect_exit 0 pgtide revision --autogenerate -m share
+expect_exit 0 pgtide upgrade
+sql "INSERT INTO users (team_id, name) VALUES (1, 'Cy')"
+check 'a default' same "$(sql "SELECT share FROM users WHERE name = 'Cy'")" 'c:\d 100%'
+check 'a comment' same "$(sql "SELECT col_description('users'::regclass, attnum) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'share'")" 'in %, \d'
+
 # --- a program that fails
 echo 'raise SystemExit("no models today")' >>"$T/project/models.py"
 expect_exit 1 pgtide revision --autogenerate -m more
 check 'what it says is told' contains "$(cat "$T/err")" 'no models today'
-check 'no file' same "$(cd "$T/project/versions" && ls *.sql | wc -l)" 3
+check 'no file' same "$(cd "$T/project/versions" && ls *.sql | wc -l)" 4
