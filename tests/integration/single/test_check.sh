@@ -59,6 +59,26 @@ expect_exit 2 pgtide check
 model 'model: model
 model-command: [cat]'
 expect_exit 2 pgtide check
+
+# --- a program that ignores Ctrl-C: the second one ends it, with what it started
+cat >"$PROJECT/stubborn" <<'SH'
+trap 'echo >"$0.heard"' INT TERM
+sh -c 'trap "" TERM; echo $$ >"$0.pid"; while :; do sleep 1000; done' "$0" &
+while :; do wait; done
+SH
+model 'model-command: [sh, ./stubborn]'
+env --default-signal=INT "$BIN/pgtide" check >"$T/out" 2>"$T/err" &
+pid=$!
+PIDS+=("$pid")
+wait_for 20 'the program to run' test -s "$PROJECT/stubborn.pid"
+kill -INT "$pid"
+wait_for 20 'it to hear of it' test -e "$PROJECT/stubborn.heard"
+kill -INT "$pid"
+status=0
+wait "$pid" || status=$?
+check 'interrupted' same "$status" 130
+started_is_gone() { ! kill -0 "$(cat "$PROJECT/stubborn.pid")" 2>/dev/null; }
+wait_for 20 'what it started to be gone' started_is_gone
 model ''
 expect_exit 2 pgtide check
 check 'without a model' contains "$(cat "$T/err")" 'no model'
