@@ -363,10 +363,12 @@ static HazardForm form_of_update(const PgQuery__UpdateStmt *update)
                : HAZARD_NONE;
 }
 
-static void read_made(const ChangeReader *reader, SqlName name)
+/* IF NOT EXISTS proves nothing: the table may have been there, with rows. */
+static void read_made(const ChangeReader *reader, SqlName name, bool if_not_exists)
 {
     add(reader, HAZARD_NONE, name);
-    add_made(reader, name);
+    if (!if_not_exists)
+        add_made(reader, name);
 }
 
 static void read_node(const ChangeReader *reader)
@@ -374,10 +376,12 @@ static void read_node(const ChangeReader *reader)
     const PgQuery__Node *node = reader->changes->node;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_CREATE_STMT:
-        read_made(reader, sql_range_name(node->create_stmt->relation));
+        read_made(reader, sql_range_name(node->create_stmt->relation),
+                  node->create_stmt->if_not_exists);
         break;
     case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
-        read_made(reader, sql_range_name(node->create_table_as_stmt->into->rel));
+        read_made(reader, sql_range_name(node->create_table_as_stmt->into->rel),
+                  node->create_table_as_stmt->if_not_exists);
         break;
     case PG_QUERY__NODE__NODE_INDEX_STMT:
         add(reader, node->index_stmt->concurrent ? HAZARD_NONE : HAZARD_CREATE_INDEX,

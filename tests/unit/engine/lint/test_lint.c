@@ -241,6 +241,23 @@ static void test_tables_of_the_same_revision(void **state)
     assert_int_equal(findings.count, 0);
 }
 
+/* It proves nothing: the table may have been there, with rows. */
+static void test_tables_that_may_have_been_there(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    LintConfig config = usual();
+    LintFindings findings = found_in(arena,
+                                     HEAD UP "CREATE TABLE IF NOT EXISTS n (id bigint);\n"
+                                             "TRUNCATE n;\nDELETE FROM n;\n"
+                                             "CREATE INDEX ON n (id);\nDROP TABLE n;\n" DOWN,
+                                     &config);
+    static const LintRule rules[] = {LINT_TRUNCATE, LINT_DELETE_ALL, LINT_INDEX, LINT_DROP_TABLE};
+    assert_int_equal(findings.count, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(findings.items[i].rule, rules[i]);
+}
+
 static void test_rows_in_other_clothes(void **state)
 {
     (void)state;
@@ -317,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_every_folder_has_its_rule),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_tables_of_the_same_revision),
+        cmocka_unit_test(test_tables_that_may_have_been_there),
         cmocka_unit_test(test_rows_in_other_clothes),
         cmocka_unit_test(test_downgrades),
         cmocka_unit_test(test_severities),

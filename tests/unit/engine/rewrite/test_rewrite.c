@@ -111,6 +111,8 @@ static const Case cases[] = {
     {"SELECT 1;", NULL},
     {"ALTER TABLE t ADD CONSTRAINT n NOT NULL a NOT VALID;", NULL}, /* newer than the parser */
     {"CREATE TABLE t (a int); CREATE INDEX ON t (a); ALTER TABLE t ALTER a SET NOT NULL;", NULL},
+    {"CREATE TABLE IF NOT EXISTS t (a int);\nCREATE INDEX ON t (a);",
+     "CREATE TABLE IF NOT EXISTS t (a int);\nCREATE INDEX CONCURRENTLY t_a_idx ON t (a);\n"},
     {"CREATE TABLE o (a int);\nINSERT INTO o VALUES (1);\nCREATE INDEX i ON t (a);\nSELECT 2;",
      "BEGIN;\nCREATE TABLE o (a int);\nINSERT INTO o VALUES (1);\nCOMMIT;\n"
      "CREATE INDEX CONCURRENTLY i ON t (a);\nSELECT 2;\n"},
