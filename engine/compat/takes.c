@@ -72,8 +72,16 @@ static void take(TakesReader *reader, const Taken *what)
         reader->list->count--;
 }
 
-/* It is there from here on; what was taken under this name before is replaced. */
-static void give(TakesReader *reader, TakenKind kind, SqlName name, const char *part)
+/* How a statement makes something. */
+typedef enum Making {
+    MAKING_NEW,    /* fails where there is one */
+    MAKING_OVER,   /* OR REPLACE */
+    MAKING_MISSING /* IF NOT EXISTS */
+} Making;
+
+/* It is there from here on; what was taken under this name before is replaced. Unless it is, only
+ * what fails where there is one proves that the script has made it. */
+static void give(TakesReader *reader, TakenKind kind, SqlName name, const char *part, Making making)
 {
     Taken *given = add(reader, &reader->given, kind, TAKEN_REPLACED, name);
     given->part = part;
@@ -85,8 +93,16 @@ static void give(TakesReader *reader, TakenKind kind, SqlName name, const char *
         old->how = kind == TAKEN_COLUMN ? TAKEN_CHANGED : TAKEN_REPLACED;
         taken = true;
     }
-    if (!taken && (kind == TAKEN_RELATION || kind == TAKEN_FUNCTION)) /* CREATE OR REPLACE */
+    if (!taken && making != MAKING_NEW)
+        reader->given.count--;
+    bool over = kind == TAKEN_RELATION || kind == TAKEN_FUNCTION;
+    if (!taken && over && making != MAKING_MISSING)
         add(reader, reader->list, kind, TAKEN_REPLACED, name);
+}
+
+static Making making_of(bool replace, bool if_not_exists)
+{
+    return if_not_exists ? MAKING_MISSING : replace ? MAKING_OVER : MAKING_NEW;
 }
 
 static void unreadable(TakesReader *reader, const char *what)
@@ -200,6 +216,10 @@ static void read_drop(TakesReader *reader, const PgQuery__DropStmt *drop)
                     drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_POLICY ||
                     drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_RULE;
     TakenKind kind = kind_of(drop->remove_type);
+    bool extension = drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_EXTENSION;
+    if (extension || (kind == TAKEN_UNREADABLE && !attached &&
+                      drop->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE))
+        unreadable(reader, extension ? "DROP EXTENSION" : "DROP ... CASCADE");
     for (size_t i = 0; i < drop->n_objects; i++) {
         if (attached)
             read_drop_attached(reader, drop->objects[i]);
@@ -238,7 +258,8 @@ static void read_alter(TakesReader *reader, const PgQuery__AlterTableStmt *alter
             break;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn:
             if (command->def != NULL && command->def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
-                give(reader, TAKEN_COLUMN, name, command->def->column_def->colname);
+                give(reader, TAKEN_COLUMN, name, command->def->column_def->colname,
+                     making_of(false, command->missing_ok));
             break;
         default:
             break;
@@ -265,9 +286,9 @@ static void read_rename(TakesReader *reader, const PgQuery__RenameStmt *rename)
                           .to = sql_ident(reader->arena, rename->newname),
                           .argument_count = -1});
     if (column)
-        give(reader, kind, name, rename->newname);
+        give(reader, kind, name, rename->newname, MAKING_NEW);
     else
-        give(reader, kind, (SqlName){name.schema, rename->newname}, "");
+        give(reader, kind, (SqlName){name.schema, rename->newname}, "", MAKING_NEW);
 }
 
 static void read_move(TakesReader *reader, const PgQuery__AlterObjectSchemaStmt *move)
@@ -302,37 +323,44 @@ static void read_create(TakesReader *reader, const PgQuery__Node *node)
 {
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_CREATE_STMT:
-        give(reader, TAKEN_RELATION, sql_range_name(node->create_stmt->relation), "");
+        give(reader, TAKEN_RELATION, sql_range_name(node->create_stmt->relation), "",
+             making_of(false, node->create_stmt->if_not_exists));
         break;
     case PG_QUERY__NODE__NODE_VIEW_STMT:
-        give(reader, TAKEN_RELATION, sql_range_name(node->view_stmt->view), "");
+        give(reader, TAKEN_RELATION, sql_range_name(node->view_stmt->view), "",
+             making_of(node->view_stmt->replace, false));
         break;
     case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
         if (node->create_table_as_stmt->into != NULL)
-            give(reader, TAKEN_RELATION, sql_range_name(node->create_table_as_stmt->into->rel), "");
+            give(reader, TAKEN_RELATION, sql_range_name(node->create_table_as_stmt->into->rel), "",
+                 making_of(false, node->create_table_as_stmt->if_not_exists));
         break;
     case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
         give(reader, TAKEN_FUNCTION,
              name_of(node->create_function_stmt->funcname, node->create_function_stmt->n_funcname),
-             "");
+             "", making_of(node->create_function_stmt->replace, false));
         break;
     case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
         give(reader, TAKEN_TYPE,
-             name_of(node->create_enum_stmt->type_name, node->create_enum_stmt->n_type_name), "");
+             name_of(node->create_enum_stmt->type_name, node->create_enum_stmt->n_type_name), "",
+             MAKING_NEW);
         break;
     case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
-        give(reader, TAKEN_TYPE, sql_range_name(node->composite_type_stmt->typevar), "");
+        give(reader, TAKEN_TYPE, sql_range_name(node->composite_type_stmt->typevar), "",
+             MAKING_NEW);
         break;
     case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
         give(reader, TAKEN_TYPE,
              name_of(node->create_domain_stmt->domainname, node->create_domain_stmt->n_domainname),
-             "");
+             "", MAKING_NEW);
         break;
     case PG_QUERY__NODE__NODE_CREATE_SEQ_STMT:
-        give(reader, TAKEN_SEQUENCE, sql_range_name(node->create_seq_stmt->sequence), "");
+        give(reader, TAKEN_SEQUENCE, sql_range_name(node->create_seq_stmt->sequence), "",
+             making_of(false, node->create_seq_stmt->if_not_exists));
         break;
     case PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT:
-        give(reader, TAKEN_SCHEMA, (SqlName){"", node->create_schema_stmt->schemaname}, "");
+        give(reader, TAKEN_SCHEMA, (SqlName){"", node->create_schema_stmt->schemaname}, "",
+             making_of(false, node->create_schema_stmt->if_not_exists));
         break;
     default:
         break;

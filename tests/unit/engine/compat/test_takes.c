@@ -65,6 +65,11 @@ static void what_statements_take(void **state)
         {"DROP INDEX i; DROP TRIGGER t ON a; DROP POLICY p ON a; GRANT SELECT ON a TO b;", ""},
         {"DO 'BEGIN END';", "may take something away: a DO block"},
         {"DROP OWNED BY a;", "may take something away: DROP OWNED"},
+        {"DROP EXTENSION citext CASCADE;", "may take something away: DROP EXTENSION"},
+        {"DROP EXTENSION citext;", "may take something away: DROP EXTENSION"},
+        {"DROP CAST (int AS text) CASCADE; DROP CAST (int AS text);",
+         "may take something away: DROP ... CASCADE"},
+        {"DROP SERVER s CASCADE;", "may take something away: DROP ... CASCADE"},
         {"ALTER TABLE a FROBNICATE;",
          "may take something away: a statement that pgtide's parser does not know"},
     };
@@ -89,11 +94,31 @@ static void what_comes_back_is_not_gone(void **state)
     check(cases, sizeof cases / sizeof *cases);
 }
 
+/* The one that was there before is used by whoever used it. */
+static void what_may_have_been_there_is_gone(void **state)
+{
+    (void)state;
+    static const Case cases[] = {
+        {"CREATE TABLE IF NOT EXISTS t (a int); ALTER TABLE t DROP COLUMN a; DROP TABLE t;",
+         "drops column t.a; drops table t"},
+        {"CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS a; DROP TABLE t;", "drops table t"},
+        {"ALTER TABLE t ADD COLUMN IF NOT EXISTS a int; ALTER TABLE t DROP COLUMN a;",
+         "drops column t.a"},
+        {"CREATE SEQUENCE IF NOT EXISTS s; DROP SEQUENCE s;", "drops sequence s"},
+        {"CREATE SCHEMA IF NOT EXISTS s; DROP SCHEMA s;", "drops schema s"},
+        {"CREATE OR REPLACE VIEW v AS SELECT 1; DROP VIEW v;", "drops view v"},
+        {"CREATE OR REPLACE VIEW v AS SELECT 1;", ""},
+        {"DROP TABLE t; CREATE TABLE IF NOT EXISTS t (a int); ALTER TABLE t DROP COLUMN a;", ""},
+    };
+    check(cases, sizeof cases / sizeof *cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_statements_take),
         cmocka_unit_test(what_comes_back_is_not_gone),
+        cmocka_unit_test(what_may_have_been_there_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
