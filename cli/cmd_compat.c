@@ -137,6 +137,11 @@ static ErrCode ask(Compat *compat, Session *session, const char *sql, CompatRows
     return code;
 }
 
+static void keep_missing(const PgReply *reply, void *data)
+{
+    *(bool *)data = pg_rows(&reply->results[0]) == 0;
+}
+
 /* Where names that are not qualified are looked for, as steps on the shard have it. */
 static ErrCode enter_schema(Compat *compat, Session *session, Error *err)
 {
@@ -152,14 +157,20 @@ static ErrCode enter_schema(Compat *compat, Session *session, Error *err)
     if (shared.count == 0)
         strlist_add(context->arena, &path, "public");
     const char *names = pg_array_format(context->arena, &path);
+    bool missing = false;
     PgBatch batch = pg_batch(context->arena);
+    pg_batch_add_params(&batch, "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1", 1,
+                        &schema);
     pg_batch_add_params(&batch,
                         "SELECT pg_catalog.set_config('search_path', (SELECT"
                         " pg_catalog.string_agg(pg_catalog.quote_ident(n), ', ' ORDER BY o)"
                         " FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY u (n, o)),"
                         " false)",
                         1, &names);
-    return session_batch(session, &batch, NULL, NULL, err);
+    ErrCode code = session_batch(session, &batch, keep_missing, &missing, err);
+    if (code == ERR_OK && missing)
+        code = err_set(err, ERR_NOT_FOUND, "there is no schema \"%s\"", schema);
+    return code;
 }
 
 static ErrCode sample(Compat *compat, Session *session, CompatSample *ret_sample, Error *err)

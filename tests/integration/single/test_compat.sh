@@ -47,6 +47,8 @@ check 'a comment is nothing' lacks "$(out)" 'other()'
 check 'a view that goes too is no user' lacks "$(out)" 'mails: '
 check 'and another one is none' lacks "$(out)" 'names'
 check 'it can not tell' says 'cannot tell which statements use it: extension pg_stat_statements is not in this database'
+expect_exit 2 pgtide compat 002_email --schema nope
+check 'a schema that is not there' contains "$(cat "$T/err")" 'there is no schema "nope"'
 expect_exit 0 pgtide compat 006_nothing
 check 'it makes that itself' says '0 of 0'
 expect_exit 3 pgtide compat 003_users
