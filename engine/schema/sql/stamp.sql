@@ -43,7 +43,8 @@ WITH temp AS MATERIALIZED (
         l.classoid::int8) FROM pg_seclabel l
     UNION ALL SELECT 'pg_depend'::regclass, d.objid, d.objsubid, hashtextextended(concat_ws(' ', d.classid, d.refclassid,
         d.refobjid, d.refobjsubid, d.deptype), 0) FROM pg_depend d WHERE d.objid >= 16384 AND (d.deptype IN ('e', 'x')
-        OR d.deptype = 'a' AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass)
+        OR d.deptype = 'a' AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+        OR d.classid = to_regclass('pg_catalog.pg_publication_namespace')) -- PostgreSQL 15 has it
         AND d.objid NOT IN (SELECT oid FROM temp)
     UNION ALL SELECT 'pg_enum'::regclass, oid, 0, xmin::text::int8 FROM pg_enum
     UNION ALL SELECT 'pg_range'::regclass, rngtypid, 0, xmin::text::int8 FROM pg_range WHERE rngtypid >= 16384
@@ -70,6 +71,7 @@ WITH temp AS MATERIALIZED (
     UNION ALL SELECT 'pg_foreign_table'::regclass, ftrelid, 0, xmin::text::int8 FROM pg_foreign_table
     UNION ALL SELECT 'pg_user_mapping'::regclass, umid, 0, hashtextextended(concat_ws(' ', srvid, umuser,
         umoptions IS NULL), 0) FROM pg_user_mappings
+    UNION ALL SELECT 'pg_extension'::regclass, oid, 0, xmin::text::int8 FROM pg_extension
     UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0, xmin::text::int8 FROM pg_event_trigger
     UNION ALL SELECT 'pg_publication'::regclass, oid, 0, xmin::text::int8 FROM pg_publication
     UNION ALL SELECT 'pg_publication_rel'::regclass, oid, 0, xmin::text::int8 FROM pg_publication_rel
