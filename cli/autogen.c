@@ -436,7 +436,9 @@ static void tell_operations(Autogen *autogen)
                 continue;
             strlist_add(context->arena, &rebuilt, line);
         }
-        say(context, "%s%s%s%s", line, operation->destructive ? " (rows are lost)" : "",
+        const char *loss = schema_operation_loss(operation);
+        say(context, "%s%s%s%s", line,
+            loss == NULL ? "" : arena_printf(context->arena, " (%s)", loss),
             operation->reason == NULL ? "" : ": ",
             operation->reason == NULL ? "" : plain_text(context->arena, operation->reason));
     }

@@ -57,7 +57,7 @@ static ErrCode check_lost(const Applying *applying, Error *err)
     }
     if (count == 0 || context_has(applying->context, "accept-data-loss"))
         return ERR_OK;
-    err_set(err, ERR_REFUSED, "rows would be lost by %zu of %zu operations", count,
+    err_set(err, ERR_REFUSED, "rows or values would be lost by %zu of %zu operations", count,
             applying->diff.count);
     err_detail(err, "the first: %s %s %s", schema_change_name(first->change), first->kind,
                plain_text(applying->context->arena, first->name));
@@ -190,7 +190,7 @@ static const CommandOption options[] = {
     {"dry-run", 0, NULL, "tell the difference only"},
     {"sql", 0, NULL, "print a script that leads to the model only"},
     SCHEMA_RENAME_OPTION,
-    {"accept-data-loss", 0, NULL, "drop tables and columns although their rows are lost"},
+    {"accept-data-loss", 0, NULL, "run what loses rows or values"},
     {"lock-timeout", 0, "TIME", "how long to wait for a lock (default: 500ms)"},
     {"lock-attempts", 0, "N", "tries of what finds a lock taken (default: 10)"},
     {"scratch-url", 0, "URL", "the server for the model's scratch database"},
@@ -209,7 +209,8 @@ const CliCommand cmd_schema_apply = {
         "one before it. A lock that is not granted in time is tried again. Then the database is "
         "read once more. No revision is made, and nothing is recorded: for databases with "
         "revisions see `pgtide revision --autogenerate`.\n\n"
-        "Nothing is run where rows would be lost without --accept-data-loss, where the fleet "
+        "Nothing is run where rows or values would be lost without --accept-data-loss, where the "
+        "fleet "
         "manages the shard, or where some of the difference can't be said in SQL.\n\n"
         "Exit status: 0 the database is as the model says; 3 it is not: --dry-run or --sql, what "
         "can't be said, or what is left; 1 a statement failed, nothing of it is done; 2 wrong use, "

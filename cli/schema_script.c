@@ -93,8 +93,9 @@ static bool has_lines(const SchemaOperation *operation)
 
 static void append_lost(Arena *arena, const SchemaOperation *operation, Str *out)
 {
-    if (operation->destructive)
-        str_printf(out, "-- rows are lost: %s %s %s\n", schema_change_name(operation->change),
+    const char *loss = schema_operation_loss(operation);
+    if (loss != NULL)
+        str_printf(out, "-- %s: %s %s %s\n", loss, schema_change_name(operation->change),
                    operation->kind, plain_text(arena, operation->name));
 }
 

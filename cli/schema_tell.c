@@ -9,8 +9,9 @@ void schema_tell_operation(CommandContext *context, const SchemaOperation *opera
         say(context, "%s %s %s: %s", name, operation->kind, operation->name, operation->reason);
         return;
     }
+    const char *loss = schema_operation_loss(operation);
     say(context, "%s %s %s%s", name, operation->kind, operation->name,
-        operation->destructive ? " (rows are lost)" : "");
+        loss == NULL ? "" : arena_printf(context->arena, " (%s)", loss));
     for (size_t i = 0; i < operation->sql.count; i++) {
         AUTO_STR Str text = {0};
         for (const char *at = operation->sql.items[i]; *at != '\0'; at++) {

@@ -1,5 +1,6 @@
 #include "schema_alter.h"
 
+#include "schema_cast.h"
 #include "schema_list.h"
 
 #include <string.h>
@@ -143,15 +144,19 @@ static void alter_column_extras(SchemaMake *make, const SchemaObject *from, cons
                              schema_attribute(to, "server options"));
 }
 
-/* The type, with a way to read the values there are. The storage goes back to the type's. */
-static void alter_type(SchemaMake *make, const SchemaObject *to)
+/* The type, with a way to read the values there are where an assignment has none; whether it loses
+ * none of them. The storage goes back to the type's. */
+static bool alter_type(SchemaMake *make, const SchemaObject *from, const SchemaObject *to)
 {
     Arena *arena = make->arena;
     const char *type = schema_attribute(to, "type");
     const char *collation = schema_attribute(to, "collation");
-    add(make, arena_printf(arena, "%sTYPE %s%s%s USING %s::%s", schema_column_alter(arena, to),
-                           type, collation == NULL ? "" : " COLLATE ", or_empty(collation),
-                           schema_column_name(to), type));
+    SchemaCast cast = schema_cast(or_empty(schema_attribute(from, "type")), type);
+    const char *reads =
+        cast.assigns ? "" : arena_printf(arena, " USING %s::%s", schema_column_name(to), type);
+    add(make, arena_printf(arena, "%sTYPE %s%s%s%s", schema_column_alter(arena, to), type,
+                           collation == NULL ? "" : " COLLATE ", or_empty(collation), reads));
+    return cast.keeps;
 }
 
 /* An inherited column without one of its own has its parent's. */
@@ -212,8 +217,7 @@ static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
         default_was != NULL && strcmp(default_was, "NULL") != 0 && (retyped || default_is == NULL);
     if (drop_default)
         add(make, arena_printf(arena, "%sDROP DEFAULT", alter));
-    if (retyped)
-        alter_type(make, to);
+    bool keeps = !retyped || alter_type(make, from, to);
     if (default_is != NULL && (retyped || !same(from, to, "default")))
         add(make, arena_printf(arena, "%sSET DEFAULT %s", alter, default_is));
     if (!same(from, to, "not null"))
@@ -225,6 +229,7 @@ static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
     return (SchemaAltered){
         .how = make->sql.count > before || loses_identity ? SCHEMA_ALTER_PLACE : SCHEMA_ALTER_SAME,
         .retyped = retyped,
+        .destructive = !keeps,
     };
 }
 

@@ -16,6 +16,13 @@ const char *schema_change_name(SchemaChange change)
     return names[change];
 }
 
+const char *schema_operation_loss(const SchemaOperation *operation)
+{
+    if (!operation->destructive)
+        return NULL;
+    return operation->change == SCHEMA_CHANGE_ALTER ? "values may be lost" : "rows are lost";
+}
+
 static SchemaOperation *append(Arena *arena, SchemaDiff *diff, size_t *capacity,
                                SchemaChange change, const SchemaObject *object)
 {

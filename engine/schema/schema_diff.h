@@ -21,10 +21,13 @@ typedef struct SchemaOperation {
     const char *kind;
     const char *name;
     StrList sql;        /* statements, without semicolons; of a rebuild the first drop it */
-    bool destructive;   /* rows are lost */
+    bool destructive;   /* rows are lost, or values */
     bool alone;         /* must be committed before the others begin */
     const char *reason; /* of CANNOT; NULL otherwise */
 } SchemaOperation;
+
+/* "rows are lost" or, of what stays, "values may be lost"; NULL when nothing is. */
+const char *schema_operation_loss(const SchemaOperation *operation);
 
 /* In the order in which they are to run: a rebuild is in it twice, where it drops and where it
  * creates. Those that must be alone come first. */

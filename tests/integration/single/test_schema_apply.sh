@@ -49,6 +49,9 @@ check 'the row is there' same "$(sql 'SELECT full_name FROM users')" X
 echo 'SELECT 1;' >"$T/empty.sql"
 expect_exit 5 pgtide schema apply "$T/empty.sql"
 check 'rows would be lost' contains "$(cat "$T/err")" 'the first: drop table public.users'
+sed 's/id int PRIMARY KEY/id boolean PRIMARY KEY/' "$T/model.sql" >"$T/truth.sql"
+expect_exit 5 pgtide schema apply "$T/truth.sql"
+check 'values would be lost' contains "$(cat "$T/err")" 'the first: alter column public.users.id'
 sed "s/, 'great')/)/; s/ DEFAULT 'great'//" "$T/model.sql" >"$T/fewer.sql"
 expect_exit 3 pgtide schema apply "$T/fewer.sql"
 check 'what can not be said' contains "$(cat "$T/out")" 'cannot type public.mood: labels'

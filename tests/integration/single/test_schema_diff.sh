@@ -144,6 +144,29 @@ pgtide schema diff --sql "$(cluster_url one a)" "$T/given.sql" >"$T/up.sql" || [
 on a -f "$T/up.sql" >/dev/null
 expect_exit 0 pgtide schema diff "$(cluster_url one a)" "$T/given.sql"
 
+# --- a narrower type is the rows' to refuse; what may lose values is said
+on postgres -c 'DROP DATABASE a' -c 'CREATE DATABASE a'
+echo 'CREATE TABLE c (v varchar(5), c char(5), t text, b bit(5), vb varbit(5), a varchar(5)[], n numeric(6,2));' >"$T/wide.sql"
+echo 'CREATE TABLE c (v varchar(3), c char(3), t varchar(3), b bit(3), vb varbit(3), a varchar(3)[], n numeric(4,2));' >"$T/narrow.sql"
+on a -f "$T/wide.sql"
+on a -c "INSERT INTO c VALUES ('12345', '12345', '12345', '10101', '10101', '{12345}', 9999.99)"
+pgtide schema diff --sql "$(cluster_url one a)" "$T/narrow.sql" >"$T/up.sql" || [ $? -eq 3 ]
+check 'nothing is lost by it' same "$(grep -c 'lost' "$T/up.sql" || true)" 0
+refused=0
+while read -r statement; do
+    on a -c "$statement" >/dev/null 2>&1 || refused=$((refused + 1))
+done < <(grep '^ALTER' "$T/up.sql")
+check 'the rows refuse each of them' same "$refused" 7
+on a -c 'TRUNCATE c'
+check 'without rows it runs' on a -f "$T/up.sql"
+expect_exit 0 pgtide schema diff "$(cluster_url one a)" "$T/narrow.sql"
+echo 'CREATE TABLE c (at date, n numeric(6,1), i int);' >"$T/dull.sql"
+echo 'CREATE TABLE c (at timestamp, n numeric(6,2), i boolean);' >"$T/fine.sql"
+says 'a time becomes a date' 'alter column public.c.at (values may be lost)' "$T/fine.sql" "$T/dull.sql"
+check 'a smaller scale' contains "$(cat "$T/out")" 'alter column public.c.n (values may be lost)'
+says 'a number becomes a truth' 'alter column public.c.i (values may be lost)' "$T/dull.sql" "$T/fine.sql"
+check 'the others only grow' same "$(grep -c 'may be lost' "$T/out")" 1
+
 # --- refused
 expect_exit 2 pgtide schema diff "$T/old"
 expect_exit 2 pgtide schema diff "$T/old" "$T/nowhere.sql"
