@@ -492,11 +492,10 @@ static SchemaAltered alter_defined(SchemaMake *make, const SchemaObject *from,
     size_t length = strlen(after);
     if (schema_is(to, "constraint") && strncmp(before, after, length) == 0 &&
         strcmp(before + length, not_valid) == 0) {
-        size_t name = strlen(to->name) - strlen(to->parent) - strlen(" ON ");
-        bool domain = strstr(to->name, " ON DOMAIN ") != NULL;
+        bool domain;
+        size_t name = schema_constraint_name(to, &domain);
         add(make, arena_printf(make->arena, "ALTER %s %s VALIDATE CONSTRAINT %.*s",
-                               domain ? "DOMAIN" : "TABLE", to->parent,
-                               (int)(domain ? name - strlen("DOMAIN ") : name), to->name));
+                               domain ? "DOMAIN" : "TABLE", to->parent, (int)name, to->name));
         return (SchemaAltered){.how = SCHEMA_ALTER_PLACE};
     }
     return (SchemaAltered){.how = SCHEMA_ALTER_ANEW};

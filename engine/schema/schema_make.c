@@ -371,16 +371,23 @@ const char *schema_make(SchemaMake *make, const SchemaObject *object)
 
 /* --- dropping --------------------------------------------------------------------------------- */
 
+size_t schema_constraint_name(const SchemaObject *constraint, bool *ret_domain)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const char *domain = arena_printf(arena, " ON DOMAIN %s", constraint->parent);
+    *ret_domain = str_ends_with(constraint->name, domain); /* a name in quotes may have it inside */
+    return strlen(constraint->name) -
+           (*ret_domain ? strlen(domain) : strlen(" ON ") + strlen(constraint->parent));
+}
+
 const char *schema_drop_sql(Arena *arena, const SchemaObject *object)
 {
     if (schema_is(object, "column"))
         return arena_printf(arena, "ALTER TABLE %s DROP COLUMN %s", object->parent,
                             schema_column_name(object));
     if (schema_is(object, "constraint")) {
-        bool domain = strstr(object->name, " ON DOMAIN ") != NULL;
-        const char *end = domain ? strstr(object->name, " ON DOMAIN ") : NULL;
-        size_t length = end != NULL ? (size_t)(end - object->name)
-                                    : strlen(object->name) - strlen(object->parent) - 4;
+        bool domain;
+        size_t length = schema_constraint_name(object, &domain);
         return arena_printf(arena, "ALTER %s %s DROP CONSTRAINT %.*s", domain ? "DOMAIN" : "TABLE",
                             object->parent, (int)length, object->name);
     }

@@ -16,6 +16,9 @@ typedef struct SchemaMake {
 const char *schema_column_alter(Arena *arena, const SchemaObject *column);
 /* "c" of "public.t.c", quoted. */
 const char *schema_column_name(const SchemaObject *column);
+/* How long the name of a constraint is in that of the object: "k ON public.t", "k ON DOMAIN
+ * public.d"; of which of the two it is. */
+size_t schema_constraint_name(const SchemaObject *constraint, bool *ret_domain);
 /* Everything of a column that its definition has no words for. */
 void schema_make_column_extras(SchemaMake *make, const SchemaObject *column);
 /* "CREATE VIEW name WITH (...) AS query"; `replace` adds OR REPLACE. */

@@ -167,6 +167,21 @@ check 'a smaller scale' contains "$(cat "$T/out")" 'alter column public.c.n (val
 says 'a number becomes a truth' 'alter column public.c.i (values may be lost)' "$T/dull.sql" "$T/fine.sql"
 check 'the others only grow' same "$(grep -c 'may be lost' "$T/out")" 1
 
+# --- names of constraints that look like others'
+on postgres -c 'DROP DATABASE a' -c 'CREATE DATABASE a'
+looks() { # THE CHECK'S END
+    echo "CREATE TABLE t (a int); CREATE DOMAIN d AS int; ALTER TABLE t ADD CONSTRAINT \"k ON DOMAIN x\" CHECK (a > 0)$1;
+ALTER DOMAIN d ADD CONSTRAINT \"k ON DOMAIN y\" CHECK (VALUE > 0)$1;"
+}
+looks ' NOT VALID' >"$T/not_valid.sql"
+looks '' >"$T/valid.sql"
+echo 'CREATE TABLE t (a int); CREATE DOMAIN d AS int;' >"$T/none.sql"
+for to in not_valid valid none; do
+    pgtide schema diff --sql "$(cluster_url one a)" "$T/$to.sql" >"$T/up.sql" || [ $? -eq 3 ]
+    check "$to: its SQL runs" on a -f "$T/up.sql" >/dev/null
+    expect_exit 0 pgtide schema diff "$(cluster_url one a)" "$T/$to.sql"
+done
+
 # --- refused
 expect_exit 2 pgtide schema diff "$T/old"
 expect_exit 2 pgtide schema diff "$T/old" "$T/nowhere.sql"
