@@ -98,12 +98,69 @@ static const char *identity_settings(Arena *arena, const char *identity)
     return arena_strdup(arena, str_text(&text));
 }
 
-static void alter_identity(SchemaMake *make, const char *alter, const char *before,
-                           const char *after)
+/* The number behind a word of "ALWAYS AS IDENTITY (INCREMENT BY 1 ...)". */
+static const char *identity_number(Arena *arena, const char *identity, const char *word)
 {
-    const char *words = before == NULL ? arena_printf(make->arena, "ADD GENERATED %s", after)
-                                       : identity_settings(make->arena, after);
-    add(make, arena_printf(make->arena, "%s%s", alter, words));
+    const char *at = strstr(identity, word);
+    at = at == NULL ? "1" : at + strlen(word);
+    return arena_strndup(arena, at, strcspn(at, " )"));
+}
+
+/* "it's" as a literal, whatever the server takes backslashes for. */
+static const char *literal(Arena *arena, const char *text)
+{
+    AUTO_STR Str out = {0};
+    str_append(&out, strchr(text, '\\') == NULL ? "'" : "E'");
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '\'' || *at == '\\')
+            str_append_char(&out, *at);
+        str_append_char(&out, *at);
+    }
+    str_append_char(&out, '\'');
+    return arena_strdup(arena, str_text(&out));
+}
+
+/* The name itself of an identifier in SQL: a for "a". */
+static const char *unquoted(Arena *arena, const char *identifier)
+{
+    AUTO_STR Str out = {0};
+    if (*identifier != '"')
+        return identifier;
+    for (const char *at = identifier + 1; at[0] != '\0' && at[1] != '\0'; at++) {
+        str_append_char(&out, *at);
+        at += at[0] == '"';
+    }
+    return arena_strdup(arena, str_text(&out));
+}
+
+/* A new counter would give what rows already have. Rows before its start are not in its way; where
+ * there are none behind it, setval() is given NULL, and does nothing. */
+static void carry_counter_on(SchemaMake *make, const SchemaObject *column, const char *identity)
+{
+    Arena *arena = make->arena;
+    const char *name = schema_column_name(column);
+    bool down = *identity_number(arena, identity, "INCREMENT BY ") == '-';
+    const char *start = identity_number(arena, identity, "START WITH ");
+    const char *end = identity_number(arena, identity, down ? "MINVALUE " : "MAXVALUE ");
+    add(make, arena_printf(arena,
+                           "SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence(%s, %s), "
+                           "(SELECT pg_catalog.%s(%s) FROM %s WHERE %s BETWEEN %s AND %s))",
+                           literal(arena, column->parent), literal(arena, unquoted(arena, name)),
+                           down ? "min" : "max", name, column->parent, name, down ? end : start,
+                           down ? start : end));
+}
+
+static void alter_identity(SchemaMake *make, const SchemaObject *from, const SchemaObject *to)
+{
+    Arena *arena = make->arena;
+    const char *alter = schema_column_alter(arena, to);
+    const char *identity = schema_attribute(to, "identity");
+    if (schema_attribute(from, "identity") != NULL) {
+        add(make, arena_printf(arena, "%s%s", alter, identity_settings(arena, identity)));
+        return;
+    }
+    add(make, arena_printf(arena, "%sADD GENERATED %s", alter, identity));
+    carry_counter_on(make, to, identity);
 }
 
 static void alter_storage(SchemaMake *make, const char *alter, const char *before,
@@ -224,7 +281,7 @@ static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
         add(make, arena_printf(arena, "%s%s NOT NULL", alter,
                                schema_attribute(to, "not null") != NULL ? "SET" : "DROP"));
     if (identity_is != NULL && !same(from, to, "identity"))
-        alter_identity(make, alter, identity_was, identity_is);
+        alter_identity(make, from, to);
     alter_column_extras(make, from, to, retyped);
     return (SchemaAltered){
         .how = make->sql.count > before || loses_identity ? SCHEMA_ALTER_PLACE : SCHEMA_ALTER_SAME,
@@ -345,13 +402,14 @@ static SchemaAltered alter_composite(SchemaMake *make, const SchemaObject *from,
     StrList old = schema_list(arena, schema_attribute(from, "attributes"));
     StrList new = schema_list(arena, schema_attribute(to, "attributes"));
     StrList reached = {0};
-    bool retyped = false;
+    bool retyped = false, loses = false;
     size_t before = make->sql.count;
     for (size_t i = 0; i < old.count; i++) {
         const char *key = schema_list_key(arena, old.items[i]);
         const char *kept = schema_list_find(arena, &new, key);
         if (kept == NULL) {
             add(make, arena_printf(arena, "ALTER TYPE %s DROP ATTRIBUTE %s", to->name, key));
+            loses = true;
             continue;
         }
         strlist_add(arena, &reached, kept);
@@ -371,7 +429,7 @@ static SchemaAltered alter_composite(SchemaMake *make, const SchemaObject *from,
     bool changed = make->sql.count > before;
     return (SchemaAltered){.how = changed ? SCHEMA_ALTER_PLACE : SCHEMA_ALTER_SAME,
                            .retyped = retyped,
-                           .destructive = old.count > 0 && changed && reached.count < old.count};
+                           .destructive = loses};
 }
 
 static SchemaAltered alter_a_type(SchemaMake *make, const SchemaObject *from,

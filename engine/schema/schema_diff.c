@@ -78,6 +78,15 @@ static void add_labels(SchemaDiffer *differ)
     }
 }
 
+/* A serial's sequence whose column counts by an identity then: what is asked for the column's
+ * sequence must not find this one. */
+static bool is_replaced_by_identity(const SchemaDiffer *differ, const SchemaObject *object)
+{
+    const char *owner = schema_is(object, "sequence") ? schema_attribute(object, "owned by") : NULL;
+    const SchemaObject *column = owner == NULL ? NULL : schema_find(differ->to, "column", owner);
+    return column != NULL && schema_attribute(column, "identity") != NULL;
+}
+
 static void let_go(SchemaDiffer *differ)
 {
     for (size_t i = 0; i < differ->from->count; i++) {
@@ -91,15 +100,20 @@ static void let_go(SchemaDiffer *differ)
             old->partner != SCHEMA_NONE && old->fate == SCHEMA_FATE_ALTER &&
             schema_attribute(object, "identity") != NULL &&
             schema_attribute(&differ->to->items[old->partner], "identity") == NULL;
-        if (loses_identity) /* its sequence's name may be wanted */
-            operation_sql(differ, operation_add(differ, SCHEMA_CHANGE_ALTER, object),
+        if (loses_identity) { /* its sequence's name may be wanted; its counter goes with it */
+            SchemaOperation *operation = operation_add(differ, SCHEMA_CHANGE_ALTER, object);
+            operation->destructive = true;
+            operation_sql(differ, operation,
                           arena_printf(differ->arena, "%sDROP IDENTITY",
                                        schema_column_alter(differ->arena, object)));
+        }
         bool kept = schema_is(object, "sequence") && old->partner != SCHEMA_NONE &&
                     old->fate <= SCHEMA_FATE_ALTER;
         bool leaves = kept && schema_attribute(object, "owned by") != NULL &&
                       (old->disowned ||
                        schema_attribute(&differ->to->items[old->partner], "owned by") == NULL);
+        leaves = leaves || (old->fate == SCHEMA_FATE_DROP && !old->with_whole &&
+                            is_replaced_by_identity(differ, object));
         if (leaves)
             operation_sql(
                 differ, operation_add(differ, SCHEMA_CHANGE_ALTER, object),
