@@ -3,14 +3,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Numbers of items by their hashes. Each shard is looked up for each view, gate and plan. */
+typedef struct Slot {
+    uint64_t hash;
+    size_t number; /* 1 = the first item; 0 = free */
+} Slot;
+
+typedef struct Index {
+    Slot *slots;
+    size_t size; /* a power of two, or 0; half of them are free */
+    size_t count;
+} Index;
+
+typedef struct Word {
+    DriftAcceptance acceptance;
+    uint64_t order; /* the higher, the newer */
+} Word;
+
 struct DriftBook {
     Arena *arena;
     DriftExpectation *expectations; /* one a place */
     size_t expectation_count;
     size_t expectation_capacity;
-    DriftAcceptance *acceptances;
-    size_t acceptance_count;
-    size_t acceptance_capacity;
+    Index places;
+    Word *words; /* one on each shard, or all, at a place with a fingerprint */
+    size_t word_count;
+    size_t word_capacity;
+    uint64_t words_said;
+    Index said;
 };
 
 const char *drift_verdict_name(DriftVerdict verdict)
@@ -24,6 +44,67 @@ bool drift_place_equal(const DriftPlace *a, const DriftPlace *b)
 {
     return a->major == b->major && a->in_schema == b->in_schema &&
            strlist_equal(&a->rows, &b->rows);
+}
+
+/* --- finding ---------------------------------------------------------------------------------- */
+
+/* FNV-1a */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ at[i]) * 0x100000001b3;
+    return hash;
+}
+
+static uint64_t hash_place(const DriftPlace *place)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < place->rows.count; i++)
+        hash = hash_bytes(hash, place->rows.items[i], strlen(place->rows.items[i]) + 1);
+    return hash_bytes(hash, &place->major, sizeof place->major) ^ (place->in_schema ? 1 : 0);
+}
+
+static uint64_t hash_word(const Uuid *shard, const DriftPlace *place, const Digest *fingerprint)
+{
+    uint64_t hash = hash_bytes(hash_place(place), shard, sizeof *shard);
+    return hash_bytes(hash, fingerprint, sizeof *fingerprint);
+}
+
+/* The next item with that hash; 0 = none. `at`: in, the hash at first; out, where to go on. */
+static size_t index_next(const Index *index, uint64_t hash, uint64_t *at)
+{
+    if (index->size == 0)
+        return 0;
+    for (;;) {
+        const Slot *slot = &index->slots[(*at)++ & (index->size - 1)];
+        if (slot->number == 0 || slot->hash == hash)
+            return slot->number;
+    }
+}
+
+static void put_slot(Index *index, Slot slot)
+{
+    uint64_t at = slot.hash;
+    while (index->slots[at & (index->size - 1)].number != 0)
+        at++;
+    index->slots[at & (index->size - 1)] = slot;
+}
+
+static void index_add(Index *index, uint64_t hash, size_t number)
+{
+    if ((index->count + 1) * 2 > index->size) {
+        Index larger = {.size = index->size == 0 ? 64 : index->size * 2, .count = index->count};
+        larger.slots = xcalloc(larger.size, sizeof *larger.slots);
+        for (size_t i = 0; i < index->size; i++) {
+            if (index->slots[i].number != 0)
+                put_slot(&larger, index->slots[i]);
+        }
+        free(index->slots);
+        *index = larger;
+    }
+    put_slot(index, (Slot){hash, number});
+    index->count++;
 }
 
 /* --- the book --------------------------------------------------------------------------------- */
@@ -41,7 +122,9 @@ void drift_book_free(DriftBook *book)
         return;
     arena_free(book->arena);
     free(book->expectations);
-    free(book->acceptances);
+    free(book->places.slots);
+    free(book->words);
+    free(book->said.slots);
     free(book);
 }
 
@@ -60,38 +143,70 @@ static void *room_for_one(void *items, size_t count, size_t *capacity, size_t si
     return xrealloc(items, *capacity * size);
 }
 
+static size_t expectation_number(const DriftBook *book, const DriftPlace *place, uint64_t hash)
+{
+    uint64_t at = hash;
+    size_t number;
+    while ((number = index_next(&book->places, hash, &at)) != 0 &&
+           !drift_place_equal(&book->expectations[number - 1].place, place))
+        ;
+    return number;
+}
+
 const DriftExpectation *drift_expectation(const DriftBook *book, const DriftPlace *place)
 {
-    for (size_t i = 0; i < book->expectation_count; i++) {
-        if (drift_place_equal(&book->expectations[i].place, place))
-            return &book->expectations[i];
-    }
-    return NULL;
+    size_t number = expectation_number(book, place, hash_place(place));
+    return number == 0 ? NULL : &book->expectations[number - 1];
 }
 
 void drift_expect(DriftBook *book, const DriftExpectation *expectation)
 {
-    const DriftExpectation *there = drift_expectation(book, &expectation->place);
-    size_t at = there == NULL ? book->expectation_count : (size_t)(there - book->expectations);
+    uint64_t hash = hash_place(&expectation->place);
+    size_t number = expectation_number(book, &expectation->place, hash);
     DriftExpectation copy = *expectation;
-    copy.place =
-        there == NULL ? copy_place(book->arena, &expectation->place) : book->expectations[at].place;
+    copy.place = number == 0 ? copy_place(book->arena, &expectation->place)
+                             : book->expectations[number - 1].place;
     copy.who = arena_strdup(book->arena, expectation->who);
-    book->expectations = room_for_one(book->expectations, book->expectation_count,
-                                      &book->expectation_capacity, sizeof *book->expectations);
-    book->expectations[at] = copy;
-    book->expectation_count += there == NULL ? 1 : 0;
+    if (number == 0) {
+        book->expectations = room_for_one(book->expectations, book->expectation_count,
+                                          &book->expectation_capacity, sizeof *book->expectations);
+        number = ++book->expectation_count;
+        index_add(&book->places, hash, number);
+    }
+    book->expectations[number - 1] = copy;
+}
+
+static size_t word_number(const DriftBook *book, const Uuid *shard, const DriftPlace *place,
+                          const Digest *fingerprint, uint64_t hash)
+{
+    uint64_t at = hash;
+    for (size_t number; (number = index_next(&book->said, hash, &at)) != 0;) {
+        const DriftAcceptance *acceptance = &book->words[number - 1].acceptance;
+        if (uuid_equal(&acceptance->shard, shard) &&
+            digest_equal(&acceptance->fingerprint, fingerprint) &&
+            drift_place_equal(&acceptance->place, place))
+            return number;
+    }
+    return 0;
 }
 
 void drift_accept(DriftBook *book, const DriftAcceptance *acceptance)
 {
+    uint64_t hash = hash_word(&acceptance->shard, &acceptance->place, &acceptance->fingerprint);
+    size_t number =
+        word_number(book, &acceptance->shard, &acceptance->place, &acceptance->fingerprint, hash);
     DriftAcceptance copy = *acceptance;
-    copy.place = copy_place(book->arena, &acceptance->place);
+    copy.place = number == 0 ? copy_place(book->arena, &acceptance->place)
+                             : book->words[number - 1].acceptance.place;
     copy.who = arena_strdup(book->arena, acceptance->who);
     copy.reason = arena_strdup(book->arena, acceptance->reason);
-    book->acceptances = room_for_one(book->acceptances, book->acceptance_count,
-                                     &book->acceptance_capacity, sizeof *book->acceptances);
-    book->acceptances[book->acceptance_count++] = copy;
+    if (number == 0) {
+        book->words =
+            room_for_one(book->words, book->word_count, &book->word_capacity, sizeof *book->words);
+        number = ++book->word_count;
+        index_add(&book->said, hash, number);
+    }
+    book->words[number - 1] = (Word){copy, ++book->words_said};
 }
 
 size_t drift_expectation_count(const DriftBook *book)
@@ -106,22 +221,27 @@ const DriftExpectation *drift_expectation_at(const DriftBook *book, size_t index
 
 size_t drift_acceptance_count(const DriftBook *book)
 {
-    return book->acceptance_count;
+    return book->word_count;
 }
 
 /* --- one shard -------------------------------------------------------------------------------- */
 
-/* The newest that says so. */
+static const Word *find_word(const DriftBook *book, const Uuid *about, const DriftShard *shard)
+{
+    uint64_t hash = hash_word(about, &shard->place, &shard->fingerprint);
+    size_t number = word_number(book, about, &shard->place, &shard->fingerprint, hash);
+    return number == 0 ? NULL : &book->words[number - 1];
+}
+
+/* The newest that says so, of it or of all there. */
 static const DriftAcceptance *find_acceptance(const DriftBook *book, const DriftShard *shard)
 {
-    for (size_t i = book->acceptance_count; i-- > 0;) {
-        const DriftAcceptance *acceptance = &book->acceptances[i];
-        if (digest_equal(&acceptance->fingerprint, &shard->fingerprint) &&
-            (uuid_is_nil(&acceptance->shard) || uuid_equal(&acceptance->shard, &shard->uuid)) &&
-            drift_place_equal(&acceptance->place, &shard->place))
-            return acceptance;
-    }
-    return NULL;
+    static const Uuid all;
+    const Word *own = find_word(book, &shard->uuid, shard);
+    const Word *common = find_word(book, &all, shard);
+    if (own == NULL || (common != NULL && common->order > own->order))
+        own = common;
+    return own == NULL ? NULL : &own->acceptance;
 }
 
 DriftJudgement drift_judge(const DriftBook *book, const DriftShard *shard)

@@ -49,13 +49,14 @@ typedef struct DriftBook DriftBook;
 
 DriftBook *drift_book_new(void); /* returns owned */
 void drift_book_free(DriftBook *book);
-/* Copies. The last word on a place counts. */
+/* Copies. The last word on a place counts; so does the last on the same shard, place and
+ * fingerprint. */
 void drift_expect(DriftBook *book, const DriftExpectation *expectation);
 void drift_accept(DriftBook *book, const DriftAcceptance *acceptance);
 size_t drift_expectation_count(const DriftBook *book); /* places */
 const DriftExpectation *drift_expectation_at(const DriftBook *book, size_t index);
 const DriftExpectation *drift_expectation(const DriftBook *book, const DriftPlace *place);
-size_t drift_acceptance_count(const DriftBook *book);
+size_t drift_acceptance_count(const DriftBook *book); /* different ones */
 
 /* A shard as it is listed. */
 typedef struct DriftShard {

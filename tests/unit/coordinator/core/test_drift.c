@@ -124,6 +124,57 @@ static void test_a_word_on_a_shard_is_for_its_place(void **state)
     drift_book_free(book);
 }
 
+static void test_the_same_accepted_again_replaces(void **state)
+{
+    (void)state;
+    DriftBook *book = drift_book_new();
+    DriftShard asked = shard(1, "a", 9);
+    DriftAcceptance word = {.place = place(1, false, 15), .fingerprint = digest(9), .who = "carol"};
+    word.reason = "again";
+    accept_drift(book, 1, 9);
+    word.shard = asked.uuid;
+    drift_accept(book, &word);
+    assert_int_equal(drift_acceptance_count(book), 1);
+    assert_string_equal(drift_judge(book, &asked).acceptance->reason, "again");
+    accept_drift(book, 0, 9); /* the newest of both is told */
+    assert_string_equal(drift_judge(book, &asked).acceptance->who, "bob");
+    drift_accept(book, &word);
+    assert_string_equal(drift_judge(book, &asked).acceptance->who, "carol");
+    assert_int_equal(drift_acceptance_count(book), 2);
+    drift_book_free(book);
+}
+
+static void test_many_words_are_told_apart(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    DriftBook *book = drift_book_new();
+    DriftAcceptance word = {.place = place(1, false, 15), .who = "bob", .reason = "ticket"};
+    DriftShard asked = shard(0, "a", 1);
+    for (uint32_t i = 1; i <= MANY; i++) {
+        memcpy(&word.shard.bytes[4], &i, sizeof i);
+        memcpy(&word.fingerprint, &i, sizeof i);
+        drift_accept(book, &word);
+        drift_expect(book, &(DriftExpectation){.place = place(1, false, 16 + i),
+                                               .fingerprint = word.fingerprint,
+                                               .who = "alice"});
+    }
+    assert_int_equal(drift_acceptance_count(book), MANY);
+    assert_int_equal(drift_expectation_count(book), MANY);
+    for (uint32_t i = 1; i <= MANY; i++) {
+        memcpy(&asked.uuid.bytes[4], &i, sizeof i);
+        memcpy(&asked.fingerprint, &i, sizeof i);
+        asked.place = place(1, false, 15);
+        assert_int_equal(judge(book, &asked), DRIFT_ACCEPTED);
+        asked.place = place(1, false, 16 + i);
+        assert_int_equal(judge(book, &asked), DRIFT_EXPECTED);
+        asked.place = place(1, false, 17 + i);
+        assert_int_not_equal(judge(book, &asked), DRIFT_ACCEPTED);
+        assert_int_not_equal(judge(book, &asked), DRIFT_EXPECTED);
+    }
+    drift_book_free(book);
+}
+
 static void test_what_is_accepted_needs_no_expectation(void **state)
 {
     (void)state;
@@ -191,6 +242,8 @@ int main(void)
         cmocka_unit_test(test_the_last_word_counts),
         cmocka_unit_test(test_what_is_accepted_is_one_schema),
         cmocka_unit_test(test_a_word_on_a_shard_is_for_its_place),
+        cmocka_unit_test(test_the_same_accepted_again_replaces),
+        cmocka_unit_test(test_many_words_are_told_apart),
         cmocka_unit_test(test_what_is_accepted_needs_no_expectation),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_few_names_are_shown),
