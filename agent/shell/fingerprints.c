@@ -282,6 +282,13 @@ static void put_off(Reader *reader)
 /* --- reading a database: stamp, rows, schemas; stamp and rows once more ----------------------- */
 
 static void read_next_part(Reader *reader);
+static void on_stamp(ShardSession *session, const char *stamp, const Error *err, void *data);
+
+static void look_again(Reader *reader)
+{
+    reader->again = true;
+    shard_read_stamp(reader->session, 0, on_stamp, reader);
+}
 
 static const char *rows_of(Arena *arena, const DatabaseReading *reading, const char *schema)
 {
@@ -299,7 +306,7 @@ static void on_rows(ShardSession *session, const DatabaseReading *reading, const
     (void)session;
     Reader *reader = data;
     bool is_same = true;
-    bool reads = false;
+    bool reads = false, moved = false;
     if (err != NULL) {
         fail(reader, err->message);
         return;
@@ -316,13 +323,16 @@ static void on_rows(ShardSession *session, const DatabaseReading *reading, const
         part->rows = rows;
         part->reads = rows != NULL && entry != NULL && strcmp(entry->stamp, reader->stamp) != 0;
         reads = reads || part->reads;
+        moved = moved || (rows != NULL && entry != NULL && strcmp(entry->rows, rows) != 0);
     }
     if (!is_same)
         put_off(reader);
-    else if (reader->again || !reads)
-        finish(reader, reader->again);
-    else
+    else if (reads)
         read_next_part(reader);
+    else if (moved && !reader->again) /* whoever moved them may have come after the stamp */
+        look_again(reader);
+    else
+        finish(reader, reader->again);
 }
 
 static void read_rows(Reader *reader)
@@ -368,8 +378,7 @@ static void read_next_part(Reader *reader)
         shard_read_model(reader->session, reader->parts[reader->part].schema, 0, on_model, reader);
         return;
     }
-    reader->again = true;
-    shard_read_stamp(reader->session, 0, on_stamp, reader);
+    look_again(reader);
 }
 
 static void on_open(ShardSession *session, const Error *err, void *data)

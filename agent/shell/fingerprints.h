@@ -5,7 +5,8 @@
  * rows; the whole of a schema is read only where the stamp is another one than at the last reading.
  * One database at a time on each cluster, and after a whole reading a pause as long as it took; a
  * shard whose job is at work is left for later. What was read counts only if stamp and rows were
- * the same before and after it. It is kept in memory: after a restart everything is read again.
+ * the same before and after it; rows that are others under a known stamp are looked at twice too.
+ * It is kept in memory: after a restart everything is read again.
  */
 #pragma once
 
