@@ -73,6 +73,11 @@ static ErrCode options_check(const CommandContext *context, Error *err)
         if (context_has(context, others[i]) && !context_has(context, "autogenerate"))
             return err_set(err, ERR_USAGE, "--%s goes with --autogenerate", others[i]);
     }
+    static const char *const databases[] = {"url", "schema", "shared-schema"};
+    for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
+        if (context_has(context, databases[i]) && !context_has(context, "autogenerate"))
+            return err_set(err, ERR_USAGE, "--%s goes with --autogenerate or --safe", databases[i]);
+    }
     return ERR_OK;
 }
 

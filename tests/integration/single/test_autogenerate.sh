@@ -156,6 +156,10 @@ check 'and stands in the file' contains "$(file 002_strict.sql)" '-- Fails where
 # --- refused, and nothing written
 expect_exit 2 pgtide revision -m more --rename a=b
 check 'options of --autogenerate' contains "$(cat "$T/err")" '--rename goes with --autogenerate'
+for option in "--url $PGTIDE_URL" '--schema tenant' '--shared-schema public'; do
+    expect_exit 2 pgtide revision -m more $option
+    check "$option alone" contains "$(cat "$T/err")" "${option%% *} goes with --autogenerate or --safe"
+done
 expect_exit 2 pgtide revision --autogenerate --safe 002_strict
 expect_exit 2 pgtide revision --autogenerate -m more --model "$T/nowhere.sql"
 echo 'CREATE TABLE a (id int PRIMARY KEY, n nothing);' >"$PROJECT/model.sql"
