@@ -67,16 +67,29 @@ static ErrCode check_lost(const Applying *applying, Error *err)
 
 /* --- applying --------------------------------------------------------------------------------- */
 
+/* Labels are committed before what may use them. */
+static void add_kept_labels(const Applying *applying, Error *err)
+{
+    Arena *arena = applying->context->arena;
+    const char *detail = arena_strdup(arena, err->detail);
+    if (schema_script_has(&applying->diff, SCHEMA_SCRIPT_LABELS))
+        err_detail(err, "%s%sThe new labels of enums are there: they were committed before.",
+                   detail, *detail == '\0' ? "" : "\n");
+}
+
 static ErrCode run_parts(Applying *applying, Apply *apply, Error *err)
 {
     Arena *arena = applying->context->arena;
     const SchemaDiff *diff = &applying->diff;
     ErrCode code = apply_sql(apply, "the new labels",
                              schema_script_section(arena, diff, SCHEMA_SCRIPT_LABELS, false), err);
-    return code == ERR_OK
-               ? apply_sql(apply, "the difference",
-                           schema_script_section(arena, diff, SCHEMA_SCRIPT_REST, false), err)
-               : code;
+    if (code != ERR_OK)
+        return code;
+    code = apply_sql(apply, "the difference",
+                     schema_script_section(arena, diff, SCHEMA_SCRIPT_REST, false), err);
+    if (code != ERR_OK)
+        add_kept_labels(applying, err);
+    return code;
 }
 
 static ErrCode apply_difference(Applying *applying, Wait *wait, Error *err)
@@ -213,8 +226,10 @@ const CliCommand cmd_schema_apply = {
         "fleet "
         "manages the shard, or where some of the difference can't be said in SQL.\n\n"
         "Exit status: 0 the database is as the model says; 3 it is not: --dry-run or --sql, what "
-        "can't be said, or what is left; 1 a statement failed, nothing of it is done; 2 wrong use, "
-        "or no such file; 4 the outcome is not known; 5 refused; 6 a lock was not granted, or a "
+        "can't be said, or what is left; 1 a statement failed, and nothing is done but new labels "
+        "of "
+        "enums; 2 wrong use, or no such file; 4 the outcome is not known; 5 refused; 6 a lock was "
+        "not granted, or a "
         "server can't be reached.",
     .options = options,
     .run = run,

@@ -61,6 +61,12 @@ sed 's/full_name text/full_name text NOT NULL/; s/CREATE VIEW/CREATE TABLE more 
 expect_exit 1 pgtide schema apply "$T/stricter.sql"
 check 'what failed, and where' contains "$(cat "$T/err")" 'contains null values'
 check 'nothing of it is done' same "$(sql "SELECT to_regclass('more')")" ''
+check 'no word of labels' test -z "$(grep labels "$T/err")"
+sed "/CREATE TYPE/s/'great'/'great', 'best'/" "$T/stricter.sql" >"$T/labelled.sql"
+expect_exit 1 pgtide schema apply "$T/labelled.sql"
+check 'labels stay, and it says so' contains "$(cat "$T/err")" 'The new labels of enums are there: they were committed before.'
+check 'they are there' same "$(sql "SELECT enum_last(NULL::mood)")" best
+cp "$T/labelled.sql" "$T/stricter.sql" && sed -i "/CREATE TYPE/s/'great'/'great', 'best'/" "$T/model.sql"
 expect_exit 0 pgtide ensure-version
 sql "UPDATE pgtide.shard SET fleet_id = 'e7f0a1b2-0000-4000-8000-000000000000'"
 expect_exit 5 pgtide schema apply "$T/stricter.sql"
