@@ -83,6 +83,51 @@ ErrCode schema_source_database(CommandContext *context, Wait *wait, const PgKeyw
     return code;
 }
 
+/* --- the schema that is compared -------------------------------------------------------------- */
+
+/* Of a scratch database for a model. */
+typedef struct ModelRun {
+    Session *session;
+    const char *schema; /* NULL: the whole database */
+    bool made_again;    /* by the model */
+} ModelRun;
+
+/* `format` has %I for its name. */
+static ErrCode schema_do(const ModelRun *run, const char *format, bool enter, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    PgBatch batch = pg_batch(arena);
+    const char *params[] = {run->schema, format};
+    pg_batch_add_params(&batch,
+                        "SELECT pg_catalog.set_config('pgtide.sql', pg_catalog.format("
+                        "$2::pg_catalog.text, $1::pg_catalog.text), true)",
+                        2, params);
+    pg_batch_add(&batch, "DO $$BEGIN EXECUTE pg_catalog.current_setting('pgtide.sql'); END$$");
+    if (enter)
+        pg_batch_add_params(&batch,
+                            "SELECT pg_catalog.set_config('search_path',"
+                            " pg_catalog.quote_ident($1) || ', public', false)",
+                            1, params);
+    return session_batch(run->session, &batch, NULL, NULL, err);
+}
+
+/* Names that are not qualified are to mean it. */
+static ErrCode enter_schema(const ModelRun *run, Error *err)
+{
+    return schema_do(run, "CREATE SCHEMA IF NOT EXISTS %I", true, err);
+}
+
+/* What pg_dump -n writes makes the schema itself. Ours, still empty, gives way to it, once; were
+ * it another one that is there, it fails again. */
+static bool gives_way(ModelRun *run, const Error *err)
+{
+    Error ignored;
+    if (run->schema == NULL || run->made_again || strcmp(err->sqlstate, "42P06") != 0)
+        return false;
+    run->made_again = true;
+    return schema_do(run, "DROP SCHEMA %I", false, &ignored) == ERR_OK;
+}
+
 /* --- files of SQL ----------------------------------------------------------------------------- */
 
 /* What pg_dump says to psql alone. The lines stay, so that places of errors are right. */
@@ -102,7 +147,17 @@ typedef struct SqlText {
     char *text; /* NULL: is in the file of that name */
 } SqlText;
 
-static ErrCode run_text(CommandContext *context, Session *session, const SqlText *sql, Error *err)
+static ErrCode run_statement(ModelRun *run, const char *file, const Statement *statement,
+                             Error *err)
+{
+    ErrCode code = session_statement(run->session, file, statement, err);
+    if (code == ERR_OK || !gives_way(run, err))
+        return code;
+    err_clear(err);
+    return session_statement(run->session, file, statement, err);
+}
+
+static ErrCode run_text(CommandContext *context, ModelRun *run, const SqlText *sql, Error *err)
 {
     char *text = sql->text;
     size_t length = text == NULL ? 0 : strlen(text);
@@ -116,7 +171,7 @@ static ErrCode run_text(CommandContext *context, Session *session, const SqlText
     code = sql_split(context->arena, sql->name, text, length, 1, &list, err);
     for (size_t i = 0; code == ERR_OK && i < list.count; i++) {
         if (list.items[i].copy_data == NULL) /* rows are no part of a schema */
-            code = session_statement(session, sql->name, &list.items[i], err);
+            code = run_statement(run, sql->name, &list.items[i], err);
     }
     if (code != ERR_OK && strcmp(err->sqlstate, "42704") == 0)
         err_hint(err, "If it is a role: name a server that has it with --scratch-url.");
@@ -142,37 +197,19 @@ static ErrCode list_folder(CommandContext *context, const char *path, StrList *r
     return ERR_OK;
 }
 
-/* Names that are not qualified are to mean the schema that is compared. */
-static ErrCode enter_schema(Session *session, const char *schema, Error *err)
-{
-    AUTO_ARENA Arena *arena = arena_new();
-    PgBatch batch = pg_batch(arena);
-    pg_batch_add_params(&batch,
-                        "SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident($1)"
-                        " || ', public', false)",
-                        1, &schema);
-    ErrCode code = session_batch(session, &batch, NULL, NULL, err);
-    return code == ERR_OK ? session_run(session,
-                                        "DO $$BEGIN EXECUTE 'CREATE SCHEMA IF NOT EXISTS ' || "
-                                        "pg_catalog.split_part(pg_catalog.current_setting("
-                                        "'search_path'), ', public', 1); END$$",
-                                        err)
-                          : code;
-}
-
 static ErrCode run_all(CommandContext *context, Wait *wait, const ShardTarget *target,
                        const SqlText *texts, size_t count, const SchemaReadArgs *args, Error *err)
 {
-    Session *session;
+    ModelRun run = {.schema = args->schema};
     ErrCode code = session_open(wait, target->conninfo, target->conninfo_count, target->database,
-                                &session, err);
+                                &run.session, err);
     if (code != ERR_OK)
         return code;
-    if (args->schema != NULL)
-        code = enter_schema(session, args->schema, err);
+    if (run.schema != NULL)
+        code = enter_schema(&run, err);
     for (size_t i = 0; code == ERR_OK && i < count; i++)
-        code = run_text(context, session, &texts[i], err);
-    session_close(session);
+        code = run_text(context, &run, &texts[i], err);
+    session_close(run.session);
     return code;
 }
 
