@@ -23,6 +23,7 @@ typedef struct Tester {
     size_t irreversible;
     size_t failed;
     size_t not_tried;
+    bool cut_short; /* behind one that can't be upgraded nothing is tried */
 } Tester;
 
 /* --- saying it -------------------------------------------------------------------------------- */
@@ -70,6 +71,7 @@ static void json_revision(JsonWriter *json, const WalkResult *result)
     json_field_string(json, "revision", result->script->id);
     json_field_string(json, "file", result->script->file);
     json_field_string(json, "verdict", walk_verdict_name(result->verdict));
+    json_field_bool(json, "needed", result->verdict != WALK_NOT_NEEDED);
     if (result->verdict == WALK_FAILED)
         json_field_string(json, "phase", walk_phase_name(result->phase));
     json_error(json, &result->error);
@@ -110,7 +112,8 @@ static void on_result(const WalkResult *result, void *data)
     tester->reordered += result->verdict == WALK_REORDERED;
     tester->irreversible += result->verdict == WALK_IRREVERSIBLE;
     tester->failed += result->verdict == WALK_FAILED;
-    tester->not_tried += result->verdict == WALK_NOT_TRIED;
+    tester->not_tried += result->verdict >= WALK_NOT_TRIED;
+    tester->cut_short = tester->cut_short || result->verdict == WALK_NOT_TRIED;
     unsigned long long ms = result->duration_ms;
     switch (result->verdict) {
     case WALK_PASSED:
@@ -132,6 +135,9 @@ static void on_result(const WalkResult *result, void *data)
         break;
     case WALK_NOT_TRIED:
         say(context, "not tried %s", id);
+        break;
+    case WALK_NOT_NEEDED:
+        say(context, "not tried %s: its `when-fingerprint` is not the schema before it", id);
         break;
     }
     if (tester->verbose && result->without_rows[0] != '\0')
@@ -211,7 +217,7 @@ static ErrCode try_repeatables(Tester *tester, Trial *trial, Error *err)
     ErrCode code = ERR_OK;
     const RevisionMap *map = tester->revisions.map;
     json_field_array(&tester->json, "repeatables");
-    bool reached = trial != NULL && tester->to_heads && tester->not_tried == 0;
+    bool reached = trial != NULL && tester->to_heads && !tester->cut_short;
     for (size_t i = 0; reached && i < graph_repeatable_count(map) && code == ERR_OK; i++)
         code = try_repeatable(tester, trial, graph_repeatable_at(map, i), err);
     json_array_end(&tester->json);
@@ -243,7 +249,7 @@ static ErrCode try_baselines(Tester *tester, Scratch *scratch, Error *err)
 {
     ErrCode code = ERR_OK;
     json_field_array(&tester->json, "baselines");
-    for (size_t i = 0; i < tester->steps.count && tester->not_tried == 0 && code == ERR_OK; i++) {
+    for (size_t i = 0; i < tester->steps.count && !tester->cut_short && code == ERR_OK; i++) {
         const Script *baseline =
             graph_baseline(tester->revisions.map, tester->steps.items[i].script->id);
         if (baseline != NULL)
@@ -288,7 +294,7 @@ static ErrCode try_safe(Tester *tester, Trial *trial, Error *err)
     SafeResult *results;
     size_t count = 0;
     json_field_array(&tester->json, "safe");
-    if (trial != NULL && tester->to_heads && tester->not_tried == 0 && tester->safe.count > 0) {
+    if (trial != NULL && tester->to_heads && !tester->cut_short && tester->safe.count > 0) {
         code = safe_trial_run(trial, tester->context->arena, &tester->safe, &results, &count, err);
         for (size_t i = 0; code == ERR_OK && i < count; i++)
             tell_safe(tester, &results[i]);

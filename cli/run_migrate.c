@@ -19,6 +19,7 @@ typedef struct Migration {
     bool adopted; /* before this run */
     RunPlan plan;
     uint64_t *durations_ms; /* of steps that ran in a transaction of their own */
+    StrList not_needed;     /* of those that are done */
     size_t done;
     size_t trial; /* of a dry run: how many steps can be tried */
     uint64_t duration_ms;
@@ -200,16 +201,32 @@ static const GraphStep *step_now(const Run *run)
     return &migration->plan.steps.items[migration->done];
 }
 
+static bool is_needed(const Run *run, const GraphStep *step)
+{
+    return !strlist_has(&migration_of(run)->not_needed, step->revision);
+}
+
+/* Of the first `count` steps from one that are done now. */
+static void keep_not_needed(Run *run, const GraphStep *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlist_has(&run->step.not_needed, steps[i].revision))
+            strlist_add(run->arena, &migration_of(run)->not_needed, steps[i].revision);
+    }
+}
+
 static void say_step(Run *run, const GraphStep *step, const uint64_t *duration_ms)
 {
     if (run_is_one_of_many(run))
         return;
+    const char *needed = is_needed(run, step)         ? ""
+                         : run_settings(run)->dry_run ? ": not needed here, and not tried"
+                                                      : ": not needed here, and recorded";
     if (duration_ms == NULL)
-        run_say(run, "%s %s", direction_name(step->direction), step->revision);
+        run_say(run, "%s %s%s", direction_name(step->direction), step->revision, needed);
     else
         run_say(run, "%s %s (%llu ms)%s", direction_name(step->direction), step->revision,
-                (unsigned long long)*duration_ms,
-                run->step.not_needed > 0 ? ": not needed here, and recorded" : "");
+                (unsigned long long)*duration_ms, needed);
 }
 
 static void on_after_revision(Run *run)
@@ -230,6 +247,7 @@ static void on_step_done(Run *run)
     const GraphStep *step = step_now(run);
     migration->durations_ms[migration->done] = run->step.duration_ms;
     migration->duration_ms += run->step.duration_ms;
+    keep_not_needed(run, step, 1);
     say_step(run, step, &run->step.duration_ms);
     HookFacts facts = facts_of(run, step, "succeeded");
     run->failed = on_after_revision_failed;
@@ -266,6 +284,7 @@ static void on_all_done(Run *run)
     const GraphSteps *steps = &migration->plan.steps;
     migration->done = steps->count;
     migration->duration_ms = run->step.duration_ms;
+    keep_not_needed(run, steps->items, steps->count);
     for (size_t i = 0; i < steps->count; i++)
         say_step(run, &steps->items[i], NULL);
     finish(run);
@@ -320,6 +339,7 @@ static void on_tried(Run *run)
     Migration *migration = migration_of(run);
     migration->done = migration->trial;
     migration->duration_ms = run->step.duration_ms;
+    keep_not_needed(run, migration->plan.steps.items, migration->trial);
     for (size_t i = 0; i < migration->trial; i++)
         say_step(run, &migration->plan.steps.items[i], NULL);
     say_not_tried(run);
@@ -592,6 +612,7 @@ static void write_steps(const Run *run, JsonWriter *json)
         json_field_string(json, "direction", direction_name(step->direction));
         json_field_string(json, "revision", step->revision);
         json_field_bool(json, "repeatable", i >= migration->plan.revision_count);
+        json_field_bool(json, "needed", is_needed(run, step));
         if (own_durations)
             json_field_uint(json, "duration_ms", migration->durations_ms[i]);
         else

@@ -12,6 +12,7 @@ struct Trial {
     ShardTarget target;
     ShardSession *shard; /* steps */
     Session *session;    /* everything else */
+    bool needed;         /* the last step */
     uint64_t fence;
     uint64_t epoch;
     Uuid fleet_id;
@@ -143,8 +144,8 @@ const char *trial_database(const Trial *trial)
 static void on_step(ShardSession *session, const StepResult *result, const Error *err, void *data)
 {
     (void)session;
-    (void)result;
     Trial *trial = data;
+    trial->needed = result == NULL || result->not_needed.count == 0;
     wait_settle(trial->wait, err);
 }
 
@@ -171,6 +172,11 @@ ErrCode trial_step(Trial *trial, const GraphStep *step, Error *err)
     wait_begin(trial->wait, cancel_shard, trial);
     shard_step(trial->shard, &args, on_step, trial);
     return wait_end(trial->wait, err);
+}
+
+bool trial_was_needed(const Trial *trial)
+{
+    return trial->needed;
 }
 
 typedef struct TextRead {

@@ -26,6 +26,8 @@ uint32_t trial_server_version(const Trial *trial); /* as 150014 */
 
 /* With its +verify section. */
 ErrCode trial_step(Trial *trial, const GraphStep *step, Error *err) MUST_CHECK;
+/* Whether the last step ran; else it was only recorded, for its `when-fingerprint`. */
+bool trial_was_needed(const Trial *trial);
 /* Generated rows into the tables that are empty. `ret_unfilled`: "table: reason" lines of those
  * that stayed so, in `arena`. */
 ErrCode trial_fill(Trial *trial, Arena *arena, const char **ret_unfilled, Error *err) MUST_CHECK;

@@ -28,8 +28,8 @@ typedef struct Turn {
 
 const char *walk_verdict_name(WalkVerdict verdict)
 {
-    static const char *const names[] = {"passed", "reordered", "irreversible", "failed",
-                                        "not-tried"};
+    static const char *const names[] = {"passed", "reordered", "irreversible",
+                                        "failed", "not-tried", "not-tried"};
     return names[verdict];
 }
 
@@ -148,10 +148,15 @@ static ErrCode try_revision(Turn *turn, SchemaText *text, Error *err)
         code = run_step(turn, turn->step, WALK_UPGRADE, &turn->result->upgrade_ms, err);
     if (code != ERR_OK || turn->failed)
         return code;
+    bool needed = trial_was_needed(turn->walk->trial);
     code = trial_schema(turn->walk->trial, turn->texts, &after, err);
     *text = after;
     if (code != ERR_OK)
         return code;
+    if (!needed) {
+        turn->result->verdict = WALK_NOT_NEEDED;
+        return ERR_OK;
+    }
     if (turn->step->script->irreversible != NULL) {
         turn->result->verdict = WALK_IRREVERSIBLE;
         return ERR_OK;

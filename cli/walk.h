@@ -11,7 +11,8 @@ typedef enum WalkVerdict {
     WALK_REORDERED,    /* passed, but columns have changed their order */
     WALK_IRREVERSIBLE, /* says so; only its upgrade was tried */
     WALK_FAILED,
-    WALK_NOT_TRIED, /* behind one that can't be upgraded */
+    WALK_NOT_TRIED,  /* behind one that can't be upgraded */
+    WALK_NOT_NEEDED, /* not tried: its `when-fingerprint` is not the schema before it */
 } WalkVerdict;
 
 typedef enum WalkPhase { WALK_UPGRADE, WALK_DOWNGRADE, WALK_SECOND_UPGRADE } WalkPhase;

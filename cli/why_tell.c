@@ -156,8 +156,12 @@ static const char *sentence(const Why *why, const json_t *entry)
     if (!is_word(entry, "outcome", "succeeded"))
         return arena_printf(arena, "%s %s failed%s%s%s", when, step, by_whom(why, entry),
                             because(arena, entry), fact_words(arena, entry));
-    return arena_printf(arena, "%s %s%s took %s%s", when, step, by_whom(why, entry),
-                        about_ms(arena, number(entry, "duration_ms")), fact_words(arena, entry));
+    const char *message = text(entry, "message");
+    bool recorded = str_starts_with(message, "not needed here") ||
+                    str_starts_with(message, "not run by this script");
+    return arena_printf(arena, "%s %s%s took %s%s%s", when, step, by_whom(why, entry),
+                        about_ms(arena, number(entry, "duration_ms")), fact_words(arena, entry),
+                        recorded ? because(arena, entry) : "");
 }
 
 /* --- a unit that is begun --------------------------------------------------------------------- */

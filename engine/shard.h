@@ -226,7 +226,7 @@ struct StepArgs {
 
 typedef struct StepResult {
     bool already_done;     /* this operation had succeeded before; nothing ran now */
-    uint32_t not_needed;   /* steps that were recorded and not run: their `when-fingerprint` is not
+    StrList not_needed;    /* steps that were recorded and not run: their `when-fingerprint` is not
                               what the schema was before them */
     bool not_committed;    /* COMMIT was never sent: with an error, and at a rehearsal's end */
     bool needs_claim;      /* with an error: the session is dead, claim anew to know */

@@ -35,7 +35,7 @@ static void on_schema(PgConn *conn, const PgReply *reply, void *data)
         step_body(op);
         return;
     }
-    op->result.not_needed++;
+    strlist_add(session->arena, &op->result.not_needed, item->args.revision);
     item->message = arena_printf(session->arena, "not needed here: the schema is %s", now);
     step_record(op);
 }

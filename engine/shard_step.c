@@ -578,7 +578,7 @@ bool step_reopen(StepOp *op, const PgReply *reply)
         return false;
     op->plain = op->reopened = true;
     op->done = 0;
-    op->result.not_needed = 0;
+    op->result.not_needed = (StrList){0};
     op->deferred = NULL;
     if (op->units == NULL) /* units that are over stay */
         op->facts.count = op->fact_from = 0;

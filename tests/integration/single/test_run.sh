@@ -25,7 +25,7 @@ check 'nothing was made' same "$(everything)" ''
 expect_exit 0 pgtide upgrade 001_first
 before=$(everything)
 expect_exit 0 pgtide upgrade --dry-run --json
-check 'the steps tried' contains "$(cat "$T/out")" '"steps":[{"direction":"upgrade","revision":"002_wait","repeatable":false,"duration_ms":null},{"direction":"upgrade","revision":"003_last"'
+check 'the steps tried' contains "$(cat "$T/out")" '"steps":[{"direction":"upgrade","revision":"002_wait","repeatable":false,"needed":true,"duration_ms":null},{"direction":"upgrade","revision":"003_last"'
 check 'where it would lead' contains "$(cat "$T/out")" '"rows_after":["003_last"]'
 check 'where it stands' contains "$(cat "$T/out")" '"rows":["001_first"]'
 check 'nothing moved, not even the fence' same "$(everything)" "$before"

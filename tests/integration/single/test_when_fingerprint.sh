@@ -49,10 +49,16 @@ for way in upgrade 'upgrade --dry-run'; do
 done
 expect_exit 0 pgtide upgrade
 DATABASE=clean PGTIDE_URL=$(cluster_url one clean)
+expect_exit 0 pgtide upgrade --dry-run
+check 'a dry run says so' contains "$(cat "$T/out")" 'upgrade 002_repair: not needed here, and not tried'
+expect_exit 0 pgtide upgrade --dry-run --json
+check 'in JSON too' contains "$(cat "$T/out")" '"revision":"002_repair","repeatable":false,"needed":false'
 expect_exit 0 pgtide upgrade
 check 'it says so' contains "$(cat "$T/out")" '002_repair (' && check 'in words' contains "$(cat "$T/out")" 'not needed here, and recorded'
 check 'it counts as applied' same "$(rows)" 002_repair
 check 'the history says why' contains "$(message)" 'not needed here: the schema is f1:'
+expect_exit 0 pgtide why
+check 'and is told' contains "$(cat "$T/out")" 'not needed here: the schema is f1:'
 expect_exit 0 pgtide downgrade 001_first
 
 # --- several in one transaction: what the ones before have done counts
@@ -87,9 +93,15 @@ cluster_psql one scripted -v ON_ERROR_STOP=1 -f "$T/out" >/dev/null
 check 'recorded' same "$(rows)" 002_repair
 check 'said in the history' contains "$(message)" "not run by this script, which can't know whether the schema is $fingerprint"
 
-# --- rehearsed like the rest
+# --- tried like the rest
 expect_exit 0 pgtide test
-check 'there and back' contains "$(cat "$T/out")" '3 passed, 0 irreversible, 0 failed'
+check 'there and back' contains "$(cat "$T/out")" "2 passed, 0 irreversible, 0 failed, 1 not tried"
+check 'not the one that is for another schema' contains "$(cat "$T/out")" 'not tried 002_repair: its `when-fingerprint` is not the schema before it'
+expect_exit 0 pgtide test --json
+check 'in JSON too' /usr/bin/python3 -c '
+import json, sys
+last = json.load(open(sys.argv[1]))["result"]["revisions"][-1]
+assert last["verdict"] == "not-tried" and last["needed"] is False, last' "$T/out"
 
 # --- the stamp
 stamp() { cluster_psql one stamps -f "$ROOT/engine/schema/sql/stamp.sql"; }
