@@ -4,12 +4,14 @@
 #include "rehearse_shard.h"
 #include "rehearse_tell.h"
 #include "revisions.h"
+#include "schema_source.h"
 
 #include "bundle.h"
 #include "clock.h"
 #include "file.h"
 #include "named_limits.h"
 #include "placeholder.h"
+#include "schema_canon.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +119,29 @@ static ErrCode find_steps(Rehearser *rehearser, GraphSteps *ret_steps, Error *er
 
 /* --- the rehearsal ---------------------------------------------------------------------------- */
 
+/* For `when-fingerprint`: of a fleet's shard only the copy is there to be read. */
+static ErrCode read_fingerprints(Rehearser *rehearser, Rehearsal *rehearsal,
+                                 const GraphSteps *steps, Error *err)
+{
+    CommandContext *context = rehearser->context;
+    const CopySource *source = &rehearser->report.source;
+    SchemaReadArgs args = {.schema = source->schema[0] == '\0' ? NULL : source->schema};
+    SchemaModel model;
+    size_t at = 0;
+    while (at < steps->count && steps->items[at].script->when_fingerprint == NULL)
+        at++;
+    if (at == steps->count || context_has(context, "shard"))
+        return ERR_OK;
+    ErrCode code = schema_source_database(context, &rehearser->wait, source->conninfo,
+                                          source->conninfo_count, NULL, &args, &model, err);
+    if (code != ERR_OK)
+        return code;
+    char fingerprint[FINGERPRINT_TEXT_SIZE];
+    schema_fingerprint(&model, fingerprint);
+    rehearsal->source_fingerprint = arena_strdup(context->arena, fingerprint);
+    return rehearse_fingerprint(rehearsal, &rehearsal->copy_fingerprint, err);
+}
+
 /* What has run is told, also when the next step fails. */
 static ErrCode run_steps(Rehearser *rehearser, Session *session, const GraphSteps *steps,
                          Error *err)
@@ -126,14 +151,16 @@ static ErrCode run_steps(Rehearser *rehearser, Session *session, const GraphStep
     Rehearsal rehearsal = {.session = session,
                            .trace = {.arena = arena},
                            .path = report->source.facts.search_path,
-                           .time_zone = report->source.facts.time_zone};
-    ErrCode code = ERR_OK;
+                           .time_zone = report->source.facts.time_zone,
+                           .schema = report->source.schema};
+    ErrCode code = read_fingerprints(rehearser, &rehearsal, steps, err);
     for (size_t i = 0; i < steps->count && code == ERR_OK; i++) {
         code = rehearse_step(&rehearsal, &steps->items[i], err);
         if (code == ERR_OK)
             report->steps_done++;
     }
     report->trace = rehearsal.trace;
+    report->not_tried = rehearsal.not_tried;
     return code;
 }
 

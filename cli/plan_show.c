@@ -8,6 +8,7 @@
 #include "file.h"
 #include "named_limits.h"
 #include "plan_view.h"
+#include "rehearsal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,11 @@ static bool tell_rehearsal(CommandContext *context, const json_t *plan)
         about_size(context, answer_int(rehearsal, "size_bytes")));
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *step = json_array_get(steps, i);
+        if (strcmp(answer_text(step, "class"), REHEARSAL_NOT_TRIED) == 0) {
+            say(context, "rehearsed  %s: not tried, for the copy did not need it",
+                answer_text(step, "revision"));
+            continue;
+        }
         say(context, "rehearsed  %s, %s: there %s", answer_text(step, "revision"),
             answer_text(step, "class"), stops_text(context, step));
     }

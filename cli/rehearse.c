@@ -270,36 +270,58 @@ static ErrCode run_units(Rehearsal *rehearsal, const Script *script, const State
 /* --- a step that only some shards need -------------------------------------------------------- */
 
 typedef struct NowRead {
+    SchemaReadArgs args;
     char fingerprint[FINGERPRINT_TEXT_SIZE];
     ErrCode code;
     Error *err;
 } NowRead;
-
-static const SchemaReadArgs whole_database = {0};
 
 static void on_schema(const PgReply *reply, void *data)
 {
     NowRead *now = data;
     AUTO_ARENA Arena *arena = arena_new();
     SchemaModel model;
-    now->code = schema_read_answer(arena, reply, &whole_database, &model, now->err);
+    now->code = schema_read_answer(arena, reply, &now->args, &model, now->err);
     if (now->code == ERR_OK)
         schema_fingerprint(&model, now->fingerprint);
 }
 
+ErrCode rehearse_fingerprint(Rehearsal *rehearsal, const char **ret_fingerprint, Error *err)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const char *schema = rehearsal->schema;
+    bool whole = schema == NULL || schema[0] == '\0';
+    NowRead now = {.args = {.schema = whole ? NULL : schema}, .err = err};
+    PgBatch batch = pg_batch(arena);
+    schema_read_queries(&batch, &now.args);
+    ErrCode code = session_batch(rehearsal->session, &batch, on_schema, &now, err);
+    if (code == ERR_OK)
+        code = now.code;
+    if (code == ERR_OK)
+        *ret_fingerprint = arena_strdup(rehearsal->trace.arena, now.fingerprint);
+    return code;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* As long as nothing has changed the copy, it stands for the database itself. */
 static ErrCode ask_needed(Rehearsal *rehearsal, const GraphStep *step, bool *ret_needed, Error *err)
 {
-    const char *wanted = step->script->when_fingerprint;
+    const char *wanted = step->script->when_fingerprint, *now;
     *ret_needed = true;
     if (wanted == NULL || step->direction != DIRECTION_UPGRADE)
         return ERR_OK;
-    AUTO_ARENA Arena *arena = arena_new();
-    NowRead now = {.err = err};
-    PgBatch batch = pg_batch(arena);
-    schema_read_queries(&batch, &whole_database);
-    ErrCode code = session_batch(rehearsal->session, &batch, on_schema, &now, err);
-    *ret_needed = strcmp(now.fingerprint, wanted) == 0;
-    return code == ERR_OK ? now.code : code;
+    ErrCode code = rehearse_fingerprint(rehearsal, &now, err);
+    if (code != ERR_OK)
+        return code;
+    *ret_needed = same_text(now, wanted) || (same_text(now, rehearsal->copy_fingerprint) &&
+                                             same_text(rehearsal->source_fingerprint, wanted));
+    if (!*ret_needed)
+        strlist_add(rehearsal->trace.arena, &rehearsal->not_tried, step->revision);
+    return ERR_OK;
 }
 
 ErrCode rehearse_step(Rehearsal *rehearsal, const GraphStep *step, Error *err)

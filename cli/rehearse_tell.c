@@ -1,5 +1,6 @@
 #include "rehearse_tell.h"
 
+#include "rehearsal.h"
 #include "table.h"
 
 #include <string.h>
@@ -18,6 +19,11 @@ typedef struct StepSum {
 static bool is_of(const TracedStatement *item, const GraphStep *step)
 {
     return strcmp(item->cost.revision, step->revision) == 0;
+}
+
+static bool is_tried(const RehearsalReport *report, const GraphStep *step)
+{
+    return !strlist_has(&report->not_tried, step->revision);
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -154,7 +160,10 @@ void rehearsal_tell(CommandContext *context, const RehearsalReport *report)
         const GraphStep *step = &report->steps[i];
         StepSum sum = sum_of(report, step);
         say(context, "%s %s%s", direction_name(step->direction), step->revision,
-            i == report->steps_done ? ": failed" : "");
+            i == report->steps_done ? ": failed"
+            : is_tried(report, step)
+                ? ""
+                : ": not tried: its `when-fingerprint` is not the schema of the copy");
         for (size_t k = 0; k < report->trace.count; k++) {
             if (is_of(&report->trace.items[k], step))
                 say_statement(context, &report->trace.items[k]);
@@ -165,9 +174,10 @@ void rehearsal_tell(CommandContext *context, const RehearsalReport *report)
         all.writes_stopped_ms = larger(all.writes_stopped_ms, sum.writes_stopped_ms);
     }
     say(context, "%zu of %zu steps in %s; on %s about %s, reads stopped up to %s, writes up to %s",
-        report->steps_done, report->step_count, about_time(arena, all.duration_ms),
-        report->source.facts.database, about_time(arena, all.estimate_ms),
-        about_time(arena, all.reads_stopped_ms), about_time(arena, all.writes_stopped_ms));
+        report->steps_done - report->not_tried.count, report->step_count,
+        about_time(arena, all.duration_ms), report->source.facts.database,
+        about_time(arena, all.estimate_ms), about_time(arena, all.reads_stopped_ms),
+        about_time(arena, all.writes_stopped_ms));
 }
 
 /* --- as JSON ---------------------------------------------------------------------------------- */
@@ -210,7 +220,9 @@ static void json_step(JsonWriter *json, const RehearsalReport *report, const Gra
     json_object_begin(json);
     json_field_string(json, "revision", step->revision);
     json_field_string(json, "direction", direction_name(step->direction));
-    json_field_string(json, "class", trace_class_name(sum.worst));
+    json_field_bool(json, "needed", is_tried(report, step));
+    json_field_string(json, "class",
+                      is_tried(report, step) ? trace_class_name(sum.worst) : REHEARSAL_NOT_TRIED);
     json_field_uint(json, "duration_ms", sum.duration_ms);
     json_field_uint(json, "estimate_ms", sum.estimate_ms);
     json_field_uint(json, "reads_stopped_ms", sum.reads_stopped_ms);

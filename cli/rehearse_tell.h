@@ -18,6 +18,7 @@ typedef struct RehearsalReport {
     const GraphStep *steps;
     size_t step_count;
     size_t steps_done;
+    StrList not_tried; /* of the steps done: they were not needed on the copy */
     StrList rows_after;
     Trace trace; /* finished */
 } RehearsalReport;

@@ -9,9 +9,13 @@
 
 #define REHEARSAL_MS_MAX ((uint64_t)1 << 52) /* what any reader of JSON counts exactly */
 
+/* The `work` of a step that the copy did not need: nobody has tried it. */
+#define REHEARSAL_NOT_TRIED "not-tried"
+
 typedef struct RehearsedStep {
     const char *revision;
-    const char *work; /* the worst class of its statements: instant, rows, scan, build, rewrite */
+    const char *work;     /* the worst class of its statements: instant, rows, scan, build, rewrite;
+                           * or REHEARSAL_NOT_TRIED */
     uint64_t estimate_ms; /* on the database that was copied */
     uint64_t reads_stopped_ms;
     uint64_t writes_stopped_ms;

@@ -93,6 +93,35 @@ cluster_psql one scripted -v ON_ERROR_STOP=1 -f "$T/out" >/dev/null
 check 'recorded' same "$(rows)" 002_repair
 check 'said in the history' contains "$(message)" "not run by this script, which can't know whether the schema is $fingerprint"
 
+# --- on a copy it runs where it would run
+rehearsed() { # WHETHER OPTIONS: that it is tried
+    local wanted=$1
+    shift
+    expect_exit 0 pgtide rehearse --json "$@"
+    /usr/bin/python3 -c '
+import json, sys
+step = json.load(open(sys.argv[1]))["result"]["steps"][-1]
+assert step["needed"] == (sys.argv[2] == "tried") == (len(step["statements"]) == 1), step
+assert (step["class"] == "not-tried") == (sys.argv[2] != "tried"), step' "$T/out" "$wanted"
+}
+database one copied
+sql 'CREATE SCHEMA tenant; CREATE TABLE public.other (id int)'
+expect_exit 0 pgtide upgrade 001_first --schema tenant
+sql 'ALTER TABLE tenant.t ADD COLUMN hack int'
+repair "$(pgtide schema dump --fingerprint --schema tenant)"
+check 'of a schema' rehearsed tried --schema tenant
+database one published
+expect_exit 0 pgtide upgrade 001_first
+sql 'ALTER TABLE t ADD COLUMN hack int; CREATE PUBLICATION p FOR TABLE t' 2>/dev/null
+repair "$(pgtide schema dump --fingerprint)"
+check 'what is not copied is no difference' rehearsed tried
+sql 'ALTER TABLE t ADD COLUMN other int'
+check 'of another schema' rehearsed not-tried
+expect_exit 0 pgtide rehearse
+check 'in words' contains "$(cat "$T/out")" 'upgrade 002_repair: not tried: its `when-fingerprint` is not the schema of the copy'
+check 'it does not count' contains "$(cat "$T/out")" '0 of 1 steps'
+repair "$fingerprint"
+
 # --- tried like the rest
 expect_exit 0 pgtide test
 check 'there and back' contains "$(cat "$T/out")" "2 passed, 0 irreversible, 0 failed, 1 not tried"
