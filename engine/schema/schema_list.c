@@ -46,9 +46,11 @@ StrList schema_lines(Arena *arena, const char *text)
     StrList list = {0};
     const char *at = text;
     while (at != NULL && *at != '\0') {
-        size_t length = strcspn(at, "\n");
-        strlist_add(arena, &list, arena_strndup(arena, at, length));
-        at += length + (at[length] == '\n');
+        const char *end = at;
+        while (*end != '\0' && *end != '\n')
+            end = *end == '\'' || *end == '"' ? skip_quoted(end) : end + 1;
+        strlist_add(arena, &list, arena_strndup(arena, at, (size_t)(end - at)));
+        at = end + (*end == '\n');
     }
     return list;
 }

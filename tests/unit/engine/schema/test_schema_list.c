@@ -41,6 +41,10 @@ static void test_lines(void **state)
     StrList lines = schema_lines(arena, "one\n\nthree\n");
     assert_int_equal(lines.count, 3);
     assert_string_equal(lines.items[2], "three");
+    lines = schema_lines(arena, "CLUSTER ON \"a\nb\"\nIS 'it''s\n'");
+    assert_int_equal(lines.count, 2);
+    assert_string_equal(lines.items[0], "CLUSTER ON \"a\nb\"");
+    assert_string_equal(lines.items[1], "IS 'it''s\n'");
     assert_int_equal(schema_lines(arena, NULL).count, 0);
 }
 
