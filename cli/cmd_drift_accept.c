@@ -87,6 +87,13 @@ static ErrCode find_class(const json_t *view, const char *wanted, const char **r
             found = fingerprint;
         }
     }
+    if (found == NULL && drift_untold(view) > 0) {
+        err_set(err, ERR_NOT_FOUND,
+                "no schema that is told is %.80s, and %lld groups or classes are not", wanted,
+                (long long)drift_untold(view));
+        err_hint(err, "Name shards that have it; `pgtide fleet drift --select` finds them.");
+        return ERR_NOT_FOUND;
+    }
     if (found == NULL)
         return err_set(err, ERR_NOT_FOUND, "no shard's schema is %.80s", wanted);
     *ret_fingerprint = found;
@@ -122,6 +129,9 @@ static ErrCode accept_class(CommandContext *context, Client *client, const char 
         if (code == ERR_OK)
             write_done(json, place, fingerprint);
     }
+    if (code == ERR_OK && drift_untold(view) > 0)
+        note(context, "%lld groups or classes are not told: where they have it, it is not accepted",
+             (long long)drift_untold(view));
     json_decref(view);
     return code;
 }

@@ -129,6 +129,10 @@ static ErrCode expect_fleet(Expecting *expecting, Error *err)
             *err = wrong;
         }
     }
+    int64_t untold = answer_int(expecting->view, "groups_untold");
+    if (code == ERR_OK && untold > 0)
+        note(context, "shards are at %lld places more, which are not told: name their revisions",
+             (long long)untold);
     return code;
 }
 

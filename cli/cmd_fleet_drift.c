@@ -171,8 +171,8 @@ static ErrCode run_fleet(CommandContext *context, Client *client, Error *err)
         say_group(context, json_array_get(groups, i));
     int64_t untold = answer_int(view, "groups_untold");
     if (untold > 0)
-        say(context, "and %lld group%s more, of fewer shards each: --select has them told",
-            (long long)untold, untold == 1 ? "" : "s");
+        say(context, "and %lld group%s more: --select tells of fewer shards", (long long)untold,
+            untold == 1 ? "" : "s");
     const json_t *counts = json_object_get(view, "counts");
     int64_t drifted = answer_int(counts, "drifted");
     if (context_has(context, "objects")) {

@@ -16,6 +16,15 @@ ErrCode drift_view(Client *client, const char *select, json_t **ret_view, Error 
     return code;
 }
 
+int64_t drift_untold(const json_t *view)
+{
+    int64_t untold = answer_int(view, "groups_untold");
+    const json_t *groups = json_object_get(view, "groups");
+    for (size_t i = 0; i < json_array_size(groups); i++)
+        untold += answer_int(json_array_get(groups, i), "classes_untold");
+    return untold;
+}
+
 ErrCode drift_view_shard(Client *client, const char *name, json_t **ret_shard, Error *err)
 {
     Pgtide__V1__View message = PGTIDE__V1__VIEW__INIT;

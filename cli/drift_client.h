@@ -7,6 +7,8 @@
 
 /* The view VIEW_KIND_DRIFT; a copy, for json_decref(). `select` NULL = all shards. */
 ErrCode drift_view(Client *client, const char *select, json_t **ret_view, Error *err) MUST_CHECK;
+/* Groups, and classes of those that are there, which a view has left out. */
+int64_t drift_untold(const json_t *view);
 /* The view's object of one shard; a copy likewise. ERR_NOT_FOUND. */
 ErrCode drift_view_shard(Client *client, const char *name, json_t **ret_shard,
                          Error *err) MUST_CHECK;
