@@ -17,6 +17,7 @@ enum {
     RETRY_MS = 60000,     /* after a failure, if `every` is longer */
     TELL_EVERY_MS = 2000, /* of a long round, what was found so far */
     PAUSE_MS_MAX = 10000,
+    STAMP_PAUSES = 4, /* after a look that read a stamp alone, of its own length */
 };
 
 /* Of one shard; in the order of the listing. */
@@ -230,12 +231,11 @@ static void leave_database(Reader *reader, bool has_read)
     arena_free(reader->arena);
     reader->arena = NULL;
     tell(reader->owner, false);
-    uint64_t took_ms = clock_monotonic_ms() - reader->began_ms;
+    uint64_t pause_ms = clock_monotonic_ms() - reader->began_ms;
+    if (!has_read) /* that is for ever: a server of many databases is left in peace */
+        pause_ms *= STAMP_PAUSES;
     reader->pausing = true;
-    uv_timer_start(&reader->timer, on_pause_over,
-                   !has_read                ? 0
-                   : took_ms < PAUSE_MS_MAX ? took_ms
-                                            : PAUSE_MS_MAX,
+    uv_timer_start(&reader->timer, on_pause_over, pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX,
                    0);
 }
 

@@ -3,10 +3,11 @@
  *
  * A database that is due is asked for the stamp of its catalogs (schema_stamp.h) and its version
  * rows; the whole of a schema is read only where the stamp is another one than at the last reading.
- * One database at a time on each cluster, and after a whole reading a pause as long as it took; a
- * shard whose job is at work is left for later. What was read counts only if stamp and rows were
- * the same before and after it; rows that are others under a known stamp are looked at twice too.
- * It is kept in memory: after a restart everything is read again.
+ * One database at a time on each cluster; after a whole reading a pause as long as it took, after a
+ * stamp one four times as long. A shard whose job is at work is left for later. What was read
+ * counts only if stamp and rows were the same before and after it; rows that are others under a
+ * known stamp are looked at twice too. It is kept in memory: after a restart everything is read
+ * again.
  */
 #pragma once
 
