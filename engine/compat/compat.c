@@ -81,19 +81,38 @@ const char *compat_objects_sql(const CompatReport *report)
     return filled(report->arena, objects_sql, values, 1);
 }
 
+/* As it stands in a statement, quoted or not. */
+static void write_words(JsonWriter *json, Arena *arena, const char *name)
+{
+    json_text(json, name);
+    if (strchr(name, '"') == NULL)
+        return;
+    AUTO_STR Str quoted = {0};
+    for (const char *at = name; *at != '\0'; at++) {
+        if (*at == '"')
+            str_append_char(&quoted, '"');
+        str_append_char(&quoted, *at);
+    }
+    json_text(json, arena_strdup(arena, str_text(&quoted)));
+}
+
 const char *compat_statements_sql(const CompatReport *report)
 {
     if (report->untold != NULL)
         return NULL;
+    Arena *arena = report->arena;
     AUTO_STR Str text = {0};
     JsonWriter json = json_writer(&text);
     json_array_begin(&json);
     for (size_t i = 0; i < report->taken->count; i++) {
-        if (taken_is_missed(&report->taken->items[i]))
-            json_text(&json, report->taken->items[i].name);
+        const Taken *taken = &report->taken->items[i];
+        if (!taken_is_missed(taken))
+            continue;
+        write_words(&json, arena, taken->name);
+        if (taken_is_attribute(taken))
+            write_words(&json, arena, taken->part);
     }
     json_array_end(&json);
-    Arena *arena = report->arena;
     static const char info[] = "(SELECT i.%s::text FROM %s.pg_stat_statements_info i)";
     const char *evicted = "NULL::text";
     const char *since = "NULL::text";

@@ -45,19 +45,35 @@ static void note(Search *search, CompatSure sure, const char *why)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+static void add_range(Query *query, PgQuery__RangeVar *range)
+{
+    if (query->range_count == query->range_capacity) {
+        size_t capacity = query->range_capacity == 0 ? 8 : query->range_capacity * 2;
+        query->ranges = arena_grow(query->arena, query->ranges, query->range_count, capacity,
+                                   sizeof(PgQuery__RangeVar *));
+        query->range_capacity = capacity;
+    }
+    query->ranges[query->range_count++] = range;
+}
+
 static void collect(ProtobufCMessage *message, void *data)
 {
     Query *query = data;
     if (message->descriptor == &pg_query__range_var__descriptor) {
-        if (query->range_count == query->range_capacity) {
-            size_t capacity = query->range_capacity == 0 ? 8 : query->range_capacity * 2;
-            query->ranges = arena_grow(query->arena, query->ranges, query->range_count, capacity,
-                                       sizeof(PgQuery__RangeVar *));
-            query->range_capacity = capacity;
-        }
-        query->ranges[query->range_count++] = (PgQuery__RangeVar *)message;
+        add_range(query, (PgQuery__RangeVar *)message);
     } else if (message->descriptor == &pg_query__common_table_expr__descriptor) {
         strlist_add(query->arena, &query->made, ((PgQuery__CommonTableExpr *)message)->ctename);
+    }
+}
+
+/* Only the tables that it is made after: LIKE, INHERITS, PARTITION OF. */
+static void collect_create(Query *query, const PgQuery__CreateStmt *create)
+{
+    for (size_t i = 0; i < create->n_inh_relations; i++)
+        add_range(query, create->inh_relations[i]->range_var);
+    for (size_t i = 0; i < create->n_table_elts; i++) {
+        if (create->table_elts[i]->node_case == PG_QUERY__NODE__NODE_TABLE_LIKE_CLAUSE)
+            add_range(query, create->table_elts[i]->table_like_clause->relation);
     }
 }
 
@@ -69,7 +85,9 @@ Query *query_read(Arena *arena, const char *text)
     query->tokens = sql_tokens(arena, text);
     PgQuery__ParseResult *tree = sql_tree(arena, text);
     query->node = tree == NULL ? NULL : tree->stmts[0]->stmt;
-    if (query->node != NULL)
+    if (query->node != NULL && query->node->node_case == PG_QUERY__NODE__NODE_CREATE_STMT)
+        collect_create(query, query->node->create_stmt);
+    else if (query->node != NULL)
         sql_walk(&query->node->base, collect, query);
     return query;
 }
@@ -80,10 +98,13 @@ bool query_is_copy_out(const Query *query)
            !query->node->copy_stmt->is_from;
 }
 
-/* Those that read or write rows, or call something. */
-static bool is_use(const PgQuery__Node *node)
+/* Those that read or write rows, call something, or are written after a table. */
+static bool is_use(const Query *query)
 {
-    switch (node->node_case) {
+    switch (query->node->node_case) {
+    case PG_QUERY__NODE__NODE_CREATE_STMT:
+        return query->range_count > 0;
+    case PG_QUERY__NODE__NODE_LOCK_STMT:
     case PG_QUERY__NODE__NODE_SELECT_STMT:
     case PG_QUERY__NODE__NODE_INSERT_STMT:
     case PG_QUERY__NODE__NODE_UPDATE_STMT:
@@ -110,12 +131,26 @@ static bool is_word_byte(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
-/* As a whole word, in any case. */
+/* How much of the text's beginning is the word, in any case, its quotes doubled or not; 0 = it is
+ * another. */
+static size_t word_size(const char *text, size_t length, const char *word)
+{
+    size_t at = 0;
+    for (; *word != '\0'; word++, at++) {
+        if (at >= length || tolower((unsigned char)text[at]) != tolower((unsigned char)*word))
+            return 0;
+        if (*word == '"' && at + 1 < length && text[at + 1] == '"')
+            at++;
+    }
+    return at;
+}
+
+/* As a whole word. */
 static bool has_word(const char *text, size_t length, const char *word)
 {
-    size_t size = strlen(word);
-    for (size_t at = 0; size > 0 && at + size <= length; at++) {
-        if (strncasecmp(text + at, word, size) == 0 && (at == 0 || !is_word_byte(text[at - 1])) &&
+    for (size_t at = 0; at < length; at++) {
+        size_t size = word_size(text + at, length - at, word);
+        if (size > 0 && (at == 0 || !is_word_byte(text[at - 1])) &&
             (at + size == length || !is_word_byte(text[at + size])))
             return true;
     }
@@ -240,6 +275,8 @@ static void see_insert(Search *search, const PgQuery__InsertStmt *insert)
     const PgQuery__OnConflictClause *conflict = insert->on_conflict_clause;
     if (conflict == NULL)
         return;
+    if (conflict->infer != NULL && conflict->infer->conname[0] != '\0')
+        note(search, COMPAT_MAY, "names a constraint, which may be on it");
     see_targets(search, conflict->target_list, conflict->n_target_list);
     for (size_t i = 0; conflict->infer != NULL && i < conflict->infer->n_index_elems; i++) {
         const PgQuery__Node *element = conflict->infer->index_elems[i];
@@ -271,6 +308,46 @@ static void see_join(Search *search, const PgQuery__JoinExpr *join)
     }
 }
 
+/* A partition names none of its parent's columns. */
+static void see_create(Search *search, const PgQuery__CreateStmt *create)
+{
+    if (create->partbound == NULL)
+        note(search, COMPAT_MAY, "copies every column");
+}
+
+static void see_field(Search *search, const PgQuery__AIndirection *part)
+{
+    for (size_t i = 0; i < part->n_indirection; i++) {
+        if (is_part(search, part->indirection[i]))
+            note(search, COMPAT_MAY, "names a field like it");
+    }
+}
+
+/* Which values are of the type only the database knows: whatever is called like its attribute. */
+static void see_for_attribute(ProtobufCMessage *message, void *data)
+{
+    Search *search = data;
+    const ProtobufCMessageDescriptor *type = message->descriptor;
+    if (type == &pg_query__a__indirection__descriptor) {
+        see_field(search, (PgQuery__AIndirection *)message);
+    } else if (type == &pg_query__column_ref__descriptor) {
+        const PgQuery__ColumnRef *ref = (PgQuery__ColumnRef *)message;
+        if (ref->n_fields > 0 && is_part(search, ref->fields[ref->n_fields - 1]))
+            note(search, COMPAT_MAY, "names a field like it");
+    } else if (type == &pg_query__res_target__descriptor) {
+        const PgQuery__ResTarget *target = (PgQuery__ResTarget *)message;
+        for (size_t i = 0; i < target->n_indirection; i++) {
+            if (is_part(search, target->indirection[i]))
+                note(search, COMPAT_MAY, "writes a field like it");
+        }
+    } else if (type == &pg_query__type_name__descriptor) {
+        const PgQuery__TypeName *name = (PgQuery__TypeName *)message;
+        if (name->n_names > 0 &&
+            strcmp(sql_string(name->names[name->n_names - 1]), search->taken->name) == 0)
+            note(search, COMPAT_MAY, "names its type");
+    }
+}
+
 static void see_for_column(ProtobufCMessage *message, void *data)
 {
     Search *search = data;
@@ -291,11 +368,7 @@ static void see_for_column(ProtobufCMessage *message, void *data)
     } else if (type == &pg_query__join_expr__descriptor) {
         see_join(search, (PgQuery__JoinExpr *)message);
     } else if (type == &pg_query__a__indirection__descriptor) {
-        const PgQuery__AIndirection *part = (PgQuery__AIndirection *)message;
-        for (size_t i = 0; i < part->n_indirection; i++) {
-            if (is_part(search, part->indirection[i]))
-                note(search, COMPAT_MAY, "names a field like it");
-        }
+        see_field(search, (PgQuery__AIndirection *)message);
     }
 }
 
@@ -347,14 +420,15 @@ CompatSure query_uses(const Query *query, const Taken *taken, const CompatFound 
     bool in_string = false;
     bool opaque = query->node == NULL || query->node->node_case == PG_QUERY__NODE__NODE_DO_STMT;
     if (opaque) {
-        if (!names(query->arena, &query->tokens, taken->name, &in_string) ||
+        if ((!taken_is_attribute(taken) &&
+             !names(query->arena, &query->tokens, taken->name, &in_string)) ||
             (taken->part[0] != '\0' &&
              !names(query->arena, &query->tokens, taken->part, &in_string)))
             return COMPAT_NOT;
         *ret_why = "pgtide's parser can't read it, and the name is in it";
         return COMPAT_UNKNOWN;
     }
-    if (!is_use(query->node))
+    if (!is_use(query))
         return COMPAT_NOT;
     Search search = {.query = query, .taken = taken, .found = found};
     read_ranges(&search);
@@ -362,7 +436,12 @@ CompatSure query_uses(const Query *query, const Taken *taken, const CompatFound 
         if (search.mine.count > 0)
             note(&search, COMPAT_USES, "names it");
     } else if (taken->kind == TAKEN_COLUMN) {
-        if (search.mine.count > 0)
+        if (taken_is_attribute(taken))
+            sql_walk(&query->node->base, see_for_attribute, &search);
+        else if (search.mine.count > 0 &&
+                 query->node->node_case == PG_QUERY__NODE__NODE_CREATE_STMT)
+            see_create(&search, query->node->create_stmt);
+        else if (search.mine.count > 0)
             sql_walk(&query->node->base, see_for_column, &search);
     } else {
         sql_walk(&query->node->base, see_for_name, &search);
@@ -393,7 +472,7 @@ const char *query_shown(const Query *query)
 {
     AUTO_STR Str shown = {0};
     const SqlTokens *tokens = &query->tokens;
-    if (query->node == NULL || !is_use(query->node) || tokens->count == 0)
+    if (query->node == NULL || !is_use(query) || tokens->count == 0)
         return NULL;
     for (size_t i = 0; i < tokens->count; i++) {
         const SqlToken *token = &tokens->items[i];

@@ -234,27 +234,33 @@ static void read_drop(TakesReader *reader, const PgQuery__DropStmt *drop)
     }
 }
 
-static void take_part(TakesReader *reader, TakenKind kind, TakenHow how, SqlName of,
-                      const char *part)
+static void take_part(TakesReader *reader, const Taken *what, SqlName of, const char *part)
 {
-    take(reader,
-         &(Taken){.kind = kind, .how = how, .schema = of.schema, .name = of.name, .part = part});
+    Taken taken = *what;
+    taken.schema = of.schema;
+    taken.name = of.name;
+    taken.part = part;
+    take(reader, &taken);
 }
 
 static void read_alter(TakesReader *reader, const PgQuery__AlterTableStmt *alter)
 {
     SqlName name = sql_range_name(alter->relation);
+    const char *word = alter->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE ? "attribute" : NULL;
+    const Taken drop = {.kind = TAKEN_COLUMN, .how = TAKEN_DROPPED, .word = word};
+    const Taken change = {.kind = TAKEN_COLUMN, .how = TAKEN_CHANGED, .word = word};
+    const Taken constraint = {.kind = TAKEN_ATTACHED, .how = TAKEN_DROPPED};
     for (size_t i = 0; i < alter->n_cmds; i++) {
         const PgQuery__AlterTableCmd *command = alter->cmds[i]->alter_table_cmd;
         switch (command->subtype) {
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn:
-            take_part(reader, TAKEN_COLUMN, TAKEN_DROPPED, name, command->name);
+            take_part(reader, &drop, name, command->name);
             break;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType:
-            take_part(reader, TAKEN_COLUMN, TAKEN_CHANGED, name, command->name);
+            take_part(reader, &change, name, command->name);
             break;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropConstraint:
-            take_part(reader, TAKEN_ATTACHED, TAKEN_DROPPED, name, command->name);
+            take_part(reader, &constraint, name, command->name);
             break;
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn:
             if (command->def != NULL && command->def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
@@ -269,8 +275,8 @@ static void read_alter(TakesReader *reader, const PgQuery__AlterTableStmt *alter
 
 static void read_rename(TakesReader *reader, const PgQuery__RenameStmt *rename)
 {
-    bool column = rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ||
-                  rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE;
+    bool attribute = rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE;
+    bool column = attribute || rename->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
     TakenKind kind = column ? TAKEN_COLUMN : kind_of(rename->rename_type);
     if (kind == TAKEN_UNREADABLE)
         return;
@@ -279,7 +285,9 @@ static void read_rename(TakesReader *reader, const PgQuery__RenameStmt *rename)
                                               : object_name(rename->object);
     take(reader, &(Taken){.kind = kind,
                           .how = TAKEN_RENAMED,
-                          .word = column ? NULL : word_of(rename->rename_type, kind),
+                          .word = attribute ? "attribute"
+                                  : column  ? NULL
+                                            : word_of(rename->rename_type, kind),
                           .schema = name.schema,
                           .name = name.name,
                           .part = column ? rename->subname : "",
@@ -432,6 +440,11 @@ bool taken_is_missed(const Taken *taken)
 {
     return taken->how != TAKEN_REPLACED && taken->kind != TAKEN_ATTACHED &&
            taken->kind != TAKEN_UNREADABLE;
+}
+
+bool taken_is_attribute(const Taken *taken)
+{
+    return taken->kind == TAKEN_COLUMN && strcmp(taken->word, "attribute") == 0;
 }
 
 bool takes_anything(const TakenList *list)

@@ -50,6 +50,8 @@ typedef struct TakenList {
 ErrCode takes_read(Arena *arena, const Script *script, TakenList *list, Error *err) MUST_CHECK;
 /* Whether somebody may use it: then it is one of those to be looked for. */
 bool taken_is_missed(const Taken *taken);
+/* Of a composite type: a column without a table. */
+bool taken_is_attribute(const Taken *taken);
 /* Whether anybody may miss something of it, or that is not known. */
 bool takes_anything(const TakenList *list);
 /* "drops column public.users.email", "renames table a to b" */

@@ -111,7 +111,7 @@ UNION ALL
 SELECT 'function', t.i, CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid::regprocedure::text,
     CASE WHEN EXISTS (SELECT FROM rel r WHERE r.i = t.i AND (r.reltype = ANY (p.proargtypes) OR r.reltype = p.prorettype
         OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = r.oid AND g.tgfoid = p.oid))) THEN 't' ELSE 'f' END, p.prosrc, NULL
-FROM take t JOIN pg_proc p ON strpos(lower(p.prosrc), lower(CASE WHEN t.part <> '' THEN t.part ELSE t.name END)) > 0
+FROM take t JOIN pg_proc p ON strpos(replace(lower(p.prosrc), '""', '"'), lower(CASE WHEN t.part <> '' THEN t.part ELSE t.name END)) > 0
     JOIN space s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
 WHERE t.missed AND NOT EXISTS (SELECT FROM gone g WHERE g.class = 'pg_proc'::regclass AND g.oid = p.oid)
     AND NOT EXISTS (SELECT FROM found f WHERE f.i = t.i AND f.class = 'pg_proc'::regclass AND f.oid = p.oid)

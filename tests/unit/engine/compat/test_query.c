@@ -7,7 +7,8 @@
 
 #include "query.h"
 
-static const Taken email = {.kind = TAKEN_COLUMN, .schema = "", .name = "users", .part = "email"};
+static const Taken email = {
+    .kind = TAKEN_COLUMN, .word = "column", .schema = "", .name = "users", .part = "email"};
 
 static CompatFound found_in(Arena *arena, const char *schema)
 {
@@ -75,6 +76,12 @@ static void a_column_is_used(void **state)
         {"COPY users (id) FROM STDIN", COMPAT_NOT},
         {"WITH users AS (SELECT $1 AS email) SELECT email FROM users", COMPAT_MAY},
         {"CREATE TABLE copy AS SELECT email FROM users", COMPAT_USES},
+        {"INSERT INTO users (id) VALUES ($1) ON CONFLICT ON CONSTRAINT k DO NOTHING", COMPAT_MAY},
+        {"CREATE TABLE copy (LIKE users)", COMPAT_MAY},
+        {"CREATE TABLE child (b int) INHERITS (public.users)", COMPAT_MAY},
+        {"CREATE TABLE part PARTITION OF users FOR VALUES IN (1)", COMPAT_NOT},
+        {"CREATE TABLE users (email text)", COMPAT_NOT},
+        {"LOCK TABLE users", COMPAT_NOT},
         {"ALTER TABLE users ADD CHECK (email <> '')", COMPAT_NOT},
         {"GRANT SELECT (email) ON users TO app", COMPAT_NOT},
         {"VACUUM users (email)", COMPAT_NOT},
@@ -105,6 +112,12 @@ static void other_things_are_used(void **state)
     static const Case tables[] = {
         {"SELECT 1 FROM users", COMPAT_USES},
         {"TRUNCATE users", COMPAT_USES},
+        {"LOCK TABLE users", COMPAT_USES},
+        {"CREATE TABLE copy (LIKE users)", COMPAT_USES},
+        {"CREATE TEMP TABLE child () INHERITS (users)", COMPAT_USES},
+        {"CREATE TABLE part PARTITION OF users FOR VALUES IN (1)", COMPAT_USES},
+        {"CREATE TABLE IF NOT EXISTS users (LIKE people)", COMPAT_NOT},
+        {"CREATE TABLE users (id int)", COMPAT_NOT},
         {"SELECT users FROM people", COMPAT_NOT},
         {"DROP TABLE users", COMPAT_NOT},
     };
@@ -126,6 +139,35 @@ static void other_things_are_used(void **state)
     check(&function, false, functions, sizeof functions / sizeof *functions);
     check(&type, false, types, sizeof types / sizeof *types);
     check(&schema, false, schemas, sizeof schemas / sizeof *schemas);
+}
+
+/* Which values are of a type a statement does not say. */
+static void an_attribute_may_be_used(void **state)
+{
+    (void)state;
+    static const Taken zip = {
+        .kind = TAKEN_COLUMN, .word = "attribute", .schema = "", .name = "home", .part = "zip"};
+    static const Case cases[] = {
+        {"SELECT (u.home).zip FROM users u", COMPAT_MAY},
+        {"SELECT (u.home).city FROM users u", COMPAT_NOT},
+        {"SELECT zip FROM homes()", COMPAT_MAY},
+        {"UPDATE users SET home.zip = $1", COMPAT_MAY},
+        {"UPDATE users SET home.city = $1", COMPAT_NOT},
+        {"SELECT ROW($1, $2)::home", COMPAT_MAY},
+        {"DO 'BEGIN PERFORM (home).zip FROM users; END'", COMPAT_UNKNOWN},
+    };
+    check(&zip, false, cases, sizeof cases / sizeof *cases);
+}
+
+static void quoted_names_are_read(void **state)
+{
+    (void)state;
+    static const Taken table = {.kind = TAKEN_RELATION, .schema = "", .name = "q\"t", .part = ""};
+    static const Case cases[] = {
+        {"SELECT 1 FROM \"q\"\"t\"", COMPAT_USES},
+        {"DO 'BEGIN PERFORM 1 FROM \"q\"\"t\"; END'", COMPAT_UNKNOWN},
+    };
+    check(&table, false, cases, sizeof cases / sizeof *cases);
 }
 
 static void no_constant_is_shown(void **state)
@@ -173,8 +215,9 @@ static void bodies_are_searched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_column_is_used),      cmocka_unit_test(one_of_several_may_be),
-        cmocka_unit_test(other_things_are_used), cmocka_unit_test(no_constant_is_shown),
+        cmocka_unit_test(a_column_is_used),         cmocka_unit_test(one_of_several_may_be),
+        cmocka_unit_test(other_things_are_used),    cmocka_unit_test(no_constant_is_shown),
+        cmocka_unit_test(an_attribute_may_be_used), cmocka_unit_test(quoted_names_are_read),
         cmocka_unit_test(bodies_are_searched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
