@@ -142,7 +142,10 @@ static ErrCode add_rewritten(Autogen *autogen, const char *irreversible, Error *
     draft.phase = phase_of(rewritten);
     draft.irreversible = irreversible;
     draft.upgrade = rewritten->text.upgrade;
-    draft.downgrade = rewritten->text.downgrade;
+    /* What loses anything on the way back takes away what this one adds, not its contract. */
+    if (rewritten->text.downgrade != NULL)
+        draft.downgrade = arena_printf(arena, "%s%s", schema_script_lost(arena, &autogen->down),
+                                       rewritten->text.downgrade);
     const char *lost = schema_script_lost(arena, &autogen->up);
     draft.about =
         arena_printf(arena, "%s%s", about_rest(autogen), rewritten->has_contract ? "" : lost);

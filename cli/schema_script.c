@@ -160,8 +160,11 @@ const char *schema_script_not_said(Arena *arena, const SchemaDiff *diff)
             continue;
         const char *more =
             diff->cannot == 1 ? "" : arena_printf(arena, " (and %zu more)", diff->cannot - 1);
-        return arena_printf(arena, "%s %.100s: %s%s", operation->kind,
-                            plain_text(arena, operation->name),
+        enum { NAME_BYTES = 100 };
+        const char *name = plain_text(arena, operation->name);
+        char *start = arena_strndup(arena, name, strnlen(name, NAME_BYTES));
+        str_mend_utf8(start);
+        return arena_printf(arena, "%s %s: %s%s", operation->kind, start,
                             plain_text(arena, operation->reason), more);
     }
     return "";

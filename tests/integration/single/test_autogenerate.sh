@@ -125,6 +125,26 @@ check 'no file' same "$(files)" '001_a.sql 001_b.sql'
 expect_exit 0 pgtide revision --autogenerate -m more --head 001_b --depends-on 001_a --branch-label b
 check 'the header' contains "$(file 002_more.sql)" '-- depends-on: 001_a'
 
+# --- a safe form's way back says what it loses
+fresh lossy
+revision 001_a '' 'CREATE TABLE a (id int PRIMARY KEY, old int, at date);' 'DROP TABLE a;'
+echo 'CREATE TABLE a (id int PRIMARY KEY, n int, at timestamp); CREATE INDEX a_n ON a (n);' >"$PROJECT/model.sql"
+expect_exit 0 pgtide revision --autogenerate -m more --safe-forms --rev-id more
+down=$(sed -n '/^-- +downgrade/,$p' "$PROJECT"/versions/more*.sql)
+check 'a column that goes' contains "$down" '-- rows are lost: drop column public.a.n'
+check 'a column that is cut' contains "$down" '-- values may be lost: alter column public.a.at'
+expect_exit 0 pgtide test
+
+# --- a long name is cut between characters
+fresh long
+long=$(printf 'ä%.0s' {1..31})
+revision 001 '' "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER x$long FOREIGN DATA WRAPPER w; CREATE ROLE \"${long}\"; CREATE USER MAPPING FOR \"$long\" SERVER x$long OPTIONS (u 'me');" \
+    'DROP FOREIGN DATA WRAPPER w CASCADE;'
+echo "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER x$long FOREIGN DATA WRAPPER w;" >"$PROJECT/model.sql"
+expect_exit 0 pgtide revision --autogenerate -m unmap
+check 'its reason is text' iconv -f UTF-8 -t UTF-8 "$PROJECT"/versions/002_unmap.sql -o "$T/text"
+check 'and says what it is of' contains "$(cat "$T/text")" '-- irreversible: user mapping'
+
 # --- repeatables and safe statements are a part of what is built
 fresh repeat
 revision 001_a '' 'CREATE TABLE a (id int PRIMARY KEY, n int);' 'DROP TABLE a;'
