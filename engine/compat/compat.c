@@ -108,7 +108,12 @@ const char *compat_statements_sql(const CompatReport *report)
         const Taken *taken = &report->taken->items[i];
         if (!taken_is_missed(taken))
             continue;
+        const CompatFound *found = &report->found[i];
         write_words(&json, arena, taken->name);
+        for (size_t k = 0; k < found->children.count; k++)
+            write_words(&json, arena, found->children.items[k]);
+        for (size_t k = 0; k < found->sources.count; k++)
+            write_words(&json, arena, found->sources.items[k]);
         if (taken_is_attribute(taken))
             write_words(&json, arena, taken->part);
     }
@@ -235,6 +240,14 @@ ErrCode compat_read_objects(CompatReport *report, const CompatRows *rows, Error 
             return err_set(err, ERR_INTERNAL, "a use of what is not taken away");
         } else if (strcmp(what, "found") == 0) {
             read_found(report, rows, row, &report->found[i]);
+        } else if (strcmp(what, "child") == 0) {
+            CompatFound *found = &report->found[i];
+            strlist_add(report->arena, &found->children, arena_strdup(report->arena, name));
+            strlist_add(report->arena, &found->homes,
+                        arena_strdup(report->arena, cell(rows, row, ROW_SCHEMA)));
+        } else if (strcmp(what, "source") == 0) {
+            strlist_add(report->arena, &report->found[i].sources,
+                        arena_strdup(report->arena, name));
         } else if (strcmp(what, "object") == 0) {
             add_use(report, i, kind, name, COMPAT_USES);
         } else {

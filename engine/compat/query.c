@@ -26,6 +26,7 @@ typedef struct Search {
     StrList mine;   /* what the statement calls the table */
     StrList others; /* and what it calls other tables */
     bool rival;     /* another table in it has a column of that name */
+    bool calls;     /* a function that returns its rows */
     bool unsure;    /* which table of that name is meant is not known */
     CompatSure sure;
     const char *why;
@@ -202,10 +203,23 @@ static bool schema_fits(const Search *search, const char *schema)
     return schema[0] == '\0' || strlist_has(&search->found->schemas, schema);
 }
 
+static bool is_child(const CompatFound *found, const PgQuery__RangeVar *range)
+{
+    for (size_t i = 0; i < found->children.count; i++) {
+        if (strcmp(range->relname, found->children.items[i]) == 0 &&
+            (range->schemaname[0] == '\0' || strcmp(range->schemaname, found->homes.items[i]) == 0))
+            return true;
+    }
+    return false;
+}
+
 static bool is_mine(const Search *search, const PgQuery__RangeVar *range)
 {
-    return range != NULL && strcmp(range->relname, search->taken->name) == 0 &&
-           schema_fits(search, range->schemaname);
+    if (range == NULL)
+        return false;
+    return (strcmp(range->relname, search->taken->name) == 0 &&
+            schema_fits(search, range->schemaname)) ||
+           is_child(search->found, range);
 }
 
 static void read_ranges(Search *search)
@@ -321,6 +335,34 @@ static void see_field(Search *search, const PgQuery__AIndirection *part)
         if (is_part(search, part->indirection[i]))
             note(search, COMPAT_MAY, "names a field like it");
     }
+}
+
+/* Of a function's rows, where no table of it is named. */
+static void see_for_source(ProtobufCMessage *message, void *data)
+{
+    Search *search = data;
+    if (message->descriptor != &pg_query__func_call__descriptor)
+        return;
+    const PgQuery__FuncCall *call = (PgQuery__FuncCall *)message;
+    if (call->n_funcname > 0 &&
+        strlist_has(&search->found->sources, sql_string(call->funcname[call->n_funcname - 1])))
+        search->calls = true;
+}
+
+static void see_for_row(ProtobufCMessage *message, void *data)
+{
+    static const char why[] = "takes it from rows of a function, maybe";
+    Search *search = data;
+    const PgQuery__Node *last = NULL;
+    if (message->descriptor == &pg_query__column_ref__descriptor) {
+        const PgQuery__ColumnRef *ref = (PgQuery__ColumnRef *)message;
+        last = ref->n_fields > 0 ? ref->fields[ref->n_fields - 1] : NULL;
+    } else if (message->descriptor == &pg_query__a__indirection__descriptor) {
+        const PgQuery__AIndirection *part = (PgQuery__AIndirection *)message;
+        last = part->n_indirection > 0 ? part->indirection[0] : NULL;
+    }
+    if (last != NULL && (last->node_case == PG_QUERY__NODE__NODE_A_STAR || is_part(search, last)))
+        note(search, COMPAT_MAY, why);
 }
 
 /* Which values are of the type only the database knows: whatever is called like its attribute. */
@@ -443,6 +485,10 @@ CompatSure query_uses(const Query *query, const Taken *taken, const CompatFound 
             see_create(&search, query->node->create_stmt);
         else if (search.mine.count > 0)
             sql_walk(&query->node->base, see_for_column, &search);
+        else if (found->sources.count > 0)
+            sql_walk(&query->node->base, see_for_source, &search);
+        if (search.calls)
+            sql_walk(&query->node->base, see_for_row, &search);
     } else {
         sql_walk(&query->node->base, see_for_name, &search);
     }

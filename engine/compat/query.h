@@ -21,6 +21,9 @@ typedef struct CompatFound {
     const char *kind; /* "view" */
     StrList schemas;  /* of those that it may mean */
     StrList rivals;   /* other tables with a column of that name */
+    StrList children; /* tables that go or change with it */
+    StrList homes;    /* and their schemas, one each */
+    StrList sources;  /* functions that return its rows */
     bool twins;       /* others of that name in other schemas, or other overloads */
 } CompatFound;
 

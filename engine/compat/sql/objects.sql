@@ -1,13 +1,13 @@
 -- Who in this database refers to what is taken away: $1, a list of takes. By the catalog's own dependencies, and by
 -- their texts for functions, which the server does not look into. Run under search_path pg_catalog; pgtide.path holds
 -- the schemas in which an unqualified name is looked for. Rows: what, take, kind, name, said, text, schema.
-WITH take AS (
+WITH RECURSIVE take AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS t (i int, kind text, how text, missed bool, schema text, name text,
         part text, arguments int)
 ), space AS (
     SELECT oid, nspname, coalesce(array_position(current_setting('pgtide.path')::name[], nspname), 1000) AS place
     FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'pgtide')
-), rel AS ( -- in the path, else wherever there is one
+), named AS ( -- in the path, else wherever there is one
     SELECT * FROM (SELECT t.i, t.kind, t.how, t.missed, t.part, c.oid, c.reltype, c.relkind, c.relname, s.nspname,
             rank() OVER (PARTITION BY t.i ORDER BY s.place) AS rank
         FROM take t JOIN pg_class c ON c.relname = t.name JOIN space s ON s.oid = c.relnamespace
@@ -15,6 +15,15 @@ WITH take AS (
             AND (c.relkind = 'S') = (t.kind = 'sequence')
             AND c.relkind = ANY (CASE WHEN t.kind = 'column' THEN '{r,p,v,m,f,c}' ELSE '{r,p,v,m,f,S}' END::"char"[])) x
     WHERE rank = 1
+), rel AS ( -- and what goes with it: partitions of a table, a column of what inherits it
+    SELECT i, kind, how, missed, part, oid, reltype, relkind, relname, nspname, false AS child FROM named
+    UNION
+    SELECT r.i, r.kind, r.how, r.missed, r.part, c.oid, c.reltype, c.relkind, c.relname, n.nspname, true
+    FROM rel r JOIN pg_inherits h ON h.inhparent = r.oid JOIN pg_class c ON c.oid = h.inhrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.kind = 'relation' AND r.how = 'dropped' AND c.relispartition AND c.relkind IN ('r', 'p', 'f')
+        OR r.kind = 'column' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = r.part
+            AND a.attinhcount > 0 AND (r.how <> 'dropped' OR NOT a.attislocal))
 ), fun AS (
     SELECT * FROM (SELECT t.i, t.kind, t.how, t.missed, p.oid, p.proname, s.nspname, rank() OVER (PARTITION BY t.i
             ORDER BY s.place, t.arguments >= 0 AND p.pronargs <> t.arguments) AS rank
@@ -48,7 +57,7 @@ WITH take AS (
     FROM found f JOIN pg_depend d ON d.refclassid = f.class AND d.refobjid = f.oid AND (f.sub = 0 OR d.refobjsubid = f.sub)
     WHERE f.missed AND f.how IN ('dropped', 'changed') AND d.deptype IN ('n', 'a')
 ), dependent AS (
-    SELECT p.*, w.ev_class, w.rulename, b.adnum, k.contype, k.confrelid, c.relkind, c.relispartition,
+    SELECT p.*, w.ev_class, w.rulename, b.adnum, k.contype, k.confrelid, k.conparentid, c.relkind, c.relispartition,
         coalesce(w.ev_class, t.tgrelid, o.polrelid, nullif(k.conrelid, 0), b.adrelid, x.indrelid) AS owner,
         coalesce(w.rulename, t.tgname, o.polname, k.conname) AS label, b.oid IS NOT NULL AND EXISTS (SELECT FROM pg_attribute a
             WHERE a.attrelid = b.adrelid AND a.attnum = b.adnum AND a.attgenerated <> '') AS generated
@@ -74,6 +83,7 @@ WITH take AS (
             AND d.classid <> 'pg_statistic_ext'::regclass
             AND NOT coalesce(d.owner = d.relation AND d.rulename = '_RETURN', false)
         ELSE d.relkind IS DISTINCT FROM 't' END
+        AND coalesce(d.conparentid, 0) = 0 -- the one of the whole table is told
         AND NOT EXISTS (SELECT FROM gone g WHERE g.class = 'pg_class'::regclass AND g.oid = d.owner)
         AND NOT EXISTS (SELECT FROM gone g WHERE g.class = d.classid AND g.oid = d.objid)
         AND NOT EXISTS (SELECT FROM rel a WHERE a.kind = 'attached' AND a.oid = d.owner AND a.part = d.label)
@@ -89,7 +99,12 @@ SELECT 'found' AS what, r.i, CASE WHEN r.kind = 'column' THEN 'column' ELSE (pg_
         ON c.oid = a.attrelid JOIN space s ON s.oid = c.relnamespace WHERE a.attname = r.part AND a.attnum > 0
         AND NOT a.attisdropped AND c.oid <> r.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) END AS text,
     r.nspname AS schema
-FROM rel r WHERE r.missed AND (r.kind <> 'column' OR EXISTS (SELECT FROM found f WHERE f.i = r.i AND f.sub <> 0))
+FROM rel r WHERE r.missed AND NOT r.child AND (r.kind <> 'column' OR EXISTS (SELECT FROM found f WHERE f.i = r.i AND f.sub <> 0))
+UNION ALL
+SELECT 'child', r.i, NULL, r.relname, NULL, NULL, r.nspname FROM rel r WHERE r.missed AND r.child
+UNION ALL
+SELECT 'source', r.i, NULL, p.proname, NULL, NULL, NULL FROM rel r JOIN pg_proc p ON p.prorettype = r.reltype
+WHERE r.missed AND r.kind = 'column' AND r.reltype <> 0
 UNION ALL
 SELECT 'found', f.i, 'function', format('%I.%I', f.nspname, f.proname), (SELECT count(*) FROM pg_proc p JOIN space s
     ON s.oid = p.pronamespace WHERE p.proname = f.proname AND NOT EXISTS (SELECT FROM gone g WHERE g.class = 'pg_proc'::regclass
@@ -109,7 +124,8 @@ WHERE NOT EXISTS (SELECT FROM spc s WHERE s.i = o.i AND d.identity LIKE '%' || q
     AND d.schema IS DISTINCT FROM 'pgtide'
 UNION ALL
 SELECT 'function', t.i, CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, p.oid::regprocedure::text,
-    CASE WHEN EXISTS (SELECT FROM rel r WHERE r.i = t.i AND (r.reltype = ANY (p.proargtypes) OR r.reltype = p.prorettype
+    CASE WHEN EXISTS (SELECT FROM rel r WHERE r.i = t.i AND (r.child AND strpos(lower(p.prosrc), lower(r.relname)) > 0
+        OR r.reltype = ANY (p.proargtypes) OR r.reltype = p.prorettype
         OR EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = r.oid AND g.tgfoid = p.oid))) THEN 't' ELSE 'f' END, p.prosrc, NULL
 FROM take t JOIN pg_proc p ON strpos(replace(lower(p.prosrc), '""', '"'), lower(CASE WHEN t.part <> '' THEN t.part ELSE t.name END)) > 0
     JOIN space s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')

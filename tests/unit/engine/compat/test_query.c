@@ -15,6 +15,9 @@ static CompatFound found_in(Arena *arena, const char *schema)
     CompatFound found = {.name = "x", .kind = "x"};
     strlist_add(arena, &found.schemas, schema);
     strlist_add(arena, &found.rivals, "orders");
+    strlist_add(arena, &found.children, "users_old");
+    strlist_add(arena, &found.homes, "attic");
+    strlist_add(arena, &found.sources, "all_users");
     return found;
 }
 
@@ -77,6 +80,15 @@ static void a_column_is_used(void **state)
         {"WITH users AS (SELECT $1 AS email) SELECT email FROM users", COMPAT_MAY},
         {"CREATE TABLE copy AS SELECT email FROM users", COMPAT_USES},
         {"INSERT INTO users (id) VALUES ($1) ON CONFLICT ON CONSTRAINT k DO NOTHING", COMPAT_MAY},
+        {"SELECT email FROM users_old", COMPAT_USES},
+        {"SELECT email FROM attic.users_old o", COMPAT_USES},
+        {"SELECT email FROM public.users_old", COMPAT_NOT},
+        {"SELECT id FROM users_old", COMPAT_NOT},
+        {"SELECT email FROM all_users()", COMPAT_MAY},
+        {"SELECT a.* FROM all_users($1) a", COMPAT_MAY},
+        {"SELECT (all_users()).email", COMPAT_MAY},
+        {"SELECT id FROM all_users()", COMPAT_NOT},
+        {"SELECT email FROM some_users()", COMPAT_NOT},
         {"CREATE TABLE copy (LIKE users)", COMPAT_MAY},
         {"CREATE TABLE child (b int) INHERITS (public.users)", COMPAT_MAY},
         {"CREATE TABLE part PARTITION OF users FOR VALUES IN (1)", COMPAT_NOT},
