@@ -106,10 +106,11 @@ fleet_stop() {
 }
 fleet_coordinator_stop() { fleet_stop coordinator "${1:-TERM}"; }
 
-# One agent of one cluster; lines in $FLEET_EXTRA follow in its list of clusters.
+# One agent of one cluster; lines in $FLEET_EXTRA follow in its list of clusters, $FLEET_FINGERPRINT is its `fingerprint`.
 fleet_agent() {
-    local name=$1 cluster=$2 region=$3 extra
+    local name=$1 cluster=$2 region=$3 extra fingerprint='{enabled: true}'
     extra=${FLEET_EXTRA:-}
+    fingerprint=${FLEET_FINGERPRINT:-$fingerprint}
     mkdir -p -m 700 "$T/agent-$name/state"
     cat >"$T/agent-$name/agent.yaml" <<YAML
 name: $name
@@ -127,6 +128,7 @@ clusters:
     pg-bin: $PG_BIN
     discover: SELECT database, '', labels::text FROM tenants ORDER BY 1
 $extra
+fingerprint: $fingerprint
 YAML
     alice fleet admit "$T/$name/$name.pub" >/dev/null
     fleet_agent_start "$name"

@@ -19,6 +19,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/cluster.sh"
 . "$ROOT/deploy/fleet.sh"
+FLEET_FINGERPRINT='{enabled: false}' # reading all schemas at each start is most of the work of a small fleet
 unset PGTIDE_CONFIG PGTIDE_URL PGTIDE_KEY PGTIDE_TRUST PGTIDE_COORDINATOR
 
 on_failure() {

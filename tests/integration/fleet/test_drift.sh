@@ -7,7 +7,7 @@ test_begin drift
 fleet_cluster one eu 4 1
 fleet_keys one
 FLEET_HEARTBEAT=100ms fleet_coordinator
-FLEET_INVENTORY=300ms FLEET_EXTRA='fingerprint: {every: 100ms}' fleet_agent one one eu
+FLEET_INVENTORY=300ms FLEET_FINGERPRINT='{every: 500ms}' fleet_agent one one eu
 wait_for 90 'all shards reported' fleet_has_shards 4
 export PGTIDE_URL="host=$T/one/socket user=postgres dbname=postgres" # for scratch databases
 drift() { alice fleet drift --json "$@" || [ $? -eq 3 ]; }
