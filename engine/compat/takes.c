@@ -1,7 +1,7 @@
 #include "takes.h"
 
 #include "named_limits.h"
-#include "sql_tree.h"
+#include "sql_made.h"
 
 #include <string.h>
 
@@ -112,33 +112,6 @@ static void unreadable(TakesReader *reader, const char *what)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-static SqlName name_of(PgQuery__Node *const *items, size_t count)
-{
-    return (SqlName){
-        .schema = count > 1 ? sql_string(items[count - 2]) : "",
-        .name = count > 0 ? sql_string(items[count - 1]) : "",
-    };
-}
-
-/* Of a list, a type's name or a function. */
-static SqlName object_name(const PgQuery__Node *object)
-{
-    if (object == NULL)
-        return (SqlName){"", ""};
-    switch (object->node_case) {
-    case PG_QUERY__NODE__NODE_LIST:
-        return name_of(object->list->items, object->list->n_items);
-    case PG_QUERY__NODE__NODE_TYPE_NAME:
-        return name_of(object->type_name->names, object->type_name->n_names);
-    case PG_QUERY__NODE__NODE_OBJECT_WITH_ARGS:
-        return name_of(object->object_with_args->objname, object->object_with_args->n_objname);
-    case PG_QUERY__NODE__NODE_STRING:
-        return (SqlName){"", object->string->sval};
-    default:
-        return (SqlName){"", ""};
-    }
-}
-
 static int argument_count(const PgQuery__Node *object)
 {
     if (object->node_case != PG_QUERY__NODE__NODE_OBJECT_WITH_ARGS ||
@@ -203,7 +176,7 @@ static void read_drop_attached(TakesReader *reader, const PgQuery__Node *object)
     if (object->node_case != PG_QUERY__NODE__NODE_LIST || object->list->n_items < 2)
         return;
     const PgQuery__List *list = object->list;
-    SqlName of = name_of(list->items, list->n_items - 1);
+    SqlName of = sql_name_of(list->items, list->n_items - 1);
     take(reader, &(Taken){.kind = TAKEN_ATTACHED,
                           .schema = of.schema,
                           .name = of.name,
@@ -225,7 +198,7 @@ static void read_drop(TakesReader *reader, const PgQuery__DropStmt *drop)
             read_drop_attached(reader, drop->objects[i]);
         if (kind == TAKEN_UNREADABLE)
             continue;
-        SqlName name = object_name(drop->objects[i]);
+        SqlName name = sql_object_name(drop->objects[i]);
         take(reader, &(Taken){.kind = kind,
                               .word = word_of(drop->remove_type, kind),
                               .schema = name.schema,
@@ -282,7 +255,7 @@ static void read_rename(TakesReader *reader, const PgQuery__RenameStmt *rename)
         return;
     SqlName name = kind == TAKEN_SCHEMA       ? (SqlName){"", rename->subname}
                    : rename->relation != NULL ? sql_range_name(rename->relation)
-                                              : object_name(rename->object);
+                                              : sql_object_name(rename->object);
     take(reader, &(Taken){.kind = kind,
                           .how = TAKEN_RENAMED,
                           .word = attribute ? "attribute"
@@ -305,7 +278,7 @@ static void read_move(TakesReader *reader, const PgQuery__AlterObjectSchemaStmt 
     if (kind == TAKEN_UNREADABLE)
         return;
     SqlName name =
-        move->relation != NULL ? sql_range_name(move->relation) : object_name(move->object);
+        move->relation != NULL ? sql_range_name(move->relation) : sql_object_name(move->object);
     take(reader, &(Taken){.kind = kind,
                           .how = TAKEN_RENAMED,
                           .word = word_of(move->object_type, kind),
@@ -317,7 +290,7 @@ static void read_move(TakesReader *reader, const PgQuery__AlterObjectSchemaStmt 
 
 static void read_label(TakesReader *reader, const PgQuery__AlterEnumStmt *alter)
 {
-    SqlName name = name_of(alter->type_name, alter->n_type_name);
+    SqlName name = sql_name_of(alter->type_name, alter->n_type_name);
     if (alter->old_val != NULL && alter->old_val[0] != '\0')
         take(reader, &(Taken){.kind = TAKEN_LABEL,
                               .how = TAKEN_RENAMED,
@@ -329,50 +302,14 @@ static void read_label(TakesReader *reader, const PgQuery__AlterEnumStmt *alter)
 
 static void read_create(TakesReader *reader, const PgQuery__Node *node)
 {
-    switch (node->node_case) {
-    case PG_QUERY__NODE__NODE_CREATE_STMT:
-        give(reader, TAKEN_RELATION, sql_range_name(node->create_stmt->relation), "",
-             making_of(false, node->create_stmt->if_not_exists));
-        break;
-    case PG_QUERY__NODE__NODE_VIEW_STMT:
-        give(reader, TAKEN_RELATION, sql_range_name(node->view_stmt->view), "",
-             making_of(node->view_stmt->replace, false));
-        break;
-    case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
-        if (node->create_table_as_stmt->into != NULL)
-            give(reader, TAKEN_RELATION, sql_range_name(node->create_table_as_stmt->into->rel), "",
-                 making_of(false, node->create_table_as_stmt->if_not_exists));
-        break;
-    case PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT:
-        give(reader, TAKEN_FUNCTION,
-             name_of(node->create_function_stmt->funcname, node->create_function_stmt->n_funcname),
-             "", making_of(node->create_function_stmt->replace, false));
-        break;
-    case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
-        give(reader, TAKEN_TYPE,
-             name_of(node->create_enum_stmt->type_name, node->create_enum_stmt->n_type_name), "",
-             MAKING_NEW);
-        break;
-    case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
-        give(reader, TAKEN_TYPE, sql_range_name(node->composite_type_stmt->typevar), "",
-             MAKING_NEW);
-        break;
-    case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
-        give(reader, TAKEN_TYPE,
-             name_of(node->create_domain_stmt->domainname, node->create_domain_stmt->n_domainname),
-             "", MAKING_NEW);
-        break;
-    case PG_QUERY__NODE__NODE_CREATE_SEQ_STMT:
-        give(reader, TAKEN_SEQUENCE, sql_range_name(node->create_seq_stmt->sequence), "",
-             making_of(false, node->create_seq_stmt->if_not_exists));
-        break;
-    case PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT:
-        give(reader, TAKEN_SCHEMA, (SqlName){"", node->create_schema_stmt->schemaname}, "",
-             making_of(false, node->create_schema_stmt->if_not_exists));
-        break;
-    default:
-        break;
-    }
+    static const TakenKind kinds[] = {
+        [SQL_MADE_RELATION] = TAKEN_RELATION, [SQL_MADE_SEQUENCE] = TAKEN_SEQUENCE,
+        [SQL_MADE_FUNCTION] = TAKEN_FUNCTION, [SQL_MADE_TYPE] = TAKEN_TYPE,
+        [SQL_MADE_SCHEMA] = TAKEN_SCHEMA,
+    };
+    SqlMade made = sql_made(node);
+    if (made.kind != SQL_MADE_NOTHING)
+        give(reader, kinds[made.kind], made.name, "", making_of(made.replaces, made.if_missing));
 }
 
 static void read_statement(TakesReader *reader)

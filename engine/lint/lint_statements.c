@@ -1,5 +1,6 @@
 #include "lint_reader.h"
 
+#include "sql_made.h"
 #include "units.h"
 
 #include <stdlib.h>
@@ -226,25 +227,19 @@ static void read_with(const LintReader *reader, const PgQuery__WithClause *with)
     }
 }
 
-static const char *last_name(const PgQuery__Node *object)
-{
-    const PgQuery__Node *node = object;
-    if (node->node_case == PG_QUERY__NODE__NODE_OBJECT_WITH_ARGS)
-        return sql_string(node->object_with_args->objname[node->object_with_args->n_objname - 1]);
-    if (node->node_case == PG_QUERY__NODE__NODE_TYPE_NAME)
-        return sql_string(node->type_name->names[node->type_name->n_names - 1]);
-    if (node->node_case == PG_QUERY__NODE__NODE_LIST)
-        return sql_string(node->list->items[node->list->n_items - 1]);
-    return sql_string(node);
-}
-
 /* What a later statement makes again was only rebuilt. */
-static bool is_made_again(const LintReader *reader, const char *name)
+static bool is_made_again(const LintReader *reader, SqlMadeKind kind, SqlName name)
 {
     const StatementList *list = &reader->script->upgrade.statements;
-    for (const Statement *later = reader->statement + 1; later < list->items + list->count; later++)
-        if (strncasecmp(later->text, "CREATE", 6) == 0 && strstr(later->text, name) != NULL)
+    for (const Statement *later = reader->statement + 1; later < list->items + list->count;
+         later++) {
+        PgQuery__ParseResult *tree = sql_tree(reader->arena, later->text);
+        SqlMade made = {SQL_MADE_NOTHING, {"", ""}, false, false};
+        if (tree != NULL)
+            made = sql_made(tree->stmts[0]->stmt);
+        if (made.kind == kind && kind != SQL_MADE_NOTHING && sql_name_equal(made.name, name))
             return true;
+    }
     return false;
 }
 
@@ -252,24 +247,26 @@ static void read_drop(const LintReader *reader, const PgQuery__DropStmt *drop)
 {
     static const struct {
         PgQuery__ObjectType type;
+        SqlMadeKind made;
         const char *what;
     } kinds[] = {
-        {PG_QUERY__OBJECT_TYPE__OBJECT_VIEW, "DROP VIEW"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW, "DROP MATERIALIZED VIEW"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_TYPE, "DROP TYPE"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN, "DROP DOMAIN"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_FUNCTION, "DROP FUNCTION"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_PROCEDURE, "DROP PROCEDURE"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE, "DROP SEQUENCE"},
-        {PG_QUERY__OBJECT_TYPE__OBJECT_EXTENSION, "DROP EXTENSION"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_VIEW, SQL_MADE_RELATION, "DROP VIEW"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW, SQL_MADE_RELATION, "DROP MATERIALIZED VIEW"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_TYPE, SQL_MADE_TYPE, "DROP TYPE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN, SQL_MADE_TYPE, "DROP DOMAIN"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_FUNCTION, SQL_MADE_FUNCTION, "DROP FUNCTION"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_PROCEDURE, SQL_MADE_FUNCTION, "DROP PROCEDURE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE, SQL_MADE_SEQUENCE, "DROP SEQUENCE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_EXTENSION, SQL_MADE_NOTHING, "DROP EXTENSION"},
     };
     if (drop->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA)
         lint_found(reader, LINT_DROP_SCHEMA, "DROP SCHEMA");
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && drop->n_objects > 0; i++) {
-        const char *name = kinds[i].type == drop->remove_type ? last_name(drop->objects[0]) : NULL;
-        if (name != NULL && !is_made_again(reader, name))
-            lint_found(reader, LINT_DROP_OBJECT,
-                       arena_printf(reader->arena, "%s, of %s", kinds[i].what, name));
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        for (size_t k = 0; kinds[i].type == drop->remove_type && k < drop->n_objects; k++) {
+            SqlName name = sql_object_name(drop->objects[k]);
+            if (!is_made_again(reader, kinds[i].made, name))
+                found_of(reader, LINT_DROP_OBJECT, kinds[i].what, name);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 -- +upgrade
 DROP VIEW v; -- expect instant
+CREATE TABLE very (id bigint);
 
 -- +downgrade
 SELECT 1;

@@ -3,7 +3,7 @@
 
 -- +upgrade
 DROP VIEW v;
-CREATE VIEW v AS SELECT 1 AS one;
+CREATE MATERIALIZED VIEW v AS SELECT 1 AS one;
 
 -- +downgrade
 SELECT 1;
