@@ -1,13 +1,13 @@
 #include "differences.h"
 
 #include "clock.h"
-#include "cluster_connect.h"
 #include "named_limits.h"
 #include "proto_read.h"
 #include "schema_canon.h"
 #include "schema_diff_json.h"
 #include "schema_json.h"
 #include "shard_schema.h"
+#include "task_shard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #define APPLICATION_NAME "pgtide-agent drift"
 
 enum {
-    CONNECT_TIMEOUT_MS = 10000,
     TOLD_BYTES = LIMIT_TASK_RESULT_BYTES / 3, /* each way; as JSON a text grows */
 };
 
@@ -156,26 +155,20 @@ static void open_shard(Comparison *comparison)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* Only shards that this agent lists: an operator is given no way into other databases. */
 static ErrCode read_request(const Differences *differences, Comparison *comparison, Error *err)
 {
     const Pgtide__V1__ReadDrift *in = comparison->task->request->read_drift;
-    const ClusterSettings *cluster =
-        agent_settings_find_cluster(differences->settings.settings, in->cluster);
+    TaskShard shard;
     ErrCode code = proto_digest(&in->fingerprint, "fingerprint", &comparison->expected, err);
     if (code == ERR_OK)
         code = proto_digest(&in->dump_blob_digest, "dump", &comparison->blob, err);
-    if (code == ERR_OK && (cluster == NULL || shards_find(differences->settings.shards, in->cluster,
-                                                          in->database, in->schema) == NULL))
-        code = err_set(err, ERR_NOT_FOUND, "this agent does not look after that shard");
-    if (code != ERR_OK)
-        return code;
-    comparison->target = cluster_target(cluster);
-    comparison->target.database = in->database;
-    comparison->target.schema = in->schema;
-    comparison->target.connect_timeout_ms = CONNECT_TIMEOUT_MS;
-    comparison->target.application_name = APPLICATION_NAME;
-    return ERR_OK;
+    if (code == ERR_OK)
+        code =
+            task_shard_find(differences->settings.settings, differences->settings.shards,
+                            in->cluster, in->database, in->schema, APPLICATION_NAME, &shard, err);
+    if (code == ERR_OK)
+        comparison->target = shard.target;
+    return code;
 }
 
 void differences_handle(void *context, Task *task)

@@ -1,15 +1,14 @@
 #include "records.h"
 
-#include "cluster_connect.h"
-#include "named_limits.h"
 #include "shard_record.h"
+#include "task_shard.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define APPLICATION_NAME "pgtide-agent why"
 
-enum { CONNECT_TIMEOUT_MS = 10000, READ_DEADLINE_MS = 10000 };
+enum { READ_DEADLINE_MS = 10000 };
 
 typedef struct Reading {
     struct Records *owner;
@@ -78,30 +77,14 @@ static void on_opened(ShardSession *session, const Error *err, void *data)
     reading_free(reading);
 }
 
-/* Only shards that this agent lists: an operator is given no way into other databases. */
-static ErrCode find_shard(const Records *records, const Task *task, ShardTarget *ret_target,
-                          Error *err)
-{
-    const Pgtide__V1__ReadRecord *in = task->request->read_record;
-    const ClusterSettings *cluster =
-        agent_settings_find_cluster(records->settings.settings, in->cluster);
-    if (cluster == NULL ||
-        shards_find(records->settings.shards, in->cluster, in->database, in->schema) == NULL)
-        return err_set(err, ERR_NOT_FOUND, "this agent does not look after that shard");
-    *ret_target = cluster_target(cluster);
-    ret_target->database = in->database;
-    ret_target->schema = in->schema;
-    ret_target->connect_timeout_ms = CONNECT_TIMEOUT_MS;
-    ret_target->application_name = APPLICATION_NAME;
-    return ERR_OK;
-}
-
 void records_handle(void *context, Task *task)
 {
     Records *records = context;
-    ShardTarget target;
+    const Pgtide__V1__ReadRecord *in = task->request->read_record;
+    TaskShard shard;
     Error err;
-    if (find_shard(records, task, &target, &err) != ERR_OK) {
+    if (task_shard_find(records->settings.settings, records->settings.shards, in->cluster,
+                        in->database, in->schema, APPLICATION_NAME, &shard, &err) != ERR_OK) {
         task_failed(task, &err);
         return;
     }
@@ -110,5 +93,5 @@ void records_handle(void *context, Task *task)
     reading->task = task;
     reading->next = records->readings;
     records->readings = reading;
-    reading->session = shard_open(records->settings.loop, &target, on_opened, reading);
+    reading->session = shard_open(records->settings.loop, &shard.target, on_opened, reading);
 }

@@ -5,6 +5,7 @@
 #include "copy_facts.h"
 #include "named_limits.h"
 #include "packed_text.h"
+#include "task_shard.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -204,27 +205,20 @@ void sources_handle(void *context, Task *task)
 {
     Sources *sources = context;
     const Pgtide__V1__ReadSource *in = task->request->read_source;
-    const ClusterSettings *cluster =
-        agent_settings_find_cluster(sources->settings.settings, in->cluster);
-    if (cluster == NULL ||
-        shards_find(sources->settings.shards, in->cluster, in->database, in->schema) == NULL) {
-        Error err;
-        err_set(&err, ERR_NOT_FOUND, "this agent does not look after that shard");
+    TaskShard shard;
+    Error err;
+    if (task_shard_find(sources->settings.settings, sources->settings.shards, in->cluster,
+                        in->database, in->schema, APPLICATION_NAME, &shard, &err) != ERR_OK) {
         task_failed(task, &err);
         return;
     }
     Source *source = xcalloc(1, sizeof *source);
     *source = (Source){.owner = sources,
                        .task = task,
-                       .cluster = cluster,
+                       .cluster = shard.cluster,
                        .database = in->database,
                        .schema = in->schema,
                        .next = sources->sources};
     sources->sources = source;
-    ShardTarget target = cluster_target(cluster);
-    target.database = in->database;
-    target.schema = in->schema;
-    target.connect_timeout_ms = CONNECT_TIMEOUT_MS;
-    target.application_name = APPLICATION_NAME;
-    source->session = shard_open(sources->settings.loop, &target, on_opened, source);
+    source->session = shard_open(sources->settings.loop, &shard.target, on_opened, source);
 }
