@@ -267,6 +267,17 @@ DriftJudgement drift_judge(const DriftBook *book, const DriftShard *shard)
     return judgement;
 }
 
+GateVerdict drift_gate_verdict(DriftVerdict verdict)
+{
+    static const GateVerdict verdicts[DRIFT_VERDICT_COUNT] = {
+        [DRIFT_DRIFTED] = GATE_FAILED,
+        [DRIFT_ACCEPTED] = GATE_SUCCEEDED,
+        [DRIFT_EXPECTED] = GATE_SUCCEEDED,
+        [DRIFT_UNKNOWN] = GATE_ERROR,
+    };
+    return verdicts[verdict];
+}
+
 /* --- classes ---------------------------------------------------------------------------------- */
 
 typedef struct Judged {

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "gate.h"
 #include "ids.h"
 #include "str.h"
 
@@ -76,6 +77,10 @@ typedef struct DriftJudgement {
 
 /* What is accepted is so without an expectation too. */
 DriftJudgement drift_judge(const DriftBook *book, const DriftShard *shard);
+
+/* What a gate makes of one shard. What is not known yet may be soon: an error, which is asked
+ * again, and never a success. */
+GateVerdict drift_gate_verdict(DriftVerdict verdict);
 
 /* --- classes ---------------------------------------------------------------------------------- */
 

@@ -281,49 +281,49 @@ void gates_agent(Gates *gates, const char *agent, bool there)
 
 /* --- drift ------------------------------------------------------------------------------------ */
 
-typedef struct Drifted {
+/* The worst of its shards, how many are as bad, and what is wrong with the first of them. */
+typedef struct Worst {
+    GateVerdict verdict;
     size_t count;
-    const char *first; /* of them, with its reason; in the arena */
-} Drifted;
+    const char *first;
+} Worst;
 
-static void count_shard(Drifted *drifted, Arena *arena, const char *name, const char *reason)
+static void count_shard(Worst *worst, Arena *arena, GateVerdict verdict, const char *name,
+                        const char *reason)
 {
-    if (drifted->count++ == 0)
-        drifted->first = arena_printf(arena, "%s: %s", name, reason);
+    if (gate_verdict_is_worse(verdict, worst->verdict))
+        *worst = (Worst){.verdict = verdict, .first = arena_printf(arena, "%s: %s", name, reason)};
+    worst->count += verdict == worst->verdict ? 1 : 0;
 }
 
-/* What is not known yet may be read soon: it is an error, which is asked again, and never a
- * success. */
 static void look_at_drift(Look *look, const RolloutEntry *entry, const RolloutLookAtGate *asked)
 {
     AUTO_ARENA Arena *arena = arena_new();
     const Coordinator *coordinator = look->gates->coordinator;
     GateLook *about = gate_look_new(entry->core, asked);
-    Drifted drifted = {0}, unknown = {0};
+    Worst worst = {.verdict = GATE_UNSPECIFIED};
     size_t count = gate_look_count(about);
     for (size_t i = 0; i < count; i++) {
         const PlanShard *plan = &entry->shards[gate_look_shard(about, i)];
         const FleetShard *shard = inventory_find(coordinator->inventory, &plan->uuid);
-        if (shard == NULL) {
-            count_shard(&unknown, arena, plan->database, "no agent lists it");
-            continue;
+        DriftJudgement judgement = {.verdict = DRIFT_UNKNOWN, .why = "no agent lists it"};
+        const char *name = plan->database;
+        if (shard != NULL) {
+            judgement = drifting_judge(coordinator, shard);
+            name = shard->name;
         }
-        DriftJudgement judgement = drifting_judge(coordinator, shard);
-        if (judgement.verdict == DRIFT_DRIFTED)
-            count_shard(&drifted, arena, shard->name, drifting_reason(arena, shard, &judgement));
-        else if (judgement.verdict == DRIFT_UNKNOWN)
-            count_shard(&unknown, arena, shard->name, judgement.why);
+        count_shard(&worst, arena, drift_gate_verdict(judgement.verdict), name,
+                    judgement.verdict == DRIFT_DRIFTED ? drifting_reason(arena, shard, &judgement)
+                                                       : judgement.why);
     }
     if (count == 0)
         answer(look, gate_look_verdict(about), "%s", gate_look_message(about));
-    else if (drifted.count > 0)
-        answer(look, GATE_FAILED, "%zu of %zu shards, first %s", drifted.count, count,
-               drifted.first);
-    else if (unknown.count > 0)
-        answer(look, GATE_ERROR, "of %zu of %zu shards it is not known, first %s", unknown.count,
-               count, unknown.first);
+    else if (worst.verdict == GATE_SUCCEEDED)
+        answer(look, worst.verdict, "%zu shards are as expected, or accepted", count);
     else
-        answer(look, GATE_SUCCEEDED, "%zu shards are as expected", count);
+        answer(look, worst.verdict, "%s%zu of %zu shards%s, first %s",
+               worst.verdict == GATE_ERROR ? "of " : "", worst.count, count,
+               worst.verdict == GATE_ERROR ? " it is not known" : "", worst.first);
     gate_look_free(about);
 }
 

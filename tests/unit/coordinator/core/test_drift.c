@@ -235,9 +235,19 @@ static void test_few_names_are_shown(void **state)
     drift_book_free(book);
 }
 
+static void a_gate_passes_nothing_that_is_not_known(void **state)
+{
+    (void)state;
+    assert_int_equal(drift_gate_verdict(DRIFT_EXPECTED), GATE_SUCCEEDED);
+    assert_int_equal(drift_gate_verdict(DRIFT_ACCEPTED), GATE_SUCCEEDED);
+    assert_int_equal(drift_gate_verdict(DRIFT_DRIFTED), GATE_FAILED);
+    assert_int_equal(drift_gate_verdict(DRIFT_UNKNOWN), GATE_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_gate_passes_nothing_that_is_not_known),
         cmocka_unit_test(test_an_expectation_is_for_its_place),
         cmocka_unit_test(test_the_last_word_counts),
         cmocka_unit_test(test_what_is_accepted_is_one_schema),
