@@ -29,6 +29,8 @@ static ErrCode read_options(Lint *lint, Error *err)
     if (lint->format == LINT_FORMAT_COUNT)
         return err_set(err, ERR_USAGE, "--format must be text, sarif or github, not '%.80s'",
                        format);
+    if (context_has(context, "url") && !context_has(context, "trace"))
+        return err_set(err, ERR_USAGE, "--url says on which server --trace runs the revisions");
     if (context->json && format != NULL)
         return err_set(err, ERR_USAGE, "--json and --format are two forms of the same");
     return ERR_OK;

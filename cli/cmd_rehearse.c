@@ -45,6 +45,11 @@ static ErrCode check_options(Rehearser *rehearser, Error *err)
         err_hint(err, "Leave out --url, --schema, --shared-schema, --dump and --clone.");
         return ERR_USAGE;
     }
+    static const char *const fleets[] = {"coordinator", "key", "trust", "timeout"};
+    for (size_t i = 0; i < sizeof fleets / sizeof fleets[0]; i++) {
+        if (context_has(context, fleets[i]) && !context_has(context, "shard"))
+            return err_set(err, ERR_USAGE, "--%s is for --shard, which asks the fleet", fleets[i]);
+    }
     if (context_has(context, "scratch-url") && context_has(context, "local"))
         return err_set(err, ERR_USAGE, "--scratch-url and --local are two servers");
     if (clone && elsewhere) {
