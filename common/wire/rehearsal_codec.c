@@ -95,7 +95,10 @@ static void write_worst(const PlanHeader *header, const PlanShard *shards, JsonW
             picked = rehearsal_pick(arena, &header->rehearsal, &shards[i].steps);
         }
         RehearsedStep found = rehearsal_scale(&picked, shards[i].size_bytes);
-        if (found.estimate_ms >= worst.estimate_ms) {
+        bool is_longer = found.estimate_ms == worst.estimate_ms
+                             ? shards[i].size_bytes > shards[at].size_bytes
+                             : found.estimate_ms > worst.estimate_ms;
+        if (i == 0 || is_longer) {
             worst = found;
             at = i;
         }

@@ -152,6 +152,9 @@ static void a_rehearsal_at_worst(void **state)
     f.shards[2].size_bytes = 50000;
     assert_holds(&f, "\"worst\":{\"shard\":\"c1/d2\",\"estimate_ms\":5000,"
                      "\"reads_stopped_ms\":0,\"writes_stopped_ms\":5000}");
+    steps[0] = steps[1] = (RehearsedStep){.revision = "", .work = "instant"};
+    assert_holds(&f,
+                 "\"worst\":{\"shard\":\"c1/d2\",\"estimate_ms\":0,"); /* of equals the largest */
     teardown(&f);
 }
 
