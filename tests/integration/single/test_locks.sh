@@ -212,7 +212,8 @@ with_items hidden
 sql 'CREATE ROLE plain LOGIN; GRANT ALL ON DATABASE hidden TO plain; GRANT ALL ON SCHEMA public TO plain; ALTER TABLE items OWNER TO plain'
 other 'BEGIN; SELECT count(*) FROM items'
 PGTIDE_URL=${PGTIDE_URL/postgres@/plain@}
-expect_exit 6 pgtide upgrade --lock-attempts 1
+# Long enough for the second connection's first look, however busy the machine is.
+expect_exit 6 pgtide upgrade --lock-attempts 1 --lock-timeout 5s
 check 'what it may see' contains "$(cat "$T/err")" '(postgres, shop, not visible) holds it'
 
 # --- without a second connection the lock timeout is what limits a step
