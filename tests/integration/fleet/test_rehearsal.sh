@@ -45,6 +45,7 @@ check 'its steps' contains "$(cat "$T/out")" '2 of 2 steps'
 check 'by its own sizes' grep -q 'rewrite: .* there about [0-9.]* .*, for [0-9.]* MiB' "$T/out"
 check 'no copy is left' same "$(databases)" 0
 check 'nothing has run there' same "$(rows one tenant_0002)" ''
+expect_error 2 USAGE 'is for --shard' alice rehearse --url "$url" --bundle "$T/small.bundle" --timeout 5s
 expect_error 2 USAGE 'only its schema is copied' alice rehearse --shard one/tenant_0002 --bundle "$T/small.bundle" --clone
 expect_error 2 NOT_FOUND tenant_0009 alice rehearse --shard one/tenant_0009 --bundle "$T/small.bundle"
 

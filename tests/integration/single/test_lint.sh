@@ -93,6 +93,8 @@ for format in text github; do
     check "$format: no word of the server steers who reads it" test "$(grep -c $'\x1b\|^::error file=a' "$T/out" || true)" = 0
     check "$format: it is told" grep -q red "$T/out"
 done
+expect_exit 2 pgtide lint --url "$(cluster_url one postgres)"
+check 'a server that nothing is run on is refused' grep -q -- '--trace' "$T/err"
 expect_exit 2 pgtide lint -x nothing
 check 'a placeholder without a value is refused' grep -q 'NAME=VALUE' "$T/err"
 revision 005_behind 004_wrong 'SELECT 1;' 'SELECT 1;'
