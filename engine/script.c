@@ -92,6 +92,32 @@ const char *annotation_word(AnnotationKind kind)
     return words[kind];
 }
 
+static bool is_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(text, word, length) == 0 &&
+           (text[length] == '\0' || isspace((unsigned char)text[length]));
+}
+
+/* Which annotation a line is; ANNOTATION_KIND_COUNT = none. */
+static AnnotationKind annotation_kind(const char *word)
+{
+    AnnotationKind kind = ANNOTATION_RERUNNABLE;
+    while (kind < ANNOTATION_KIND_COUNT && !is_word(word, annotation_word(kind)))
+        kind++;
+    return kind;
+}
+
+const char *script_word(const char *text)
+{
+    for (int i = 0; i < MARKER_COUNT; i++) {
+        if (is_word(text, marker_words[i]))
+            return marker_words[i];
+    }
+    AnnotationKind kind = annotation_kind(text);
+    return kind == ANNOTATION_KIND_COUNT ? NULL : annotation_word(kind);
+}
+
 /* The text behind `probe`, and behind the dashes of the lines that go on with it: `--   more`. */
 static const char *probe_text(Arena *arena, const char *begin)
 {
@@ -107,13 +133,6 @@ static const char *probe_text(Arena *arena, const char *begin)
         at = next + 2;
     }
     return reader_trimmed(arena, str_text(&sql), sql.length);
-}
-
-static bool is_word(const char *text, const char *word)
-{
-    size_t length = strlen(word);
-    return strncmp(text, word, length) == 0 &&
-           (text[length] == '\0' || isspace((unsigned char)text[length]));
 }
 
 static ErrCode annotation_check(const Reader *reader, bool in_statement, AnnotationKind kind,
@@ -132,15 +151,6 @@ static ErrCode annotation_check(const Reader *reader, bool in_statement, Annotat
         return reader_fail(reader, place, err);
     }
     return ERR_OK;
-}
-
-/* Which annotation a line is; ANNOTATION_KIND_COUNT = none. */
-static AnnotationKind annotation_kind(const char *word)
-{
-    AnnotationKind kind = ANNOTATION_RERUNNABLE;
-    while (kind < ANNOTATION_KIND_COUNT && !is_word(word, annotation_word(kind)))
-        kind++;
-    return kind;
 }
 
 /* Kept for the statement that comes next. */

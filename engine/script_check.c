@@ -349,9 +349,12 @@ static ErrCode section_finish(Reader *reader, Place place, Error *err)
     ScriptSection *section = reader_section(script, place);
     if (!section->present)
         section->sql = "";
+    ErrCode code = script_aside_check(reader, section, err);
+    if (code != ERR_OK)
+        return code;
     section->sql = arena_strndup(reader->arena, section->sql, section->length);
-    ErrCode code = sql_split(reader->arena, reader->file, section->sql, section->length,
-                             section->first_line, &section->statements, err);
+    code = sql_split(reader->arena, reader->file, section->sql, section->length,
+                     section->first_line, &section->statements, err);
     if (code == ERR_OK)
         code = annotations_apply(reader, place, err);
     return code == ERR_OK

@@ -1,6 +1,7 @@
 /*
  * Inside of reading a revision file: script.c reads lines and markers, script_header.c the lines
- * before the first marker, script_check.c what the whole must be. Internal to engine/script*.c.
+ * before the first marker, script_aside.c refuses markers that do not begin their line,
+ * script_check.c says what the whole must be. Internal to engine/script*.c.
  */
 #pragma once
 
@@ -73,7 +74,12 @@ typedef struct Reader {
 ErrCode reader_fail(const Reader *reader, const char *place, Error *err);
 ScriptSection *reader_section(Script *script, Place place);
 const char *annotation_word(AnnotationKind kind); /* rerunnable, probe, batch, ignore */
+const char *script_word(const char *text); /* of a section or annotation, that begins it; or NULL */
 char *reader_trimmed(Arena *arena, const char *text, size_t length);
+
+/* Before its text is copied out of the file's. */
+ErrCode script_aside_check(const Reader *reader, const ScriptSection *section,
+                           Error *err) MUST_CHECK;
 
 /* A line before the first marker. */
 ErrCode script_header_line(Reader *reader, const char *line, size_t length, Error *err) MUST_CHECK;

@@ -161,7 +161,7 @@ static void test_markers_that_are_text(void **state)
         assert_int_equal(script->downgrade.statements.count, 1);
     }
     AUTO_ARENA Arena *arena = arena_new();
-    Script *script = parse(arena, HEAD "-- +upgrade\n -- +verify\nSELECT 1; -- +nothing\n"
+    Script *script = parse(arena, HEAD "-- +upgrade\n-- a -- +verify\nSELECT 1; -- +nothing\n"
                                        "--\n-- + no word\n-- +downgrade\n");
     assert_false(script->verify.present);
     assert_int_equal(script->upgrade.statements.count, 1);
@@ -340,6 +340,31 @@ static void test_annotations_that_are_wrong(void **state)
     refused(NONE DOWN "-- +verify\n-- +rerunnable\nSELECT 1;\n", 6, "only in");
     refused("-- +probe SELECT 1\n" NONE DOWN, 1, "only in");
     refused(NONE "BEGIN;\n-- +rerunnable\nSELECT 1;\nCOMMIT;\n" DOWN, 6, "of a block");
+}
+
+/* Nobody who writes one has a comment in mind. */
+static void test_markers_aside(void **state)
+{
+    (void)state;
+    AUTO_ARENA Arena *arena = arena_new();
+    refused(NONE "VACUUM; -- +rerunnable\n" DOWN, 4, "does not begin its line");
+    refused(NONE "SELECT 1,\n2 -- +batch key=id\n;\n" DOWN, 5, "'-- +batch' does not begin");
+    refused(HEAD "-- +upgrade\nSELECT 1;\n -- +downgrade\nSELECT 2;\n" DOWN, 4, "'-- +downgrade'");
+    refused(HEAD "-- +upgrade\n" DOWN "SELECT 1 --+ignore rule: why", 4, "'-- +ignore'");
+    refused(HEAD "-- +upgrade\nSELECT 'it''s -- +batch', $$--\n$$; /* -- */ -- +verify\n" DOWN, 4,
+            "'-- +verify'");
+    refused(HEAD "-- +upgrade\nSELECT '-- +batch'; -- +probe SELECT 1\n" DOWN, 3, "'-- +probe'");
+    assert_int_equal(parse(arena, HEAD "-- +upgrade\n"
+                                       "-- as it was -- +batch\n"
+                                       "SELECT 'a -- +batch', $$\n -- +verify\n$$; --- +batch\n"
+                                       "SELECT 1; -- of -- +ignore nothing\n"
+                                       "/* a\n -- +downgrade */\n"
+                                       "SELECT 2; -- +batches, -- +5\n"
+                                       "COPY t FROM STDIN;\n"
+                                       "a -- +batch\n"
+                                       "\\.\n" DOWN)
+                         ->upgrade.statements.count,
+                     4);
 }
 
 static Script *parse_file(Arena *arena, const char *file, const char *text)
@@ -578,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_annotations),
         cmocka_unit_test(test_annotations_that_are_wrong),
+        cmocka_unit_test(test_markers_aside),
         cmocka_unit_test(test_ignores),
         cmocka_unit_test(test_repeatables),
         cmocka_unit_test(test_baselines),
