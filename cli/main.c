@@ -11,8 +11,6 @@
 
 enum { OPTIONS_MAX = 40, WORDS_MAX = 3 };
 
-volatile sig_atomic_t interrupted_by;
-
 static void on_signal(int number)
 {
     interrupted_by = number;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+volatile sig_atomic_t interrupted_by;
+
 const char *context_option(const CommandContext *context, const char *name)
 {
     for (size_t i = context->option_count; i > 0; i--) {
