@@ -18,6 +18,7 @@ typedef struct Expecting {
     JsonWriter json;
     size_t recorded;
     size_t passed_over;
+    uint32_t server_major; /* of the scratch server */
 } Expecting;
 
 static ErrCode send_expectation(Expecting *expecting, const StrList *rows, bool in_schema,
@@ -89,6 +90,7 @@ static ErrCode expect_at(Expecting *expecting, const StrList *rows, bool in_sche
     if (code != ERR_OK)
         return code;
     expecting->recorded++;
+    expecting->server_major = built.server_major;
     tell(expecting, rows, in_schema, &built, fingerprint, shards);
     return ERR_OK;
 }
@@ -104,6 +106,33 @@ static bool was_done(const json_t *groups, size_t before, const json_t *group)
             return true;
     }
     return false;
+}
+
+/* Shards on servers of other versions, of which nothing is expected. */
+static void tell_others(Expecting *expecting)
+{
+    CommandContext *context = expecting->context;
+    const json_t *groups = json_object_get(expecting->view, "groups");
+    json_field_array(&expecting->json, "other_servers");
+    for (size_t i = 0; i < json_array_size(groups); i++) {
+        const json_t *group = json_array_get(groups, i);
+        int64_t major = answer_int(group, "server_major"), shards = answer_int(group, "shards");
+        if (major == 0 || major == expecting->server_major ||
+            answer_text(group, "expected")[0] != '\0')
+            continue;
+        json_object_begin(&expecting->json);
+        StrList rows = drift_rows(context->arena, group);
+        json_field_strings(&expecting->json, "rows", &rows);
+        json_field_string(&expecting->json, "scope", answer_text(group, "scope"));
+        json_field_uint(&expecting->json, "server_major", (uint64_t)major);
+        json_field_uint(&expecting->json, "shards", (uint64_t)shards);
+        json_object_end(&expecting->json);
+        note(context,
+             "nothing is expected yet of %lld shard%s at %s: give a --scratch-url of a server of "
+             "that version",
+             (long long)shards, shards == 1 ? "" : "s", drift_place_text(context->arena, group));
+    }
+    json_array_end(&expecting->json);
 }
 
 /* At all rows that shards have. What these revisions do not lead to is others' to say. */
@@ -205,6 +234,8 @@ static ErrCode run(CommandContext *context, Error *err)
     code = work(&expecting, err);
     json_array_end(&expecting.json);
     json_field_uint(&expecting.json, "passed_over", expecting.passed_over);
+    if (code == ERR_OK)
+        tell_others(&expecting);
     json_object_end(&expecting.json);
     json_decref(expecting.view);
     if (code == ERR_OK && expecting.recorded == 0)
@@ -234,8 +265,8 @@ const CliCommand cmd_drift_expect = {
         "together), "
         "the revisions are run on a scratch database, and safe statements after them. What comes "
         "of it is recorded by the coordinator: `pgtide fleet drift` compares with it. It counts "
-        "for servers of the scratch server's major version; the last word "
-        "counts.\n\n" SCRATCH_DETAILS
+        "for servers of the scratch server's major version (once for each that the fleet has); the "
+        "last word counts.\n\n" SCRATCH_DETAILS
         "\n\nExit status: 0 recorded; 1 a revision failed; 2 wrong use or project; 5 refused; 6 a "
         "server can't be reached.",
     .options = options,

@@ -94,7 +94,10 @@ static void say_group(CommandContext *context, const json_t *group)
     if (untold > 0)
         say(context, "  and %lld more classes", (long long)untold);
     if (answer_text(group, "expected")[0] == '\0')
-        say(context, "  nothing is expected here yet: pgtide drift expect");
+        say(context,
+            "  nothing is expected here yet: pgtide drift expect, with a scratch server of "
+            "PostgreSQL %lld",
+            (long long)answer_int(group, "server_major"));
 }
 
 /* --- objects ---------------------------------------------------------------------------------- */

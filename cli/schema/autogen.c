@@ -3,6 +3,7 @@
 #include "autogen_safe.h"
 #include "built.h"
 #include "placeholder.h"
+#include "schema_not_null.h"
 #include "schema_renames.h"
 #include "schema_script.h"
 #include "schema_tell.h"
@@ -94,7 +95,7 @@ static StrList without_values(const Autogen *autogen)
         if (operation->change != SCHEMA_CHANGE_CREATE || strcmp(operation->kind, "column") != 0)
             continue;
         const SchemaObject *column = schema_find(&autogen->model, "column", operation->name);
-        if (column != NULL && schema_attribute(column, "not null") != NULL &&
+        if (column != NULL && schema_is_not_null(column) &&
             schema_attribute(column, "default") == NULL &&
             schema_attribute(column, "identity") == NULL &&
             schema_attribute(column, "generated") == NULL)

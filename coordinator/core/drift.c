@@ -244,6 +244,17 @@ static const DriftAcceptance *find_acceptance(const DriftBook *book, const Drift
     return own == NULL ? NULL : &own->acceptance;
 }
 
+static const char *why_nothing_is_expected(const DriftBook *book, const DriftPlace *place)
+{
+    DriftPlace other = *place;
+    for (other.major = DRIFT_MAJOR_MIN; other.major <= DRIFT_MAJOR_MAX; other.major++) {
+        if (drift_expectation(book, &other) != NULL)
+            return "nothing is expected at these rows on its version of PostgreSQL, only on "
+                   "another";
+    }
+    return "nothing is expected at these rows";
+}
+
 DriftJudgement drift_judge(const DriftBook *book, const DriftShard *shard)
 {
     DriftJudgement judgement = {
@@ -263,7 +274,7 @@ DriftJudgement drift_judge(const DriftBook *book, const DriftShard *shard)
     else if (judgement.expectation != NULL)
         judgement.verdict = DRIFT_DRIFTED;
     else
-        judgement.why = "nothing is expected at these rows";
+        judgement.why = why_nothing_is_expected(book, &shard->place);
     return judgement;
 }
 

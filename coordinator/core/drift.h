@@ -11,6 +11,9 @@
 #include "ids.h"
 #include "str.h"
 
+/* Major versions of servers that something can be expected of. */
+enum { DRIFT_MAJOR_MIN = 13, DRIFT_MAJOR_MAX = 99 };
+
 /* What an expectation is for. Servers of two major versions may write the same schema differently,
  * and a schema that is a shard has no name in its own text. */
 typedef struct DriftPlace {

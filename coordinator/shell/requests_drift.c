@@ -7,13 +7,11 @@
 
 #include <string.h>
 
-enum { MAJOR_MIN = 13, MAJOR_MAX = 99 };
-
 static ErrCode read_place(const Asked *asked, char **rows, size_t row_count, bool in_schema,
                           uint32_t major, DriftPlace *ret_place, Error *err)
 {
     *ret_place = (DriftPlace){.in_schema = in_schema, .major = major};
-    if (major < MAJOR_MIN || major > MAJOR_MAX)
+    if (major < DRIFT_MAJOR_MIN || major > DRIFT_MAJOR_MAX)
         return err_set(err, ERR_USAGE, "server_major is that of a PostgreSQL, not %u", major);
     return proto_rows(asked->arena, rows, row_count, "rows", &ret_place->rows, err);
 }

@@ -2,6 +2,7 @@
 
 #include "schema_cast.h"
 #include "schema_list.h"
+#include "schema_not_null.h"
 
 #include <string.h>
 
@@ -219,20 +220,9 @@ static bool alter_type(SchemaMake *make, const SchemaObject *from, const SchemaO
 /* An inherited column without one of its own has its parent's. */
 static const char *default_of(const SchemaModel *model, const SchemaObject *column)
 {
-    AUTO_ARENA Arena *arena = arena_new();
     const char *value = schema_attribute(column, "default");
-    const SchemaObject *table = schema_parent(model, column);
-    if (value != NULL || table == NULL || schema_attribute(column, "inherited") == NULL)
-        return value;
-    const char *parent = schema_attribute(table, "partition of");
-    StrList parents = schema_list(arena, schema_attribute(table, "inherits"));
-    if (parent == NULL && parents.count > 0)
-        parent = parents.items[0];
-    if (parent == NULL)
-        return NULL;
-    const char *name = arena_printf(arena, "%s.%s", parent, schema_column_name(column));
-    const SchemaObject *above = schema_find(model, "column", name);
-    return above == NULL ? NULL : default_of(model, above);
+    const SchemaObject *above = value != NULL ? NULL : schema_column_above(model, column);
+    return above == NULL ? value : default_of(model, above);
 }
 
 /* "RANGE (a, lower(b))" has a. */
@@ -262,6 +252,8 @@ static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
     const char *generates = schema_attribute(to, "generated");
     if (generates != NULL && (retyped || !same(from, to, "generated")))
         return (SchemaAltered){.how = SCHEMA_ALTER_ANEW, .destructive = generated == NULL};
+    if (generates == NULL && generated != NULL && str_ends_with(generated, " VIRTUAL"))
+        return (SchemaAltered){.how = SCHEMA_ALTER_ANEW, .destructive = true}; /* none is stored */
     size_t before = make->sql.count;
     if (generated != NULL && generates == NULL)
         add(make, arena_printf(arena, "%sDROP EXPRESSION", alter));
@@ -278,8 +270,7 @@ static SchemaAltered alter_column(SchemaMake *make, const SchemaObject *from,
     if (default_is != NULL && (retyped || !same(from, to, "default")))
         add(make, arena_printf(arena, "%sSET DEFAULT %s", alter, default_is));
     if (!same(from, to, "not null"))
-        add(make, arena_printf(arena, "%s%s NOT NULL", alter,
-                               schema_attribute(to, "not null") != NULL ? "SET" : "DROP"));
+        schema_not_null_alter(make, from, to);
     if (identity_is != NULL && !same(from, to, "identity"))
         alter_identity(make, from, to);
     alter_column_extras(make, from, to, retyped);
@@ -458,8 +449,7 @@ static SchemaAltered alter_domain(SchemaMake *make, const SchemaObject *from,
                       ? arena_printf(arena, "ALTER DOMAIN %s DROP DEFAULT", to->name)
                       : arena_printf(arena, "ALTER DOMAIN %s SET DEFAULT %s", to->name, value));
     if (!same(from, to, "not null"))
-        add(make, arena_printf(arena, "ALTER DOMAIN %s %s NOT NULL", to->name,
-                               schema_attribute(to, "not null") != NULL ? "SET" : "DROP"));
+        schema_not_null_alter(make, from, to);
     bool changed = make->sql.count > before;
     return (SchemaAltered){.how = changed ? SCHEMA_ALTER_PLACE : SCHEMA_ALTER_SAME};
 }
@@ -533,29 +523,50 @@ static SchemaAltered alter_extension(SchemaMake *make, const SchemaObject *from,
     return (SchemaAltered){.how = changed ? SCHEMA_ALTER_PLACE : SCHEMA_ALTER_SAME};
 }
 
+static bool is_with(const char *longer, const char *shorter, const char *end)
+{
+    size_t length = strlen(shorter);
+    return strncmp(longer, shorter, length) == 0 && strcmp(longer + length, end) == 0;
+}
+
+/* What of a constraint changes in its place; false = nothing else than another one does. */
+static bool alter_constraint(SchemaMake *make, const SchemaObject *from, const SchemaObject *to)
+{
+    const char *before = or_empty(schema_attribute(from, "definition"));
+    const char *after = or_empty(schema_attribute(to, "definition"));
+    static const char not_enforced[] = " NOT ENFORCED";
+    bool key = strcmp(or_empty(schema_attribute(to, "type")), "foreign key") == 0;
+    const char *verb = NULL, *end = "";
+    if (is_with(before, after, " NOT VALID")) {
+        verb = "VALIDATE";
+    } else if (key &&
+               (is_with(before, after, not_enforced) || is_with(after, before, not_enforced))) {
+        verb = "ALTER";
+        end = is_with(before, after, not_enforced) ? " ENFORCED" : not_enforced;
+    }
+    if (verb == NULL)
+        return false;
+    bool domain;
+    size_t name = schema_constraint_name(to, &domain);
+    add(make,
+        arena_printf(make->arena, "ALTER %s %s %s CONSTRAINT %.*s%s", domain ? "DOMAIN" : "TABLE",
+                     to->parent, verb, (int)name, to->name, end));
+    return true;
+}
+
 /* What is one statement, and more behind it. */
 static SchemaAltered alter_defined(SchemaMake *make, const SchemaObject *from,
                                    const SchemaObject *to)
 {
-    const char *before = or_empty(schema_attribute(from, "definition"));
-    const char *after = or_empty(schema_attribute(to, "definition"));
-    static const char not_valid[] = " NOT VALID";
     if (same(from, to, "definition") && same(from, to, "after") && same(from, to, "valid"))
         return (SchemaAltered){.how = SCHEMA_ALTER_SAME};
     if ((schema_is(to, "function") || schema_is(to, "procedure")) && same(from, to, "arguments") &&
         same(from, to, "result")) {
-        add(make, after);
+        add(make, or_empty(schema_attribute(to, "definition")));
         return (SchemaAltered){.how = SCHEMA_ALTER_PLACE};
     }
-    size_t length = strlen(after);
-    if (schema_is(to, "constraint") && strncmp(before, after, length) == 0 &&
-        strcmp(before + length, not_valid) == 0) {
-        bool domain;
-        size_t name = schema_constraint_name(to, &domain);
-        add(make, arena_printf(make->arena, "ALTER %s %s VALIDATE CONSTRAINT %.*s",
-                               domain ? "DOMAIN" : "TABLE", to->parent, (int)name, to->name));
+    if (schema_is(to, "constraint") && alter_constraint(make, from, to))
         return (SchemaAltered){.how = SCHEMA_ALTER_PLACE};
-    }
     return (SchemaAltered){.how = SCHEMA_ALTER_ANEW};
 }
 

@@ -36,6 +36,8 @@ static void write_object(JsonWriter *json, const SchemaModel *model, const Schem
         json_field_string(json, "parent", object->parent);
     if (object->position != 0)
         json_field_uint(json, "position", object->position);
+    if (object->not_null_name != NULL)
+        json_field_string(json, "not_null_name", object->not_null_name);
     json_field_object(json, "attributes");
     for (size_t i = 0; i < object->attribute_count; i++)
         json_field_string(json, object->attributes[i].key, object->attributes[i].value);
@@ -140,6 +142,7 @@ static ErrCode read_model(Arena *arena, json_t *root, SchemaModel *ret_model, Er
         object->kind = read_text(arena, value, "kind");
         object->name = read_text(arena, value, "name");
         object->parent = read_text(arena, value, "parent");
+        object->not_null_name = read_text(arena, value, "not_null_name");
         object->position = (uint32_t)json_integer_value(json_object_get(value, "position"));
         if (object->kind == NULL || object->name == NULL || !read_attributes(arena, value, object))
             return malformed(err, "an object has no kind, name or attributes");

@@ -1,6 +1,7 @@
 #include "schema_make.h"
 
 #include "schema_list.h"
+#include "schema_not_null.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,22 @@ static bool is_inherited(const SchemaObject *column)
     return schema_attribute(column, "inherited") != NULL;
 }
 
+const SchemaObject *schema_column_above(const SchemaModel *model, const SchemaObject *column)
+{
+    AUTO_ARENA Arena *arena = arena_new();
+    const SchemaObject *table = schema_parent(model, column);
+    if (table == NULL || !is_inherited(column))
+        return NULL;
+    const char *parent = schema_attribute(table, "partition of");
+    StrList parents = schema_list(arena, schema_attribute(table, "inherits"));
+    if (parent == NULL && parents.count > 0)
+        parent = parents.items[0];
+    if (parent == NULL)
+        return NULL;
+    const char *name = arena_printf(arena, "%s.%s", parent, schema_column_name(column));
+    return schema_find(model, "column", name);
+}
+
 /* What a sequence of this type has unless it is said otherwise. */
 static const char *usual_sequence(Arena *arena, const char *type)
 {
@@ -99,8 +116,7 @@ static void append_column(Str *out, const SchemaObject *column)
     }
     if (identity != NULL)
         append_identity(out, identity, schema_attribute(column, "type"));
-    else if (schema_attribute(column, "not null") != NULL)
-        str_append(out, " NOT NULL");
+    schema_not_null_append(out, column);
 }
 
 void schema_make_column_extras(SchemaMake *make, const SchemaObject *column)
@@ -125,6 +141,12 @@ void schema_make_column_extras(SchemaMake *make, const SchemaObject *column)
         add(make, arena_printf(arena, "%sSET (%s)", alter, options));
 }
 
+static void make_own_extras(SchemaMake *make, const SchemaObject *column)
+{
+    schema_make_column_extras(make, column);
+    schema_not_null_unproven(make, column);
+}
+
 /* What an inherited column has beside its parent's, or a view's column at all. */
 static void make_overrides(SchemaMake *make, const SchemaObject *column)
 {
@@ -132,8 +154,7 @@ static void make_overrides(SchemaMake *make, const SchemaObject *column)
     const char *value = schema_attribute(column, "default");
     if (value != NULL)
         add(make, arena_printf(make->arena, "%sSET DEFAULT %s", alter, value));
-    if (schema_attribute(column, "not null") != NULL)
-        add(make, arena_printf(make->arena, "%sSET NOT NULL", alter));
+    schema_not_null_add(make, column);
     schema_make_column_extras(make, column);
 }
 
@@ -147,7 +168,7 @@ static const char *make_column(SchemaMake *make, const SchemaObject *column)
     str_printf(&text, "ALTER TABLE %s ADD COLUMN ", column->parent);
     append_column(&text, column);
     add(make, str_text(&text));
-    schema_make_column_extras(make, column);
+    make_own_extras(make, column);
     return NULL;
 }
 
@@ -258,7 +279,7 @@ static const char *make_table(SchemaMake *make, const SchemaObject *table)
         if (is_inherited(columns[i]))
             make_overrides(make, columns[i]);
         else
-            schema_make_column_extras(make, columns[i]);
+            make_own_extras(make, columns[i]);
     }
     make_table_extras(make, table);
     return NULL;
@@ -305,8 +326,7 @@ static void make_domain(SchemaMake *make, const SchemaObject *domain)
     AUTO_STR Str text = {0};
     str_append(&text, schema_attribute(domain, "definition"));
     append_clause(&text, domain, "default", "DEFAULT");
-    if (schema_attribute(domain, "not null") != NULL)
-        str_append(&text, " NOT NULL");
+    schema_not_null_append(&text, domain);
     add(make, str_text(&text));
 }
 

@@ -16,6 +16,8 @@ typedef struct SchemaMake {
 const char *schema_column_alter(Arena *arena, const SchemaObject *column);
 /* "c" of "public.t.c", quoted. */
 const char *schema_column_name(const SchemaObject *column);
+/* The column that an inherited one comes from, of the first parent; or NULL. */
+const SchemaObject *schema_column_above(const SchemaModel *model, const SchemaObject *column);
 /* How long the name of a constraint is in that of the object: "k ON public.t", "k ON DOMAIN
  * public.d"; of which of the two it is. */
 size_t schema_constraint_name(const SchemaObject *constraint, bool *ret_domain);

@@ -19,10 +19,12 @@ typedef struct SchemaNeed {
 } SchemaNeed;
 
 typedef struct SchemaObject {
-    const char *kind;   /* "table", "function", ... */
-    const char *name;   /* "public.users", "public.f(integer)" */
-    const char *parent; /* name of the table, view or domain it is a part of; NULL = none */
-    uint32_t position;  /* of a column in its table, from 1; no part of the text */
+    const char *kind;          /* "table", "function", ... */
+    const char *name;          /* "public.users", "public.f(integer)" */
+    const char *parent;        /* name of the table, view or domain it is a part of; NULL = none */
+    uint32_t position;         /* of a column in its table, from 1; no part of the text */
+    const char *not_null_name; /* of a NOT NULL constraint that the server named, quoted, or NULL;
+                                  no part of the text */
     SchemaAttribute *attributes; /* sorted by key */
     size_t attribute_count;
     SchemaNeed *needs;

@@ -176,6 +176,10 @@ static void read_object(Reading *reading, const PgResult *result, size_t row,
     object->attributes = ARENA_ARRAY(reading->arena, SchemaAttribute, key_count + FACTS);
     for (size_t i = 0; i < key_count; i++) {
         const char *value = keep_text(reading, result, row, COLUMN_ATTRIBUTES + (int)i);
+        if (strcmp(keys[i], "not null name") == 0) {
+            object->not_null_name = value;
+            continue;
+        }
         bool wanted = value != NULL && (reading->args->owners || strcmp(keys[i], "owner") != 0);
         if (wanted)
             object->attributes[object->attribute_count++] = (SchemaAttribute){keys[i], value};

@@ -144,9 +144,10 @@ UNION ALL
 SELECT 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubname), NULL, 0,
     pg_get_userbyid(p.pubowner), concat_ws(' ', format('CREATE PUBLICATION %I', p.pubname),
         CASE WHEN p.puballtables THEN 'FOR ALL TABLES' END,
-        format('WITH (publish = %L, publish_via_partition_root = %s)', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
+        format('WITH (publish = %L, publish_via_partition_root = %s%s)', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
             CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END,
-            CASE WHEN p.pubtruncate THEN 'truncate' END), CASE WHEN p.pubviaroot THEN 'true' ELSE 'false' END)),
+            CASE WHEN p.pubtruncate THEN 'truncate' END), CASE WHEN p.pubviaroot THEN 'true' ELSE 'false' END,
+            CASE WHEN to_jsonb(p) ->> 'pubgencols' = 's' THEN ', publish_generated_columns = stored' END)),
     nullif(concat_ws(E'\n', (SELECT string_agg(format('ALTER PUBLICATION %I ADD TABLE ONLY %s%s%s', p.pubname, r.prrelid::regclass,
         ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C") FROM pg_attribute a
             WHERE a.attrelid = r.prrelid AND to_jsonb(r) -> 'prattrs' @> to_jsonb(a.attnum)) || ')',

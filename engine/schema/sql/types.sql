@@ -23,8 +23,11 @@ SELECT CASE WHEN t.typtype = 'c' THEN 'pg_class'::regclass ELSE 'pg_type'::regcl
             'MULTIRANGE_TYPE_NAME = ' || (to_jsonb(r) ->> 'rngmultitypid')::oid::regtype))
             FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_namespace ons ON ons.oid = o.opcnamespace
                 JOIN pg_type b ON b.oid = r.rngsubtype WHERE r.rngtypid = t.oid) END AS definition,
-    CASE WHEN t.typtype = 'd' AND t.typnotnull THEN 'yes' END AS not_null,
+    CASE WHEN t.typtype = 'd' AND t.typnotnull THEN CASE WHEN k.conname ~ '_not_null[0-9]*$' IS NOT FALSE THEN 'yes'
+        ELSE format('CONSTRAINT %I NOT NULL', k.conname) END END AS not_null,
+    CASE WHEN k.conname ~ '_not_null[0-9]*$' THEN quote_ident(k.conname) END AS not_null_name,
     CASE WHEN t.typtype = 'd' THEN coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)) END AS default
 FROM pg_type t JOIN ns n ON n.oid = t.typnamespace
+    LEFT JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'n' -- PostgreSQL 17 has it
 WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
     OR t.typtype = 'c' AND (SELECT c.relkind FROM pg_class c WHERE c.oid = t.typrelid) = 'c')
