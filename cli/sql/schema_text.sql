@@ -103,7 +103,9 @@ SELECT t.kind || ' ' || t.named, 0, concat_ws(', ', 'index ' || pg_get_indexdef(
 FROM pg_index i JOIN rel x ON x.oid = i.indexrelid JOIN rel t ON t.oid = i.indrelid
     LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
 UNION ALL
-SELECT r.kind || ' ' || r.named, 0, concat_ws(' ', 'constraint', quote_ident(c.conname), pg_get_constraintdef(c.oid),
+-- a NOT NULL that the server has named goes by what table and column were called then
+SELECT r.kind || ' ' || r.named, 0, concat_ws(' ', 'constraint',
+    CASE WHEN c.contype <> 'n' OR c.conname !~ '_not_null[0-9]*$' THEN quote_ident(c.conname) END, pg_get_constraintdef(c.oid),
     CASE WHEN c.coninhcount > 0 AND NOT c.conislocal THEN 'inherited' END)
 FROM pg_constraint c JOIN rel r ON r.oid = c.conrelid WHERE c.contype <> 't'
 UNION ALL
