@@ -6,6 +6,8 @@
 #   cluster_stop NAME [mode]      fast by default
 #   cluster_restart NAME [mode]
 #   cluster_url NAME DATABASE     a libpq url for superuser "postgres"
+#   pg_major                      the servers' major version
+#   orphans_end NAME              sessions of killed pgtides: before PostgreSQL 14 a server does not notice
 #   cluster_psql NAME DATABASE …  psql -X -A -t -v ON_ERROR_STOP=1
 #   wait_for SECONDS WHAT CMD…    until CMD succeeds; fails with WHAT otherwise
 #   expect_exit STATUS CMD…       CMD must end with that status; its output is in $T/out and $T/err
@@ -64,6 +66,13 @@ test_end() {
     exit "$status"
 }
 
+pg_major() { "$PG_BIN/postgres" --version | sed 's/.*) \([0-9]*\).*/\1/'; }
+
+orphans_end() {
+    [ "$(pg_major)" -ge 14 ] || cluster_psql "$1" postgres -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name LIKE 'pgtide%'" >/dev/null
+}
+
 # A port only names the socket file here; each cluster has a socket directory of its own.
 cluster_port() { echo 5432; }
 
@@ -82,6 +91,7 @@ cluster_start() {
         echo "shared_buffers = 32MB"
         echo "max_connections = 200"
         echo "cluster_name = '$name'"
+        echo "password_encryption = 'scram-sha-256'" # as it is from 14 on
         for setting in "$@"; do echo "${setting%%=*} = '${setting#*=}'"; done
     } | as_pg tee -a "$dir/data/postgresql.conf" >/dev/null
     CLUSTERS+=("$name")
