@@ -58,7 +58,8 @@ sql one "${databases[1]}" 'DROP VIEW names'
 # --- an application
 everywhere 'CREATE EXTENSION pg_stat_statements'
 sql one postgres "CREATE ROLE app LOGIN; GRANT pg_read_all_stats TO $FLEET_ROLE"
-(until [ -e "$T/stop" ]; do psql -XAtq "$(cluster_url one "${databases[1]}" | sed 's,//postgres@,//app@,')" -c 'SELECT name FROM people WHERE id = 1'; done) &
+echo 'SELECT name FROM people WHERE id = 1;' >"$T/app.sql"
+PGHOST=$T/one/socket PGUSER=app "$PG_BIN/pgbench" -n -R 50 -T 3600 -f "$T/app.sql" "${databases[1]}" >/dev/null 2>&1 &
 PIDS+=($!)
 asks() { [ -n "$(sql one "${databases[1]}" "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE 'SELECT name FROM people%'")" ]; }
 wait_for 10 'the application' asks
@@ -72,8 +73,8 @@ looked_twice() { [ "$(gate_field "['looks']['failed']")" -ge 2 ]; }
 wait_for 30 'two looks' looked_twice
 check 'it is held' same "$(state held) $(all_rows)" 'running 002_full_name 002_full_name'
 check 'the status says by whom' contains "$(gate_field "['message']")" 'role app uses'
-touch "$T/stop"
-wait "${PIDS[-1]}"
+kill "${PIDS[-1]}"
+wait "${PIDS[-1]}" || true
 unset 'PIDS[-1]'
 wait_for 30 'it to go on' is_over held
 check 'taken away' same "$(state held) $(all_rows)" 'succeeded 003_no_name 003_no_name'
