@@ -1,6 +1,6 @@
 /*
- * What a shard's own rows say of it (engine/shard_record.h), read for an operator who asks why it
- * is where it is. Nothing is written.
+ * What a shard's own rows say of it (engine/shard/shard_record.h), read for an operator who asks
+ * why it is where it is. Nothing is written.
  */
 #pragma once
 

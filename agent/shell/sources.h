@@ -1,5 +1,5 @@
 /*
- * What a rehearsal on a copy of a shard needs (engine/copy_facts.h, and its schema as pg_dump
+ * What a rehearsal on a copy of a shard needs (engine/shard/copy_facts.h, and its schema as pg_dump
  * writes it), read for an operator. Nothing is written, and no row is read.
  */
 #pragma once

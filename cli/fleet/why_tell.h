@@ -1,6 +1,6 @@
 /*
- * Why a shard is where it is, in sentences, from what engine/shard_record.h wrote and, of a fleet's
- * shard, from what the coordinator remembers.
+ * Why a shard is where it is, in sentences, from what engine/shard/shard_record.h wrote and, of a
+ * fleet's shard, from what the coordinator remembers.
  */
 #pragma once
 

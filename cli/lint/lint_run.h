@@ -1,5 +1,5 @@
 /*
- * Revisions on a scratch database, under the eyes of engine/trace.h, for `pgtide lint`.
+ * Revisions on a scratch database, under the eyes of engine/trace/trace.h, for `pgtide lint`.
  */
 #pragma once
 

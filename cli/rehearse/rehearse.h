@@ -1,5 +1,5 @@
 /*
- * Steps on a copy of a database, statement by statement under the eyes of engine/trace.h.
+ * Steps on a copy of a database, statement by statement under the eyes of engine/trace/trace.h.
  */
 #pragma once
 

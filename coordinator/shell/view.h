@@ -148,8 +148,8 @@
  *   BLOB_GET         {"offset":0,"length":262144}           Response.bytes and .total
  *   MAKE_PLAN, MAKE_ROLLBACK, MAKE_RESTORE
  *     {"plan_blob_digest","bundle_blob_digest", and the keys of common/wire/plan_view.h}
- *   READ_RECORD      {engine/shard_record.h}, when the agent has answered
- *   READ_SOURCE      {engine/copy_facts.h, dump_bytes, dump}, likewise
+ *   READ_RECORD      {engine/shard/shard_record.h}, when the agent has answered
+ *   READ_SOURCE      {engine/shard/copy_facts.h, dump_bytes, dump}, likewise
  *   ADOPT            {"shard":NAME,"uuid":UUID,"agent":NAME}, when the agent has answered
  *   CONTROL_FLEET with FORGET   {"shards":[{"uuid","forgotten":true},...]}
  *   SUBMIT_PLAN, SUBMIT_APPROVAL, CONTROL

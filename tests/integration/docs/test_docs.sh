@@ -94,7 +94,7 @@ for program in coordinator agent; do
 done
 while read -r key; do
     check "docs/configuration.md has the project's key $key" grep -q -- "$key\`" docs/configuration.md
-done < <(sed -nE 's/.*\.key = "([a-z_-]+)".*/\1/p; s/^ +\[HOOK_[A-Z_]+\] = "([a-z-]+)".*/\1/p' engine/project.c engine/project_hooks.c)
+done < <(sed -nE 's/.*\.key = "([a-z_-]+)".*/\1/p; s/^ +\[HOOK_[A-Z_]+\] = "([a-z-]+)".*/\1/p' engine/project/project.c engine/project/project_hooks.c)
 while read -r name; do
     check "docs/configuration.md or operations.md has $name" grep -qF -- "\`$name\`" docs/configuration.md docs/operations.md
 done < <(grep -rhoE 'getenv\("PGTIDE_[A-Z_]+"\)|"PGTIDE_[A-Z]+"' cli engine common/wire agent coordinator |

@@ -1,5 +1,5 @@
 /*
- * Does to one shard what a test says, through engine/shard.h and nothing else:
+ * Does to one shard what a test says, through engine/shard/shard.h and nothing else:
  *
  *   pgtide_shard_probe URL COMMAND [ARGUMENT]…
  *

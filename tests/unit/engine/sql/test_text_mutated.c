@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "../../fuzz/text_check.h"
-#include "../../fuzz/text_seeds.h"
+#include "../../../fuzz/text_check.h"
+#include "../../../fuzz/text_seeds.h"
 
 enum {
     SEED_COUNT = sizeof text_seeds / sizeof text_seeds[0],

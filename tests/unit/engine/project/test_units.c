@@ -99,7 +99,7 @@ static void test_digests(void **state)
     (void)state;
     AUTO_ARENA Arena *arena = arena_new();
     UnitList list = made(arena, "select 1; SELECT /* one */ 1; SELECT 2; BEGIN; SELECT 1; COMMIT;"
-                                "BEGIN; SELECT 1; SELECT 2; COMMIT; -- +rerunnable\n"
+                                "BEGIN; SELECT 1; SELECT 2; COMMIT; -- a remark\n"
                                 "SELECT\n1;");
     assert_true(digest_equal(&list.items[0].digest, &list.items[1].digest));
     assert_false(digest_equal(&list.items[0].digest, &list.items[2].digest));

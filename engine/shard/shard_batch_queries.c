@@ -86,8 +86,8 @@ const char batch_sql_vacuum[] =
 
 const char batch_sql_path[] = "SELECT pg_catalog.set_config('search_path', $1, true)";
 
-/* As engine/shard_watch.c counts them: of those who wait at most so many are asked about, as that
- * stops the lock manager for a moment; not who waits for our transaction to be over, as CREATE
+/* As engine/shard/shard_watch.c counts them: of those who wait at most so many are asked about, as
+ * that stops the lock manager for a moment; not who waits for our transaction to be over, as CREATE
  * INDEX CONCURRENTLY does, nor for the version table, as other runs do. */
 const char batch_sql_waiting[] =
     "WITH w AS MATERIALIZED (SELECT l.pid FROM pg_locks l WHERE NOT l.granted"
