@@ -1,7 +1,7 @@
 /*
- * upgrade, downgrade, stamp and ensure-version with --sql: the script that engine/offline.h makes,
- * on stdout. A target may be a range there, FROM:TO; without FROM a script begins at base. FROM may
- * be several rows, separated by commas.
+ * upgrade, downgrade, stamp and ensure-version with --sql: the script that
+ * engine/shard/offline_script.h makes, on stdout. A target may be a range there, FROM:TO; without
+ * FROM a script begins at base. FROM may be several rows, separated by commas.
  */
 #pragma once
 
