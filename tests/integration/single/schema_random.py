@@ -1,7 +1,7 @@
-"""Two random schemas from one seed, as SQL: schema_random.py SEED FILE FILE.
+"""Two random schemas from one seed, as SQL: schema_random.py SEED FILE FILE SERVER.
 
 Both draw the same names, so that they differ in what stands behind them. Labels of enums are only added in the second, and what
-no SQL leads to (another partitioning, other parents) is the same in both.
+no SQL leads to (another partitioning, other parents) is the same in both. SERVER is the major version of PostgreSQL: what it has.
 """
 import random
 import sys
@@ -11,7 +11,8 @@ VALUES = {"integer": "7", "bigint": "8", "text": "'x'", "numeric(12,2)": "1.5", 
 
 
 class Schema:
-    def __init__(self, rng, shared, second):
+    def __init__(self, rng, shared, second, server):
+        self.server = server
         self.rng, self.out, self.tables, self.views = rng, [], {}, []
         labels = shared["labels"] + (shared["more_labels"] if second else [])
         self.add("CREATE TYPE mood AS ENUM (%s)" % ", ".join("'%s'" % label for label in labels))
@@ -24,6 +25,8 @@ class Schema:
         self.partitioned(shared)
         for name in list(self.tables):
             self.on_table(name)
+            if server >= 18:
+                self.on_table_of_18(name)
         for name in ["v1", "v2", "v3"]:
             if self.maybe(0.8):
                 self.view(name)
@@ -128,6 +131,9 @@ class Schema:
             self.add("CREATE TABLE base (n integer DEFAULT 1, m text); CREATE TABLE derived (%s) INHERITS (base)" % self.pick(["", "own text"]))
             if self.maybe(0.4):
                 self.add("ALTER TABLE derived ALTER COLUMN n SET DEFAULT %d" % self.pick([2, 3]))
+            for table in ["base", "derived"] if self.server >= 18 else []:
+                if self.maybe(0.4):
+                    self.add("ALTER TABLE %s ALTER COLUMN n SET NOT NULL" % table)
 
     def on_table(self, name):
         columns = self.tables[name]
@@ -160,6 +166,23 @@ class Schema:
             self.add("GRANT SELECT (%s) ON %s TO other" % (self.pick(columns), name))
         if self.maybe(0.2):
             self.add("CREATE RULE %s_r AS ON DELETE TO %s DO ALSO SELECT %s FROM %s" % (tag, name, self.pick(columns), name))
+
+    def on_table_of_18(self, name):
+        columns = self.tables[name]
+        tag = "".join(c for c in name if c.isalnum()).lower()
+        for column in [column for column in columns if column not in ("id", "made")]:
+            if self.maybe(0.4):
+                self.add("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL" % (name, column))
+                self.add("ALTER TABLE %s ADD CONSTRAINT %s NOT NULL %s%s%s" % (name, '"%s %s"' % (tag, column.strip('"')), column,
+                         self.pick(["", "", " NO INHERIT"]), self.pick(["", " NOT VALID"])))
+        if self.maybe(0.4):
+            self.add("ALTER TABLE %s ADD CONSTRAINT %s_soft CHECK (id < %d)%s" % (name, tag, self.pick([8, 9]),
+                                                                                  self.pick(["", " NOT ENFORCED"])))
+        if self.maybe(0.5):
+            kind = self.pick([" GENERATED ALWAYS AS (id * 2) VIRTUAL", " GENERATED ALWAYS AS (id * 3) VIRTUAL",
+                              " GENERATED ALWAYS AS (id * 2) STORED", ""])
+            self.add("ALTER TABLE %s ADD COLUMN worked bigint%s" % (name, kind))
+            columns["worked"] = "integer"
 
     def view(self, name):
         sources = list(self.tables.items()) + [(view, columns) for view, columns in self.views]
@@ -194,7 +217,7 @@ def main():
     labels = ["ok", "sad"] + ["l%d" % n for n in range(shared_rng.randint(0, 3))]
     shared = {"labels": labels, "more_labels": ["m%d" % n for n in range(shared_rng.randint(0, 2))]}
     for number, path in enumerate(sys.argv[2:4]):
-        schema = Schema(random.Random(seed * 2 + number + 1), shared, number == 1)
+        schema = Schema(random.Random(seed * 2 + number + 1), shared, number == 1, int(sys.argv[4]))
         with open(path, "w") as file:
             file.write("\n".join(schema.out) + "\n")
 

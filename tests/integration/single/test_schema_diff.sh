@@ -73,7 +73,7 @@ seeds=${PGTIDE_SEEDS:-$(for _ in 1 2 3 4; do echo "$((RANDOM * 32768 + RANDOM))"
 echo "schema_diff: seeds" $seeds
 for seed in $seeds; do
     on postgres -c 'DROP DATABASE IF EXISTS a' -c 'DROP DATABASE IF EXISTS b' -c 'CREATE DATABASE a' -c 'CREATE DATABASE b'
-    /usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/schema_random.py" "$seed" "$T/a.sql" "$T/b.sql"
+    /usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/schema_random.py" "$seed" "$T/a.sql" "$T/b.sql" "$KINDS_SERVER"
     on a -f "$T/a.sql" >/dev/null
     on b -f "$T/b.sql" >/dev/null
     dump a first
