@@ -6,8 +6,7 @@
 #
 # A line that begins with a number needs that major version of PostgreSQL, or a later one.
 
-major_of() { "$PG_BIN/$1" -V | sed 's/^[^0-9]*\([0-9]*\).*$/\1/'; } # PROGRAM
-KINDS_SERVER=$(major_of postgres)
+KINDS_SERVER=$(pg_major)
 
 of_server() { awk -v server="$KINDS_SERVER" '/^[0-9]+ / { if ($1 + 0 > server + 0) next; sub(/^[0-9]+ /, "") } { print }'; }
 

@@ -10,6 +10,8 @@ PROJECT=$T/project
 export PGTIDE_CONFIG=$PROJECT/pgtide.yaml
 mkdir -p "$PROJECT/versions"
 echo 'versions: versions' >"$PGTIDE_CONFIG"
+published='' # whole tables alone, before PostgreSQL 15: then no column is named
+[ "$(pg_major)" -lt 15 ] || published=' (id, email)'
 revision 001_users '' "CREATE TABLE users (id int PRIMARY KEY, email text, name text, age int, twice int GENERATED ALWAYS AS (age * 2) STORED);
 CREATE TABLE orders (id int PRIMARY KEY, buyer int REFERENCES users, email text);
 CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE SEQUENCE numbers; CREATE SCHEMA old; CREATE TABLE old.things (id int);
@@ -19,7 +21,7 @@ CREATE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.ema
 CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1 -- users.email';
 CREATE FUNCTION says() RETURNS text LANGUAGE plpgsql AS 'DECLARE e text; BEGIN EXECUTE ''SELECT email FROM users'' INTO e; RETURN e; END';
 CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION lower_email();
-CREATE POLICY p ON users USING (email <> ''); CREATE PUBLICATION pub FOR TABLE users (id, email);" 'SELECT 1;' 'SELECT email FROM users LIMIT 0;'
+CREATE POLICY p ON users USING (email <> ''); CREATE PUBLICATION pub FOR TABLE users$published;" 'SELECT 1;' 'SELECT email FROM users LIMIT 0;'
 revision 002_email 001_users 'DROP VIEW mails; ALTER TABLE users DROP COLUMN email;' 'SELECT 1;'
 revision 003_users 002_email 'ALTER TABLE orders DROP COLUMN email; DROP TABLE users CASCADE;' 'SELECT 1;'
 revision 004_rest 003_users "ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'; DROP SEQUENCE numbers; DROP FUNCTION age_of(int); DROP SCHEMA old CASCADE;" 'SELECT 1;'
@@ -47,7 +49,7 @@ lacks() { # TEXT PIECE...
 expect_exit 3 pgtide compat 002_email
 check 'what it drops, and where' says 'drops column users.email ('
 check 'the policy' says 'uses     policy p on public.users'
-check 'the publication' says 'uses     publication public.users in publication pub'
+[ -z "$published" ] || check 'the publication' says 'uses     publication public.users in publication pub'
 check 'the trigger, by name' says 'by name  function public.lower_email(): its body has the name'
 check 'what is in a string' says 'by name  function public.says(): its body has the name in a string'
 check 'a comment is nothing' lacks "$(out)" 'other()'
@@ -90,7 +92,9 @@ check 'its text, without values' says 'SELECT u.email FROM users u WHERE u.id = 
 check 'who writes it' says ': writes it'
 check 'a star may' says ': takes every column'
 check 'and no secret is told' lacks "$(out)" 'secret' hunter2 COPY 'LIMIT' 'SELECT id' orders
-check 'since when' says 'statements: their calls count since 20'
+counted='since 20' # the view that says it is of PostgreSQL 14
+[ "$(pg_major)" -ge 14 ] || counted='since when'
+check 'since when' says "$counted"
 expect_exit 3 pgtide compat --json 002_email
 check 'JSON' /usr/bin/python3 -c '
 import json, sys
