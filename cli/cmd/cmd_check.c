@@ -23,6 +23,8 @@ static ErrCode compare(CommandContext *context, const Built *built, SchemaDiff *
     trial_close(trial);
     scratch_close(scratch);
     wait_close(&wait);
+    if (code == ERR_OK)
+        schema_tell_versions(context, &from, &to);
     return code == ERR_OK ? schema_diff(context->arena, &from, &to, NULL, 0, ret_diff, err) : code;
 }
 

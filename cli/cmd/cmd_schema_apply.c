@@ -40,6 +40,8 @@ static ErrCode find_difference(Applying *applying, Wait *wait, Error *err)
     scratch_close(scratch);
     wait_unshield(wait);
     if (code == ERR_OK)
+        schema_tell_versions(context, &applying->database, &applying->model);
+    if (code == ERR_OK)
         code = schema_renames_read(context, &applying->database, &renames, err);
     return code == ERR_OK ? schema_diff(context->arena, &applying->database, &applying->model,
                                         renames.items, renames.count, &applying->diff, err)

@@ -67,6 +67,8 @@ static ErrCode run(CommandContext *context, Error *err)
     if (code == ERR_OK)
         code = read_both(&differ, err);
     if (code == ERR_OK)
+        schema_tell_versions(context, &differ.from, &differ.to);
+    if (code == ERR_OK)
         code = schema_renames_read(context, &differ.from, &differ.renames, err);
     if (code == ERR_OK)
         code = schema_diff(context->arena, &differ.from, &differ.to, differ.renames.items,

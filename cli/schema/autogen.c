@@ -369,6 +369,8 @@ static ErrCode find_difference(Autogen *autogen, Scratch *scratch, Trial *trial,
     if (code == ERR_OK)
         code = built_model(&autogen->built, scratch, &autogen->model_args, &autogen->model, err);
     if (code == ERR_OK)
+        schema_tell_versions(context, &autogen->before, &autogen->model);
+    if (code == ERR_OK)
         code = schema_renames_read(context, &autogen->before, &autogen->renames, err);
     return code == ERR_OK
                ? schema_diff(context->arena, &autogen->before, &autogen->model,

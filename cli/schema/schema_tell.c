@@ -2,6 +2,16 @@
 
 #include "schema_diff_json.h"
 
+void schema_tell_versions(CommandContext *context, const SchemaModel *from, const SchemaModel *to)
+{
+    if (from->server_major == 0 || to->server_major == 0 || from->server_major == to->server_major)
+        return;
+    note(context,
+         "PostgreSQL %u wrote the one schema, and PostgreSQL %u the other: they may write the same "
+         "thing differently, which looks like a difference",
+         from->server_major, to->server_major);
+}
+
 void schema_tell_operation(CommandContext *context, const SchemaOperation *operation)
 {
     const char *name = schema_change_name(operation->change);

@@ -57,6 +57,8 @@ void schema_json_write(const SchemaModel *model, JsonWriter *json)
     json_field_string(json, "fingerprint", fingerprint);
     json_field_string(json, "schema", model->schema);
     json_field_bool(json, "owners", model->owners);
+    if (model->server_major != 0)
+        json_field_uint(json, "server_major", model->server_major);
     json_field_array(json, "objects");
     for (size_t i = 0; i < model->count; i++)
         write_object(json, model, &model->items[i]);
@@ -134,6 +136,7 @@ static ErrCode read_model(Arena *arena, json_t *root, SchemaModel *ret_model, Er
     SchemaModel model = {.items = ARENA_ARRAY(arena, SchemaObject, count + 1), .count = count};
     model.schema = read_text(arena, root, "schema");
     model.owners = json_is_true(json_object_get(root, "owners"));
+    model.server_major = (uint32_t)json_integer_value(json_object_get(root, "server_major"));
     if (model.schema == NULL)
         return malformed(err, "\"schema\" is missing");
     for (size_t i = 0; i < count; i++) {

@@ -34,8 +34,9 @@ typedef struct SchemaObject {
 typedef struct SchemaModel {
     SchemaObject *items; /* sorted by kind, name */
     size_t count;
-    const char *schema; /* whose own name is in no text; '' = the whole database */
-    bool owners;        /* owners are told */
+    const char *schema;    /* whose own name is in no text; '' = the whole database */
+    bool owners;           /* owners are told */
+    uint32_t server_major; /* of the server that wrote it, as 15; 0 = not known */
 } SchemaModel;
 
 /* A column that has all from its table's parent: it is no line of the text. */

@@ -64,8 +64,12 @@ void schema_read_queries(PgBatch *batch, const SchemaReadArgs *args)
                                      : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     pg_batch_add_params(batch, settings, 1, &param);
     pg_batch_add_params(
-        batch, arena_printf(batch->arena, "%sSELECT pg_catalog.count(*) FROM ns", begin_sql), 1,
-        &param);
+        batch,
+        arena_printf(batch->arena,
+                     "%sSELECT pg_catalog.count(*), "
+                     "pg_catalog.current_setting('server_version_num')::int / 10000 FROM ns",
+                     begin_sql),
+        1, &param);
     for (size_t i = 0; i < OBJECT_QUERIES; i++)
         pg_batch_add_params(batch, arena_printf(batch->arena, "%s%s", begin_sql, objects[i]), 1,
                             &param);
@@ -329,6 +333,7 @@ ErrCode schema_read_answer(Arena *arena, const PgReply *reply, const SchemaReadA
         return err_set(err, ERR_INTERNAL, "a schema's answers are not those to its queries");
     reading.model.schema = arena_strdup(arena, args->schema == NULL ? "" : args->schema);
     reading.model.owners = args->owners;
+    reading.model.server_major = (uint32_t)pg_u64(&reply->results[ANSWER_SCHEMA], 0, 1);
     if (*reading.model.schema != '\0' && pg_u64(&reply->results[ANSWER_SCHEMA], 0, 0) == 0)
         return err_set(err, ERR_NOT_FOUND, "no schema %.63s in this database", args->schema);
     read_aliases(&reading, &reply->results[ANSWER_ALIASES]);

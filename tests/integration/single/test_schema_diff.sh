@@ -31,6 +31,11 @@ says() { # WHAT WORDS FROM TO [OPTION...]: the difference has these words in it,
 kinds_base | on a -f -
 kinds_base | on b -f -
 dump a base
+sed 's/"server_major":[0-9]*/"server_major":12/' "$T/base.json" >"$T/old.json"
+expect_exit 0 pgtide schema diff --owners "$T/old.json" "$T/base.json"
+check 'texts of two versions are said to be' contains "$(cat "$T/err")" "PostgreSQL 12 wrote the one schema, and PostgreSQL $KINDS_SERVER"
+expect_exit 0 pgtide schema diff --owners "$T/base.json" "$T/base.json"
+check 'of one they are not' same "$(cat "$T/err")" ''
 tried=0
 round_trip() { # a group of changes, made in b
     dump b changed
