@@ -1,7 +1,7 @@
 -- Columns. One that is inherited tells only what it does not have from its parent. The option pg_attver is a counter of
 -- the server's own. From PostgreSQL 18 on NOT NULL is a constraint: what the server calls it by itself is not told, for
 -- it goes by the names that table and column had when it was made.
-, required AS (
+, required AS MATERIALIZED (
     SELECT conrelid, conkey[1] AS attnum, conname, coninhcount > 0 AS inherited, conname ~ '_not_null[0-9]*$' AS made_up,
         CASE WHEN connoinherit THEN 'NO INHERIT' END AS local, CASE WHEN NOT convalidated THEN 'NOT VALID' END AS unproven
     FROM pg_constraint WHERE contype = 'n' AND conrelid <> 0
