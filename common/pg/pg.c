@@ -158,7 +158,9 @@ void pg_connect_settle(PgConn *conn)
     uv_timer_stop(&conn->timer);
     pg_poll_stop(conn);
     PgConnectCb *cb = conn->connect_cb;
-    if (PQstatus(conn->pg) == CONNECTION_OK && PQsetnonblocking(conn->pg, 1) == 0 &&
+    bool connected = PQstatus(conn->pg) == CONNECTION_OK;
+    bool too_old = connected && PQserverVersion(conn->pg) < PG_SERVER_VERSION_MIN;
+    if (connected && !too_old && PQsetnonblocking(conn->pg, 1) == 0 &&
         PQenterPipelineMode(conn->pg) == 1) {
         PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
         conn->state = PG_STATE_IDLE;
@@ -167,7 +169,10 @@ void pg_connect_settle(PgConn *conn)
         return;
     }
     Error err;
-    pg_error_connect(conn->pg, &err);
+    if (too_old)
+        pg_error_version(conn->pg, &err);
+    else
+        pg_error_connect(conn->pg, &err);
     drop_connection(conn);
     if (pg_login_again(conn, &err))
         return;

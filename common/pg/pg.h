@@ -18,6 +18,9 @@
 
 typedef struct PgConn PgConn;
 
+/* Nothing is asked of a server older than this, as PQserverVersion() has it. */
+enum { PG_SERVER_VERSION_MIN = 130000 };
+
 /* A libpq connection keyword ("host", "port", "user", "dbname", ...) and its value. */
 typedef struct PgKeyword {
     const char *name;
@@ -93,7 +96,8 @@ void pg_on_notice(PgConn *conn, PgNoticeCb *cb, void *data);
 void pg_use_passwords(PgConn *conn, PgPasswords *passwords);
 
 /* Connects. Texts are copied. `timeout_ms` covers name resolution and authentication, not the wait
- * for a password that is asked for. Anything but a unix socket without a password connects in the
+ * for a password that is asked for. A server older than PG_SERVER_VERSION_MIN is left again
+ * (ERR_SERVER_VERSION). Anything but a unix socket without a password connects in the
  * thread pool: names resolve blocking and SCRAM costs 3 ms of CPU. */
 void pg_connect(PgConn *conn, const PgKeyword *keywords, size_t count, uint32_t timeout_ms,
                 PgConnectCb *cb, void *data);

@@ -1,5 +1,7 @@
 #include "pg_error.h"
 
+#include "pg.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,16 @@ static ErrCode connect_code(const char *sqlstate, const char *text)
     return strcmp(sqlstate, "53300") == 0 ? ERR_BUSY : ERR_CONNECT;
 }
 
+static void describe_place(const PGconn *pg, Error *err)
+{
+    if (pg == NULL || PQhost(pg) == NULL)
+        return;
+    const char *database = PQdb(pg);
+    const char *user = PQuser(pg);
+    err_detail(err, "host %s, port %s, database %s, user %s", PQhost(pg), PQport(pg),
+               database == NULL ? "" : database, user == NULL ? "" : user);
+}
+
 ErrCode pg_error_connect(const PGconn *pg, Error *err)
 {
     const char *raw = pg == NULL ? "" : PQerrorMessage(pg);
@@ -47,18 +59,24 @@ ErrCode pg_error_connect(const PGconn *pg, Error *err)
         const char *reason = strstr(raw, "failed: ");
         copy_line(text, sizeof text, reason == NULL ? raw : reason + 8);
     }
-    const char *database = pg == NULL ? NULL : PQdb(pg);
     ErrCode code = connect_code(sqlstate, text);
     err_set(err, code, "can't connect: %s", text[0] == '\0' ? "no reason given" : text);
     err_sqlstate(err, sqlstate);
-    if (pg != NULL && PQhost(pg) != NULL)
-        err_detail(err, "host %s, port %s, database %s, user %s", PQhost(pg), PQport(pg),
-                   database == NULL ? "" : database, PQuser(pg) == NULL ? "" : PQuser(pg));
+    describe_place(pg, err);
     if (strcmp(sqlstate, "3D000") == 0)
         err_hint(err, "Check the database's name.");
     if (code == ERR_BUSY)
         err_hint(err, "The server has no connection left; raise max_connections or wait.");
     return code;
+}
+
+ErrCode pg_error_version(const PGconn *pg, Error *err)
+{
+    const char *version = PQparameterStatus(pg, "server_version");
+    err_set(err, ERR_SERVER_VERSION, "the server is PostgreSQL %.60s, older than %d",
+            version == NULL ? "of no known version" : version, PG_SERVER_VERSION_MIN / 10000);
+    describe_place(pg, err);
+    return ERR_SERVER_VERSION;
 }
 
 static ErrCode statement_code(const char *sqlstate)

@@ -10,6 +10,8 @@
 /* A failed connection. The connection's verbosity must be PQERRORS_VERBOSE, which is the only way
  * to learn a refusal's SQLSTATE. */
 ErrCode pg_error_connect(const PGconn *pg, Error *err);
+/* A server that is connected and older than PG_SERVER_VERSION_MIN. */
+ErrCode pg_error_version(const PGconn *pg, Error *err);
 /* A statement the server refused. DETAIL goes to `detail`, which never leaves the host. */
 ErrCode pg_error_result(const PGresult *result, Error *err);
 /* The line of a COPY's rows in which a statement failed, from 1; 0 = not known. */
