@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCK_TIMEOUT_DEFAULT_MS = 500, VERSION_WITH_IDLE_SESSION_TIMEOUT = 140000 };
+enum {
+    LOCK_TIMEOUT_DEFAULT_MS = 500,
+    VERSION_WITH_IDLE_SESSION_TIMEOUT = 140000,
+    VERSION_WITH_TRANSACTION_TIMEOUT = 170000,
+};
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -192,6 +196,8 @@ void shard_stay_add(const PgConn *conn, PgBatch *batch)
 {
     if (pg_server_version(conn) >= VERSION_WITH_IDLE_SESSION_TIMEOUT)
         pg_batch_add(batch, shard_sql_stay);
+    if (pg_server_version(conn) >= VERSION_WITH_TRANSACTION_TIMEOUT)
+        pg_batch_add(batch, shard_sql_no_transaction_timeout);
     if (pg_is_remote(conn))
         pg_batch_add(batch, shard_sql_keepalive);
 }

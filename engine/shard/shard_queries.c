@@ -203,6 +203,7 @@ const char shard_sql_may_alter[] =
 const char shard_sql_widen[] = "ALTER TABLE %s ALTER COLUMN version_num TYPE varchar(255)";
 
 const char shard_sql_stay[] = "SET idle_session_timeout = 0";
+const char shard_sql_no_transaction_timeout[] = "SET transaction_timeout = 0";
 
 /* Whoever set less is left alone. 0 is a unix socket. */
 const char shard_sql_keepalive[] =

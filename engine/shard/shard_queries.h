@@ -28,7 +28,9 @@ extern const char shard_sql_lock_holder[]; /* 1 class, 2 object: pid, name, user
 extern const char shard_sql_may_alter[];   /* 1 schema of the version table: whether we own it */
 extern const char shard_sql_widen[];       /* %s */
 extern const char shard_sql_stay[];        /* no idle session of ours is ended: it holds a lock */
-extern const char shard_sql_keepalive[];   /* a vanished client's session ends soon */
+/* How long a step may take is said by its own timeouts: this one would end the session. */
+extern const char shard_sql_no_transaction_timeout[];
+extern const char shard_sql_keepalive[]; /* a vanished client's session ends soon */
 
 /* 1 schema, 2 uuid, 3 fleet, 4 epoch, 5 sysid, 6 database oid, 7 schema oid, 8 accept identity,
  * 9 unmanaged. The first inserts a missing row and takes over an unmanaged one. */

@@ -41,16 +41,25 @@ check 'not known' contains "$(cat "$T/out")" '"rows":null'
 
 # --- a server that ends idle sessions, and a hook that takes its time
 database one idle
-sql "ALTER DATABASE idle SET idle_session_timeout = '100ms'"
+[ "$(pg_major)" -lt 14 ] || sql "ALTER DATABASE idle SET idle_session_timeout = '100ms'"
 cat >"$PGTIDE_CONFIG" <<YAML
 versions: versions
 hooks:
   before-revision:
-    - command: [sh, -c, "$PG_BIN/psql -XAtqc 'SET idle_session_timeout = 0; SELECT pg_sleep(0.3)' -h $T/one/socket -U postgres idle"]
+    - command: [sh, -c, "$PG_BIN/psql -XAtqc 'SELECT pg_sleep(0.3)' -h $T/one/socket -U postgres postgres"]
 YAML
 expect_exit 0 pgtide upgrade
 check 'all of it' same "$(rows)" 003_last
 echo 'versions: versions' >"$PGTIDE_CONFIG"
+
+# --- a server that ends long transactions: a step's own timeouts say how long it may take
+if [ "$(pg_major)" -ge 17 ]; then
+    database one brief
+    sql "ALTER DATABASE brief SET transaction_timeout = '2s'"
+    revision 002_wait 001_first 'SELECT pg_sleep(2.2);' 'SELECT 1;'
+    expect_exit 0 pgtide upgrade
+    revision 002_wait 001_first 'SELECT 1;' 'SELECT 1;'
+fi
 
 # --- what a revision left in the session is not there for the next, whether they share a run, a transaction or neither
 revision 004_left 003_last 'CREATE TEMP TABLE work AS SELECT 4 AS n; PREPARE work AS SELECT 1; LISTEN work;
