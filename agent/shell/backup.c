@@ -13,6 +13,7 @@
 #include "digest.h"
 #include "file.h"
 #include "log.h"
+#include "tool_version.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -420,17 +421,17 @@ static void on_command_done(const ChildResult *result, void *data)
 
 /* --- the start -------------------------------------------------------------------------------- */
 
-static ErrCode check_version(const char *name, uint32_t version, uint32_t server, Error *err)
+static ErrCode check_tools(const Backup *backup, Error *err)
 {
-    if (version == 0) {
-        err_set(err, ERR_BACKUP, "there is no %s", name);
-        err_hint(err, "Install postgresql-client, or say where it is with 'pg-bin'.");
-        return ERR_BACKUP;
-    }
-    if (version / 10000 < server / 10000)
-        return err_set(err, ERR_BACKUP, "%s %u is older than the server, %u", name, version / 10000,
-                       server / 10000);
-    return ERR_OK;
+    const BackupArgs *args = &backup->args;
+    uint32_t server = backup->manifest.facts.server_version;
+    ErrCode code = tool_version_check("pg_dump", args->pg_dump_version, server, ERR_BACKUP, err);
+    if (code == ERR_OK && (args->policy.verify || args->policy.restore_test))
+        code = tool_version_check_restore(args->pg_restore_version, server, ERR_BACKUP, err);
+    if (code != ERR_OK)
+        err_hint(err, "Install postgresql-client-%u; the cluster's 'pg-bin' says where it is.",
+                 server / 10000);
+    return code;
 }
 
 static ErrCode check_encryption(Backup *backup, Error *err)
@@ -470,11 +471,7 @@ static ErrCode check_command(const Backup *backup, Error *err)
 static ErrCode check_dump(Backup *backup, Error *err)
 {
     const BackupArgs *args = &backup->args;
-    const DatabaseFacts *facts = &backup->manifest.facts;
-    bool reads = args->policy.verify || args->policy.restore_test;
-    ErrCode code = check_version("pg_dump", args->pg_dump_version, facts->server_version, err);
-    if (code == ERR_OK && reads)
-        code = check_version("pg_restore", args->pg_restore_version, facts->server_version, err);
+    ErrCode code = check_tools(backup, err);
     if (code == ERR_OK)
         code = check_encryption(backup, err);
     if (code == ERR_OK)

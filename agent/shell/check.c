@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "shards.h"
+#include "tool_version.h"
 #include "trust.h"
 
 #include <stdio.h>
@@ -38,8 +39,12 @@ static bool print_clusters(const Shards *shards)
         printf("PostgreSQL %u, %zu shards, %zu reachable, pg_dump %u%s%s\n",
                cluster->server_version / 10000, found, reachable, cluster->pg_dump_version / 10000,
                cluster->message[0] == '\0' ? "" : "; ", cluster->message);
-        fine = fine && found == reachable && cluster->message[0] == '\0' &&
-               cluster->pg_dump_version / 10000 >= cluster->server_version / 10000;
+        Error err;
+        bool can_dump = tool_version_check("pg_dump", cluster->pg_dump_version,
+                                           cluster->server_version, ERR_BACKUP, &err) == ERR_OK;
+        if (!can_dump)
+            printf("  %s. %s\n", err.message, err.hint);
+        fine = fine && can_dump && found == reachable && cluster->message[0] == '\0';
     }
     return fine;
 }

@@ -5,6 +5,7 @@
 #include "file.h"
 #include "log.h"
 #include "shards_scan.h"
+#include "tool_version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,16 +213,6 @@ void shards_refresh(Shards *shards)
 
 /* --- pg_dump ---------------------------------------------------------------------------------- */
 
-/* "pg_dump (PostgreSQL) 15.14 (Debian ...)", also "17beta1" and "9.6.24". */
-static uint32_t parse_version(const char *text)
-{
-    const char *number = strpbrk(text, "0123456789");
-    unsigned major = 0, minor = 0;
-    if (number == NULL || sscanf(number, "%4u.%4u", &major, &minor) < 1)
-        return 0;
-    return major * 10000 + minor;
-}
-
 typedef struct VersionQuestion {
     const char *program;
     uint32_t *answer;
@@ -233,7 +224,7 @@ static void on_version(const ChildResult *result, void *data)
     VersionQuestion *question = data;
     question->waiting = false;
     if (result->exit_status == 0 && result->term_signal == 0)
-        *question->answer = parse_version(result->output);
+        *question->answer = tool_version_parse(result->output);
 }
 
 static void ask_version(const Shards *shards, const ShardsCluster *cluster,

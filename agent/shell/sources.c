@@ -6,6 +6,7 @@
 #include "named_limits.h"
 #include "packed_text.h"
 #include "task_shard.h"
+#include "tool_version.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -209,6 +210,12 @@ void sources_handle(void *context, Task *task)
     Error err;
     if (task_shard_find(sources->settings.settings, sources->settings.shards, in->cluster,
                         in->database, in->schema, APPLICATION_NAME, &shard, &err) != ERR_OK) {
+        task_failed(task, &err);
+        return;
+    }
+    const ClusterInfo *cluster = shards_find_cluster(sources->settings.shards, in->cluster);
+    if (cluster != NULL && tool_version_check("pg_dump", cluster->pg_dump_version,
+                                              cluster->server_version, ERR_STATE, &err) != ERR_OK) {
         task_failed(task, &err);
         return;
     }

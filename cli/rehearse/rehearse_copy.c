@@ -3,7 +3,7 @@
 #include "digest.h"
 #include "file.h"
 #include "named_limits.h"
-#include "scratch_cluster.h"
+#include "server_tools.h"
 #include "spawn.h"
 
 #include <stdlib.h>
@@ -128,17 +128,8 @@ uint64_t copy_size(const char *table, void *data)
 
 /* --- the copy --------------------------------------------------------------------------------- */
 
-/* The newest there is: it must be at least as new as the server. */
-static const char *program(Arena *arena, const Scratch *scratch, const char *name)
-{
-    const char *bin = scratch_bin(scratch);
-    if (bin == NULL)
-        bin = scratch_cluster_bin(arena, scratch_wait(scratch));
-    return bin == NULL ? name : path_join(arena, bin, name);
-}
-
 static ErrCode dump(Arena *arena, const Scratch *scratch, const CopySource *source,
-                    CopyMethod method, const char *file, Error *err)
+                    CopyMethod method, const char *tools, const char *file, Error *err)
 {
     const char *const argv[] = {"pg_dump",
                                 "--format=custom",
@@ -152,7 +143,7 @@ static ErrCode dump(Arena *arena, const Scratch *scratch, const CopySource *sour
                                 method == COPY_SCHEMA ? "--schema-only" : NULL,
                                 NULL};
     SpawnArgs args = {
-        .program = program(arena, scratch, "pg_dump"),
+        .program = server_tools_program(arena, tools, "pg_dump"),
         .argv = argv,
         .env = scratch_environment_of(arena, source->conninfo, source->conninfo_count,
                                       source->facts.database),
@@ -162,7 +153,7 @@ static ErrCode dump(Arena *arena, const Scratch *scratch, const CopySource *sour
 
 /* Owners and grants come along where whoever restores may set them. */
 static ErrCode restore(Arena *arena, Scratch *scratch, const char *database, bool as_owners,
-                       const char *file, Error *err)
+                       const char *tools, const char *file, Error *err)
 {
     const char *argv[] = {"pg_restore", "--exit-on-error", "--dbname", database, NULL, NULL, NULL,
                           NULL};
@@ -173,7 +164,7 @@ static ErrCode restore(Arena *arena, Scratch *scratch, const char *database, boo
     }
     argv[count] = file;
     SpawnArgs args = {
-        .program = program(arena, scratch, "pg_restore"),
+        .program = server_tools_program(arena, tools, "pg_restore"),
         .argv = argv,
         .env = scratch_environment(scratch, arena, database),
     };
@@ -234,9 +225,12 @@ static ErrCode copy_by_dump(Scratch *scratch, const CopySource *source, CopyMeth
         return err_set(err, ERR_IO, "can't make a temporary file %.150s", file);
     close(fd);
     bool superuser = false;
-    ErrCode code = source->dump != NULL
-                       ? file_write_atomic(file, source->dump, source->dump_length, 0600, err)
-                       : dump(arena, scratch, source, method, file, err);
+    const char *tools;
+    ErrCode code = server_tools_find(arena, scratch, source->facts.server_version, &tools, err);
+    if (code == ERR_OK)
+        code = source->dump != NULL
+                   ? file_write_atomic(file, source->dump, source->dump_length, 0600, err)
+                   : dump(arena, scratch, source, method, tools, file, err);
     if (code != ERR_OK)
         err_wrap(err, "copying %s", source->facts.database);
     if (code == ERR_OK)
@@ -244,7 +238,7 @@ static ErrCode copy_by_dump(Scratch *scratch, const CopySource *source, CopyMeth
     if (code == ERR_OK)
         code = prepare_server(scratch_wait(scratch), target, source, fresh, &superuser, err);
     if (code == ERR_OK) {
-        code = restore(arena, scratch, target->database, superuser, file, err);
+        code = restore(arena, scratch, target->database, superuser, tools, file, err);
         if (code != ERR_OK)
             err_wrap(err, "making the copy");
     }

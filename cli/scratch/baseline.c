@@ -3,7 +3,7 @@
 #include "dump_text.h"
 #include "file.h"
 #include "named_limits.h"
-#include "scratch_cluster.h"
+#include "server_tools.h"
 #include "spawn.h"
 
 #include <string.h>
@@ -72,15 +72,6 @@ static void on_owner(const PgReply *reply, void *data)
     str_append(data, pg_text(&reply->results[0], 0, 0));
 }
 
-/* The newest there is: it must be at least as new as the server. */
-static const char *pg_dump_program(Arena *arena, const Scratch *scratch)
-{
-    const char *bin = scratch_bin(scratch);
-    if (bin == NULL)
-        bin = scratch_cluster_bin(arena, scratch_wait(scratch));
-    return bin == NULL ? "pg_dump" : path_join(arena, bin, "pg_dump");
-}
-
 ErrCode baseline_dump(CommandContext *context, Scratch *scratch, Trial *reference, bool unqualify,
                       const char **ret_sql, size_t *ret_statements, Error *err)
 {
@@ -95,15 +86,19 @@ ErrCode baseline_dump(CommandContext *context, Scratch *scratch, Trial *referenc
                                 "--no-subscriptions",
                                 NULL};
     SpawnArgs args = {
-        .program = pg_dump_program(arena, scratch),
         .argv = argv,
         .env = scratch_environment(scratch, arena, trial_database(reference)),
         .output_limit = 2 * LIMIT_REVISION_FILE_BYTES,
     };
-    ErrCode code = trial_query(reference, "SELECT pg_catalog.quote_ident(session_user)", on_owner,
-                               &owner, err);
+    const char *tools;
+    ErrCode code = server_tools_find(arena, scratch, trial_server_version(reference), &tools, err);
     if (code == ERR_OK)
-        code = spawn_run(scratch_wait(scratch), &args, &dump, err);
+        code = trial_query(reference, "SELECT pg_catalog.quote_ident(session_user)", on_owner,
+                           &owner, err);
+    if (code != ERR_OK)
+        return code;
+    args.program = server_tools_program(arena, tools, "pg_dump");
+    code = spawn_run(scratch_wait(scratch), &args, &dump, err);
     if (code != ERR_OK)
         return code;
     DumpTextArgs text = {

@@ -1,22 +1,30 @@
 #include "backup_gate.h"
 
+#include "tool_version.h"
+
 #include <string.h>
 
-static ErrCode check_program(const ClusterInfo *cluster, const char *program, uint32_t version,
-                             Error *err)
+static ErrCode of_cluster(const ClusterInfo *cluster, ErrCode code, Error *err)
 {
-    if (version == 0) {
-        err_set(err, ERR_BACKUP, "cluster %s: its agent has no %s", cluster->name, program);
-        err_hint(err, "Install postgresql-client there, or set the cluster's 'pg-bin'.");
-        return ERR_BACKUP;
-    }
-    if (version / 10000 < cluster->server_version / 10000) {
-        err_set(err, ERR_BACKUP, "cluster %s: %s %u is older than the server, %u", cluster->name,
-                program, version / 10000, cluster->server_version / 10000);
-        err_hint(err, "Install the client of the server's version there, or set 'pg-bin'.");
-        return ERR_BACKUP;
-    }
-    return ERR_OK;
+    if (code == ERR_OK)
+        return ERR_OK;
+    err_hint(err, "Install postgresql-client-%u there; the cluster's 'pg-bin' says where it is.",
+             cluster->server_version / 10000);
+    return err_wrap(err, "cluster %s", cluster->name);
+}
+
+static ErrCode check_dump(const ClusterInfo *cluster, Error *err)
+{
+    ErrCode code = tool_version_check("pg_dump", cluster->pg_dump_version, cluster->server_version,
+                                      ERR_BACKUP, err);
+    return of_cluster(cluster, code, err);
+}
+
+static ErrCode check_restore(const ClusterInfo *cluster, Error *err)
+{
+    ErrCode code = tool_version_check_restore(cluster->pg_restore_version, cluster->server_version,
+                                              ERR_BACKUP, err);
+    return of_cluster(cluster, code, err);
 }
 
 static ErrCode check_command(const BackupPolicy *policy, const ClusterInfo *cluster, Error *err)
@@ -44,9 +52,9 @@ ErrCode backup_gate_check(const BackupPolicy *policy, const ClusterInfo *cluster
         return ERR_OK;
     if (policy->method == BACKUP_METHOD_COMMAND)
         return check_command(policy, cluster, err);
-    ErrCode code = check_program(cluster, "pg_dump", cluster->pg_dump_version, err);
+    ErrCode code = check_dump(cluster, err);
     if (code == ERR_OK && (policy->verify || policy->restore_test))
-        code = check_program(cluster, "pg_restore", cluster->pg_restore_version, err);
+        code = check_restore(cluster, err);
     if (code == ERR_OK && policy->encrypt && !cluster->can_encrypt) {
         err_set(err, ERR_BACKUP, "cluster %s: its agent has no age or no recipients",
                 cluster->name);

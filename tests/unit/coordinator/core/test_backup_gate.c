@@ -47,17 +47,20 @@ static void what_is_missing_is_named(void **state)
     ClusterInfo cluster = sound();
     BackupPolicy policy = {.method = BACKUP_METHOD_DIRECTORY, .verify = true, .command = ""};
     cluster.pg_dump_version = 0;
-    refuses(&policy, &cluster, "has no pg_dump");
+    refuses(&policy, &cluster, "there is no pg_dump");
     cluster.pg_dump_version = 140012;
     refuses(&policy, &cluster, "pg_dump 14 is older than the server, 15");
     cluster = sound();
     cluster.pg_restore_version = 0;
-    refuses(&policy, &cluster, "has no pg_restore");
+    refuses(&policy, &cluster, "there is no pg_restore");
+    cluster.pg_restore_version = 170002;
+    refuses(&policy, &cluster, "pg_restore 17 can't restore into PostgreSQL 15");
+    cluster.pg_restore_version = 0;
     policy.verify = false; /* then nothing is read */
     Error err;
     assert_int_equal(backup_gate_check(&policy, &cluster, &err), ERR_OK);
     policy.restore_test = true;
-    refuses(&policy, &cluster, "has no pg_restore");
+    refuses(&policy, &cluster, "there is no pg_restore");
     cluster = sound();
     cluster.can_encrypt = false;
     policy = (BackupPolicy){.method = BACKUP_METHOD_DUMP, .encrypt = true};
