@@ -43,6 +43,7 @@ database one killed_in_step
 start_step
 kill -9 "$STEP_PID"
 wait "$STEP_PID" 2>/dev/null || true
+orphans_end one
 wait_for 10 'the orphan to notice' no_step_waits
 release_lock
 check 'nothing was applied' same "$(rows)" 001_first

@@ -52,8 +52,8 @@ upgrade_ends() {
 }
 says() { grep -q "$1" "$T/upgrade.err"; }
 waits_for() { # a relation: somebody but the watch's own has waited for a lock on it for so many seconds
-    [ "$(sql "SELECT count(*) > 0 FROM pg_locks WHERE relation = '$1'::regclass AND NOT granted
-        AND clock_timestamp() - waitstart > '$2 s'::interval")" = t ]
+    [ "$(sql "SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE relation = '$1'::regclass AND NOT granted
+        AND clock_timestamp() - coalesce((to_jsonb(l) ->> 'waitstart')::timestamptz, a.query_start) > '$2 s'::interval")" = t ]
 }
 holds_items() { [ "$(sql "SELECT count(*) FROM pg_locks WHERE relation = 'items'::regclass AND mode = 'AccessExclusiveLock' AND granted")" = 1 ]; }
 has_column() { sql "SELECT count(*) FROM information_schema.columns WHERE table_name = 'items' AND column_name = 'bio'"; }

@@ -161,6 +161,7 @@ start upgrade --lock-timeout 60s -j 3
 wait_for 20 'all three to reach their lock' all_wait
 kill -9 "$MANY_PID"
 wait "$MANY_PID" 2>/dev/null || true
+orphans_end one
 wait_for 20 'the orphans to notice' none_waits
 let_go
 expect_exit 0 many upgrade --wait 60s

@@ -80,6 +80,7 @@ RUN_PID=$!
 wait_for 20 'a partition to wait for the writer' waits
 kill -9 "$RUN_PID"
 wait "$RUN_PID" 2>/dev/null || true
+orphans_end one
 wait_for 10 'its backend to notice' nobody
 check 'the others stay' contains "$(tree)" 'msg_1:valid '
 check 'one is cut off' contains "$(tree)" 'msg_3:INVALID'

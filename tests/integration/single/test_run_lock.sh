@@ -111,6 +111,7 @@ PIDS+=("$STEP_PID")
 wait_for 10 'the step to reach its lock' step_waits
 kill -9 "$STEP_PID"
 wait "$STEP_PID" 2>/dev/null || true
+orphans_end one
 wait_for 10 'its server process to notice' no_step_waits
 release_lock
 wait_for 10 'the lock to go' no_locks
