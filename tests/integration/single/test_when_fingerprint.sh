@@ -3,6 +3,7 @@
 # of the catalogs, by which agents see whether a schema may have changed, is another one after every kind of change.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/schema_kinds.sh"
 test_begin when-fingerprint
 cluster_start one fsync=off
 project when
@@ -164,10 +165,12 @@ while read -r change; do
     now=$(stamp)
     check "another one after: $change" test "$now" != "$last"
     last=$now
-done <<'SQL'
+done < <(of_server <<'SQL'
 ALTER TABLE t ALTER x SET DEFAULT 'b'
 ALTER TABLE t ALTER x SET NOT NULL
 ALTER TABLE t ALTER x SET STATISTICS 10
+18 ALTER TABLE t RENAME CONSTRAINT t_x_not_null TO must
+18 ALTER TABLE t ALTER CONSTRAINT must NO INHERIT
 ALTER TABLE t ALTER x SET STORAGE MAIN
 COMMENT ON TABLE t IS 'a'
 COMMENT ON TABLE t IS 'b'
@@ -202,12 +205,12 @@ ALTER TABLE t VALIDATE CONSTRAINT t_id_check
 CREATE STATISTICS st ON id, x FROM t
 ALTER STATISTICS st SET STATISTICS 5
 CREATE PUBLICATION pu FOR TABLE t
-ALTER PUBLICATION pu SET TABLE t (id)
-ALTER PUBLICATION pu SET TABLE t (id) WHERE (id > 1)
-ALTER PUBLICATION pu SET TABLE t (id) WHERE (id > 2)
+15 ALTER PUBLICATION pu SET TABLE t (id)
+15 ALTER PUBLICATION pu SET TABLE t (id) WHERE (id > 1)
+15 ALTER PUBLICATION pu SET TABLE t (id) WHERE (id > 2)
 ALTER PUBLICATION pu DROP TABLE t
-ALTER PUBLICATION pu ADD TABLES IN SCHEMA public
-ALTER PUBLICATION pu DROP TABLES IN SCHEMA public
+15 ALTER PUBLICATION pu ADD TABLES IN SCHEMA public
+15 ALTER PUBLICATION pu DROP TABLES IN SCHEMA public
 UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'plpgsql'
 CREATE DOMAIN d AS int
 ALTER DOMAIN d ADD CHECK (value > 0)
@@ -220,3 +223,4 @@ CREATE SCHEMA other
 ALTER TABLE t SET SCHEMA other
 DROP MATERIALIZED VIEW m
 SQL
+)
