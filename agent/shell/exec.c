@@ -3,7 +3,8 @@
 #include "clock.h"
 #include "cluster_connect.h"
 #include "digest.h"
-#include "file.h"
+#include "exec_spec.h"
+#include "job_failure.h"
 #include "log.h"
 #include "named_limits.h"
 #include "restore.h"
@@ -94,48 +95,12 @@ static void tell_failed(Exec *exec, JobEventKind kind, JobFailureClass failure_c
     tell(exec, event);
 }
 
-/* Resources of the server that others will give back. */
-static bool is_exhaustion(const Error *err)
-{
-    return strncmp(err->sqlstate, "53", 2) == 0;
-}
-
-/* A password that is being changed is refused for a moment, until its command has the new one. */
-static JobFailureClass connect_class(const ClusterSettings *cluster, const Error *err)
-{
-    if (strcmp(err->sqlstate, "3D000") == 0)
-        return JOB_FAILURE_FINAL;
-    if (err->code == ERR_AUTH && cluster->passwords != NULL)
-        return JOB_FAILURE_RETRY;
-    bool retry = err->code == ERR_CONNECT || err->code == ERR_BUSY || err->code == ERR_TIMEOUT ||
-                 err->code == ERR_INTERRUPTED || is_exhaustion(err);
-    return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
-}
-
-static bool is_transport(const Error *err)
-{
-    return err->code == ERR_CONNECT || err->code == ERR_TIMEOUT || err->code == ERR_UNKNOWN;
-}
-
-static JobFailureClass claim_class(const Error *err)
-{
-    bool retry = is_transport(err) || err->code == ERR_LOCK_TIMEOUT || err->code == ERR_BUSY ||
-                 err->code == ERR_INTERRUPTED || is_exhaustion(err);
-    return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
-}
-
-static JobFailureClass step_class(const StepResult *result, const Error *err)
-{
-    if (err->code == ERR_UNKNOWN)
-        return JOB_FAILURE_UNKNOWN;
-    if (err->code == ERR_CONNECT)
-        return result->not_committed ? JOB_FAILURE_RETRY : JOB_FAILURE_UNKNOWN;
-    bool retry = err->code == ERR_LOCK_TIMEOUT || err->code == ERR_LOCK_BUDGET ||
-                 err->code == ERR_BUSY || err->code == ERR_INTERRUPTED || is_exhaustion(err);
-    return retry ? JOB_FAILURE_RETRY : JOB_FAILURE_FINAL;
-}
-
 /* --- session ---------------------------------------------------------------------------------- */
+
+static JobFailureClass connect_class(const Exec *exec, const Error *err)
+{
+    return job_failure_of_connect(err, exec->cluster->passwords != NULL);
+}
 
 static void on_opened(ShardSession *session, const Error *err, void *data)
 {
@@ -144,8 +109,7 @@ static void on_opened(ShardSession *session, const Error *err, void *data)
     if (err == NULL)
         tell_kind(exec, JOB_EVENT_CONNECTED);
     else
-        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(exec->cluster, err), true, err,
-                    NULL);
+        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(exec, err), true, err, NULL);
 }
 
 /* As the server and whoever waits for this shard see it. */
@@ -153,20 +117,6 @@ static const char *make_name(Arena *arena, const AgentSettings *settings)
 {
     return arena_printf(arena, "pgtide-agent %s@%s %d", settings->name, settings->host,
                         (int)getpid());
-}
-
-/* The longest revision id that the job may write into the shard. */
-static uint32_t id_width(const JobSpec *spec)
-{
-    size_t width = 0;
-    for (size_t i = 0; i < spec->step_count; i++) {
-        const StrList *rows = &spec->steps[i].rows_after;
-        for (size_t k = 0; k < rows->count; k++) {
-            size_t length = strlen(rows->items[k]);
-            width = length > width ? length : width;
-        }
-    }
-    return (uint32_t)width;
 }
 
 static void open_shard(Exec *exec)
@@ -200,8 +150,7 @@ static void on_clear(const Error *err, void *data)
     if (err == NULL)
         open_shard(exec);
     else
-        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(exec->cluster, err), true, err,
-                    NULL);
+        tell_failed(exec, JOB_EVENT_CONNECT_FAILED, connect_class(exec, err), true, err, NULL);
 }
 
 static void open_session(Exec *exec)
@@ -256,7 +205,8 @@ static void on_claimed(ShardSession *session, const ClaimResult *result, const E
     (void)session;
     Exec *exec = data;
     if (err != NULL) {
-        tell_failed(exec, JOB_EVENT_CLAIM_FAILED, claim_class(err), is_transport(err), err, NULL);
+        tell_failed(exec, JOB_EVENT_CLAIM_FAILED, job_failure_of_claim(err),
+                    job_failure_ends_session(err), err, NULL);
         return;
     }
     AUTO_ARENA Arena *arena = arena_new();
@@ -284,7 +234,7 @@ static void claim(Exec *exec)
         .adopt = true,
         .lock_timeout_ms = exec->plan->order.header.policy.lock_timeout_ms,
         .run_lock_wait_ms = RUN_LOCK_WAIT_MS,
-        .id_width = id_width(job_spec(exec->job)),
+        .id_width = exec_spec_id_width(job_spec(exec->job)),
     };
     if (left != NULL)
         args.orphan = left->backend;
@@ -429,8 +379,8 @@ static void on_step(ShardSession *session, const StepResult *result, const Error
         return;
     }
     bool read = err->code == ERR_OVERTAKEN || err->code == ERR_DIVERGED;
-    tell_failed(exec, JOB_EVENT_STEP_FAILED, step_class(result, err), result->needs_claim, err,
-                read ? &result->rows : NULL);
+    tell_failed(exec, JOB_EVENT_STEP_FAILED, job_failure_of_step(err, result->not_committed),
+                result->needs_claim, err, read ? &result->rows : NULL);
 }
 
 static void start_step(Exec *exec, const JobStepEffect *step)
@@ -620,78 +570,6 @@ static void run_effects(Exec *exec, const JobEffects *effects)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* It may have been removed since it was taken. */
-static bool backup_is_there(const Exec *exec, const BackupInfo *backup)
-{
-    AUTO_ARENA Arena *arena = arena_new();
-    const PlanHeader *header = &exec->plan->order.header;
-    const char *file = path_join(arena, exec->world->backup_directory, backup->path);
-    const char *dot = strchr(path_basename(file), '.');
-    if (dot == NULL || !file_exists(file))
-        return false;
-    Manifest manifest;
-    const char *path = arena_printf(arena, "%.*s.manifest", (int)(dot - file), file);
-    return manifest_read(arena, path, &manifest, NULL) == ERR_OK &&
-           digest_equal(&manifest.sha256, &backup->sha256) &&
-           (manifest.verified_unix_ms != 0 || !header->policy.backup.verify) &&
-           manifest.damage[0] == '\0';
-}
-
-static JobSpec make_spec(const Exec *exec, const ExecOrder *order)
-{
-    const PlanShard *shard = &exec->order.shard;
-    const PlanHeader *header = &exec->plan->order.header;
-    const LedgerJob *left = ledger_find_job(exec->world->ledger, &shard->uuid);
-    const BackupInfo *backup =
-        ledger_find_backup(exec->world->ledger, &exec->plan->order.digest, &shard->uuid);
-    if (backup != NULL && !backup_is_there(exec, backup))
-        backup = NULL;
-    JobSpec spec = {
-        .rollout_id = header->rollout_id,
-        .shard = shard->uuid,
-        .index = shard->index,
-        .generation = order->generation,
-        .attempt = order->attempt,
-        .direction = order->direction,
-        .kind = exec->order.kind,
-        .plan_rows_before = shard->rows_before,
-        .plan_rows_after = shard->rows_after,
-        .steps = exec->order.steps,
-        .step_count = exec->order.step_count,
-        .source_rollout = exec->order.source_rollout,
-        .take_back_allowed = exec->order.take_back_allowed,
-        .take_back_within_ms = exec->order.take_back_within_ms,
-        .backup_wanted = header->policy.backup.method != BACKUP_METHOD_NONE,
-        .has_backup = backup != NULL,
-        .in_doubt = left != NULL && digest_equal(&left->plan_digest, &exec->plan->order.digest) &&
-                    left->generation == order->generation,
-        .lock_attempts = header->policy.lock_attempts,
-    };
-    if (backup != NULL)
-        spec.backup = *backup;
-    memcpy(&spec.seed, shard->uuid.bytes, sizeof spec.seed);
-    spec.seed ^= clock_monotonic_ms();
-    return spec;
-}
-
-/* The order was verified in an arena that goes away. */
-static OrderShard copy_order(Arena *arena, const OrderShard *from)
-{
-    OrderShard order = *from;
-    PlanShard *shard = &order.shard;
-    shard->agent = arena_strdup(arena, shard->agent);
-    shard->host = arena_strdup(arena, shard->host);
-    shard->cluster = arena_strdup(arena, shard->cluster);
-    shard->database = arena_strdup(arena, shard->database);
-    shard->schema = arena_strdup(arena, shard->schema);
-    shard->rows_before = strlist_copy(arena, &from->shard.rows_before);
-    shard->rows_after = strlist_copy(arena, &from->shard.rows_after);
-    shard->steps = strlist_copy(arena, &from->shard.steps);
-    shard->restore.path = arena_strdup(arena, from->shard.restore.path);
-    shard->labels = (LabelList){0};
-    return order;
-}
-
 Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard,
                const ExecOrder *order)
 {
@@ -701,13 +579,13 @@ Exec *exec_new(const ExecWorld *world, SharedPlan *plan, const OrderShard *shard
     exec->activity_arena = arena_new();
     exec->plan = plan;
     plan->users++;
-    exec->order = copy_order(exec->arena, shard);
+    exec->order = order_shard_copy(exec->arena, shard);
     exec->cluster = agent_settings_find_cluster(world->settings, shard->shard.cluster);
     exec->name = make_name(exec->arena, world->settings);
     uuid_format(&plan->order.header.rollout_id, exec->rollout);
     if (!uuid_equal(&shard->source_rollout, &plan->order.header.rollout_id))
         uuid_format(&shard->source_rollout, exec->source);
-    JobSpec spec = make_spec(exec, order);
+    JobSpec spec = exec_spec(world, &plan->order, &exec->order, order);
     exec->job = job_new(&spec);
     exec->order.steps = NULL; /* the job has its copy */
     exec->was_in_doubt = spec.in_doubt;

@@ -353,3 +353,13 @@ ErrCode manifest_find(Arena *arena, const char *directory, const Uuid *shard,
     return manifest_read(arena, backup_file_path(arena, directory, shard, operation, ".manifest"),
                          ret_manifest, err);
 }
+
+ErrCode manifest_read_beside(Arena *arena, const char *directory, const char *backup,
+                             Manifest *ret_manifest, Error *err)
+{
+    const char *path = path_join(arena, directory, backup);
+    const char *name = path_basename(path);
+    size_t length = (size_t)(name - path) + strcspn(name, ".");
+    return manifest_read(arena, arena_printf(arena, "%.*s.manifest", (int)length, path),
+                         ret_manifest, err);
+}

@@ -81,5 +81,8 @@ ErrCode manifest_read(Arena *arena, const char *path, Manifest *ret_manifest,
 ErrCode manifest_find(Arena *arena, const char *directory, const Uuid *shard,
                       const OperationId *operation, Manifest *ret_manifest, Error *err) MUST_CHECK;
 
+/* The one beside a backup, whose path below `directory` is `backup`. */
+ErrCode manifest_read_beside(Arena *arena, const char *directory, const char *backup,
+                             Manifest *ret_manifest, Error *err) MUST_CHECK;
 /* The digest of a directory's files, which are sorted by name. */
 Digest manifest_files_digest(const ManifestFile *files, size_t count);

@@ -333,3 +333,20 @@ ErrCode order_shard_open(Arena *arena, const OrderPlan *plan, const char *agent,
     *ret_shard = out;
     return ERR_OK;
 }
+
+OrderShard order_shard_copy(Arena *arena, const OrderShard *from)
+{
+    OrderShard order = *from;
+    PlanShard *shard = &order.shard;
+    shard->agent = arena_strdup(arena, shard->agent);
+    shard->host = arena_strdup(arena, shard->host);
+    shard->cluster = arena_strdup(arena, shard->cluster);
+    shard->database = arena_strdup(arena, shard->database);
+    shard->schema = arena_strdup(arena, shard->schema);
+    shard->rows_before = strlist_copy(arena, &from->shard.rows_before);
+    shard->rows_after = strlist_copy(arena, &from->shard.rows_after);
+    shard->steps = strlist_copy(arena, &from->shard.steps);
+    shard->restore.path = arena_strdup(arena, from->shard.restore.path);
+    shard->labels = (LabelList){0};
+    return order;
+}

@@ -42,3 +42,6 @@ ErrCode order_look_open(Arena *arena, const OrderPlan *plan, const char *agent,
 ErrCode order_shard_open(Arena *arena, const OrderPlan *plan, const char *agent,
                          const ShardOrder *order, uint64_t now_unix_ms, OrderShard *ret_shard,
                          Error *err) MUST_CHECK;
+/* Texts and rows too, but for `steps`, which are borrowed, and the labels, which are left out: what
+ * a job needs when the arena that the order was opened in is gone. */
+OrderShard order_shard_copy(Arena *arena, const OrderShard *from);

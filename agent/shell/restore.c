@@ -206,10 +206,7 @@ static ErrCode read_manifest(Restore *restore, Error *err)
     const RestoreArgs *args = &restore->args;
     const RestoreFrom *from = &args->from;
     Manifest *manifest = &restore->manifest;
-    Arena *arena = restore->arena;
-    const char *name =
-        arena_printf(arena, "%.*s.manifest", (int)strcspn(from->path, "."), from->path);
-    ErrCode code = manifest_read(arena, path_join(arena, args->directory, name), manifest, err);
+    ErrCode code = manifest_read_beside(restore->arena, args->directory, from->path, manifest, err);
     if (code != ERR_OK)
         return code;
     if (manifest->size_bytes != from->size_bytes || !digest_equal(&manifest->sha256, &from->sha256))
