@@ -3,6 +3,7 @@
  *
  *   restore.c              the start, the end, the backup's manifest and bytes; clearing
  *   restore_read.c         the programs that read the backup back
+ *   restore_first.c        what the first halves of both kinds of shards have in common
  *   restore_database.c     a shard that is a database: the first half
  *   restore_swap.c         and the second
  *   restore_schema.c       a shard that is a schema: the first half
@@ -128,6 +129,9 @@ void restore_read(Restore *restore, const char *into, const char *before, const 
 bool restore_rows_fail(Restore *restore, const PgResult *result);
 /* The version table of a schema, quoted. */
 const char *restore_version_table(const PgConn *conn, Arena *arena, const char *schema);
+/* Ends the first half, once what was restored is counted by the query that restore_sql_count has
+ * made. */
+void restore_count(Restore *restore, PgConn *conn, const PgResult *query);
 
 /* --- second half ------------------------------------------------------------------------------ */
 

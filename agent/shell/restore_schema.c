@@ -6,19 +6,7 @@
  */
 #include "restore_parts.h"
 
-#include <string.h>
-
 /* --- 3: what was restored is looked at -------------------------------------------------------- */
-
-static void on_counted(PgConn *conn, const PgReply *reply, void *data)
-{
-    (void)conn;
-    Restore *restore = data;
-    if (restore_fails(restore, reply, "what was restored"))
-        return;
-    restore->counts = arena_strdup(restore->arena, pg_text(&reply->results[0], 0, 0));
-    restore_done(restore);
-}
 
 static void on_looked(PgConn *conn, const PgReply *reply, void *data)
 {
@@ -27,9 +15,7 @@ static void on_looked(PgConn *conn, const PgReply *reply, void *data)
         restore_rows_fail(restore, &reply->results[0]))
         return;
     restore->fresh_oid = (uint32_t)pg_u64(&reply->results[1], 0, 0);
-    PgBatch batch = pg_batch(restore->arena);
-    pg_batch_add(&batch, arena_strdup(restore->arena, pg_text(&reply->results[2], 0, 0)));
-    pg_send(conn, &batch, 0, on_counted, restore);
+    restore_count(restore, conn, &reply->results[2]);
 }
 
 static void on_analyzed(PgConn *conn, const PgReply *reply, void *data)
