@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "cluster_connect.h"
+#include "gate_judge.h"
 #include "named_limits.h"
 #include "split.h"
 
@@ -201,32 +202,6 @@ static const char *cell(const ShardSqlResult *result, size_t row, size_t column)
 
 /* --- SQL -------------------------------------------------------------------------------------- */
 
-GateVerdict look_judge_sql(size_t rows, size_t columns, const char *const *values,
-                           const char **ret_message)
-{
-    *ret_message = "the query is true";
-    if (columns != 1 || rows > 1) {
-        *ret_message = "the query must answer with one row of one boolean column";
-        return GATE_ERROR;
-    }
-    if (rows == 0) {
-        *ret_message = "the query gives no row";
-        return GATE_INCONCLUSIVE;
-    }
-    if (values[0] == NULL) {
-        *ret_message = "the query is NULL";
-        return GATE_INCONCLUSIVE;
-    }
-    if (strcmp(values[0], "t") == 0)
-        return GATE_SUCCEEDED;
-    if (strcmp(values[0], "f") == 0) {
-        *ret_message = "the query is false";
-        return GATE_FAILED;
-    }
-    *ret_message = "the query's answer is not a boolean";
-    return GATE_ERROR;
-}
-
 static void on_sql(ShardSession *session, const ShardSqlResult *result, const Error *err,
                    void *data)
 {
@@ -238,7 +213,7 @@ static void on_sql(ShardSession *session, const ShardSqlResult *result, const Er
         look_error(visit, err);
     } else {
         GateVerdict verdict =
-            look_judge_sql(result->row_count, result->column_count, result->values, &message);
+            gate_judge_sql(result->row_count, result->column_count, result->values, &message);
         look_end(visit, verdict, message);
     }
     look_go_on(looks);
@@ -294,36 +269,19 @@ static const char lag_rows[] =
 
 static void poll_lag(Visit *visit, bool pause);
 
-/* True when it has been judged. */
-static bool judge_lag(Visit *visit, const ShardSqlResult *result)
+static GateVerdict judge_lag(const Visit *visit, const ShardSqlResult *result,
+                             const char **ret_message)
 {
-    uint64_t gone_ms = clock_monotonic_ms() - visit->since_ms;
-    size_t behind = result->row_count;
-    const char *slot = NULL;
-    for (size_t i = result->row_count; i-- > 0;) {
-        if (strcmp(cell(result, i, 0), "slot") == 0)
-            slot = cell(result, i, 1);
-        else if (strcmp(cell(result, i, 2), "t") != 0)
-            behind = i;
-    }
-    Arena *arena = visit->look->arena;
-    if (behind < result->row_count && gone_ms < visit->look->gate.limit)
-        return false;
-    if (behind < result->row_count)
-        look_end(visit, GATE_FAILED,
-                 arena_printf(arena, "replica %s is more than %llu ms behind (%s bytes)",
-                              cell(result, behind, 1), (unsigned long long)gone_ms,
-                              cell(result, behind, 3)));
-    else if (slot != NULL)
-        look_end(visit, GATE_INCONCLUSIVE,
-                 arena_printf(arena, "no replica is connected to its slot %s", slot));
-    else if (result->row_count == 0)
-        look_end(visit, GATE_SUCCEEDED, "it has no replicas");
-    else
-        look_end(visit, GATE_SUCCEEDED,
-                 arena_printf(arena, "%zu replicas are at most %llu ms behind", result->row_count,
-                              (unsigned long long)gone_ms));
-    return true;
+    AUTO_ARENA Arena *arena = arena_new();
+    GateReplica *replicas = ARENA_ARRAY(arena, GateReplica, result->row_count + 1);
+    for (size_t i = 0; i < result->row_count; i++)
+        replicas[i] = (GateReplica){.name = cell(result, i, 1),
+                                    .is_slot = strcmp(cell(result, i, 0), "slot") == 0,
+                                    .has_replayed = strcmp(cell(result, i, 2), "t") == 0,
+                                    .behind_bytes = cell(result, i, 3)};
+    return gate_judge_lag(visit->look->arena, replicas, result->row_count,
+                          clock_monotonic_ms() - visit->since_ms, visit->look->gate.limit,
+                          ret_message);
 }
 
 static void on_lag(ShardSession *session, const ShardSqlResult *result, const Error *err,
@@ -332,10 +290,16 @@ static void on_lag(ShardSession *session, const ShardSqlResult *result, const Er
     (void)session;
     Visit *visit = data;
     Looks *looks = visit->looks;
-    if (err != NULL)
+    if (err != NULL) {
         look_error(visit, err);
-    else if (!judge_lag(visit, result))
-        poll_lag(visit, true);
+    } else {
+        const char *message;
+        GateVerdict verdict = judge_lag(visit, result, &message);
+        if (verdict == GATE_UNSPECIFIED)
+            poll_lag(visit, true);
+        else
+            look_end(visit, verdict, message);
+    }
     look_go_on(looks);
 }
 
@@ -395,22 +359,11 @@ static void on_load(ShardSession *session, const ShardSqlResult *result, const E
     if (err != NULL) {
         look_error(visit, err);
     } else if (may_see(visit, cell(result, 0, 0))) {
-        const GatePlan *gate = &visit->look->gate;
-        Arena *arena = visit->look->arena;
-        unsigned long long active = strtoull(cell(result, 0, 1), NULL, 10);
-        unsigned long long waiting = strtoull(cell(result, 0, 2), NULL, 10);
-        if (active > gate->limit)
-            look_end(visit, GATE_FAILED,
-                     arena_printf(arena, "%llu sessions are active, at most %llu may be", active,
-                                  (unsigned long long)gate->limit));
-        else if (waiting > gate->waiting_max)
-            look_end(visit, GATE_FAILED,
-                     arena_printf(arena, "%llu sessions wait for locks, at most %llu may", waiting,
-                                  (unsigned long long)gate->waiting_max));
-        else
-            look_end(visit, GATE_SUCCEEDED,
-                     arena_printf(arena, "%llu sessions are active, %llu wait for locks", active,
-                                  waiting));
+        const char *message;
+        GateVerdict verdict = gate_judge_load(visit->look->arena, &visit->look->gate,
+                                              strtoull(cell(result, 0, 1), NULL, 10),
+                                              strtoull(cell(result, 0, 2), NULL, 10), &message);
+        look_end(visit, verdict, message);
     }
     look_go_on(looks);
 }

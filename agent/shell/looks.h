@@ -34,7 +34,3 @@ ErrCode looks_add(Looks *looks, const Looked *what, const GatePlan *gate, const 
 void looks_refuse(Looks *looks, const Looked *what, const Error *err);
 /* Of one rollout, or of all (nil). */
 void looks_drop(Looks *looks, const Uuid *rollout);
-
-/* What one shard's query means: a single boolean. For tests too. */
-GateVerdict look_judge_sql(size_t rows, size_t columns, const char *const *values,
-                           const char **ret_message);
