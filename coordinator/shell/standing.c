@@ -4,21 +4,21 @@
 
 /* --- the state that is shown ------------------------------------------------------------------ */
 
-/* What a rollout has left behind is shown until the shard is moved by something else. One that it
- * left diverged or halfway back is quarantined until a person releases it, who has looked: then the
- * rollout is believed no more. */
-static bool rollout_still_tells(const RolloutEntry *entry, const RolloutShardView *view,
-                                const FleetShard *shard)
+static StandingFacts facts_of(const Coordinator *coordinator, const FleetShard *shard)
 {
-    if (rollout_entry_is_open(entry))
-        return true;
-    switch (view->state) {
-    case SHARD_FAILED:
-    case SHARD_UNKNOWN:
-        return view->rows->count == 0 || strlist_equal(view->rows, &shard->rows);
-    default:
-        return false;
-    }
+    const Quarantined *quarantined = quarantine_find(coordinator->quarantine, &shard->uuid);
+    const RosterAgent *agent = roster_find(coordinator->roster, shard->agent);
+    return (StandingFacts){
+        .quarantined_as = quarantined != NULL ? quarantined->state : SHARD_UNSPECIFIED,
+        .has_fault = shard->fault != SHARD_FAULT_NONE,
+        .agent_connected = agent != NULL && agent->connected,
+        .reachable = shard->reachable,
+        .stale = standing_is_stale(coordinator, shard->listed_ms),
+        .standby = shard->standby,
+        .pooled = shard->pooled,
+        .adopted = shard->adopted,
+        .rows = &shard->rows,
+    };
 }
 
 ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetShard *shard,
@@ -26,67 +26,33 @@ ShardState coordinator_shard_state(const Coordinator *coordinator, const FleetSh
 {
     uint32_t index = 0;
     const RolloutEntry *holder = rollouts_holder(coordinator->rollouts, &shard->uuid, &index);
-    const Quarantined *quarantined = quarantine_find(coordinator->quarantine, &shard->uuid);
-    const RosterAgent *agent = roster_find(coordinator->roster, shard->agent);
-    if (ret_open != NULL)
-        *ret_open = holder != NULL && rollout_entry_is_open(holder) ? holder : NULL;
-    *ret_message = "";
-    if (quarantined != NULL) {
-        *ret_message = quarantined->reason;
-        return quarantined->state;
-    }
-    if (shard->fault != SHARD_FAULT_NONE) {
-        *ret_message = shard->fault_text;
-        return SHARD_QUARANTINED;
-    }
-    if (agent == NULL || !agent->connected || !shard->reachable) {
-        *ret_message =
-            agent == NULL || !agent->connected ? "its agent is not connected" : shard->message;
-        return SHARD_UNREACHABLE;
-    }
-    if (standing_is_stale(coordinator, shard->listed_ms)) {
-        *ret_message = "its agent has not listed it for longer than 'inventory-limit'";
-        return SHARD_UNREACHABLE;
-    }
-    if (shard->standby) {
-        *ret_message = "a standby: its primary is migrated";
-        return shard->adopted || shard->rows.count > 0 ? SHARD_CURRENT : SHARD_NEW;
-    }
+    StandingFacts facts = facts_of(coordinator, shard);
+    RolloutShardView view = {.message = ""};
     if (holder != NULL) {
-        RolloutShardView view;
         rollout_shard(holder->core, index, &view);
-        if (rollout_still_tells(holder, &view, shard)) {
-            *ret_message = view.message;
-            return view.state;
-        }
+        facts.rollout_state = view.state;
+        facts.rollout_open = rollout_entry_is_open(holder);
+        facts.rollout_rows = view.rows;
     }
-    *ret_message = shard->message;
-    return !shard->adopted && shard->rows.count == 0 ? SHARD_NEW : SHARD_CURRENT;
+    if (ret_open != NULL)
+        *ret_open = facts.rollout_open ? holder : NULL;
+    Standing standing = standing_of(&facts);
+    const char *const messages[STANDING_SOURCE_COUNT] = {
+        [STANDING_FAULT] = shard->fault_text,
+        [STANDING_AGENT_AWAY] = "its agent is not connected",
+        [STANDING_NO_CONNECTION] = shard->message,
+        [STANDING_STALE] = "its agent has not listed it for longer than 'inventory-limit'",
+        [STANDING_STANDBY] = "a standby: its primary is migrated",
+        [STANDING_ROLLOUT] = view.message,
+        [STANDING_LISTING] = shard->message,
+    };
+    *ret_message = standing.source == STANDING_QUARANTINE
+                       ? quarantine_find(coordinator->quarantine, &shard->uuid)->reason
+                       : messages[standing.source];
+    return standing.state;
 }
 
 /* --- plans ------------------------------------------------------------------------------------ */
-
-static const char *const barrier_names[SHARD_BARRIER_COUNT] = {
-    [SHARD_BARRIER_NONE] = "",
-    [SHARD_BARRIER_QUARANTINED] = "quarantined",
-    [SHARD_BARRIER_IDENTITY] = "identity",
-    [SHARD_BARRIER_STANDBY] = "standby",
-    [SHARD_BARRIER_POOLED] = "pooled",
-    [SHARD_BARRIER_GONE] = "gone",
-    [SHARD_BARRIER_UNREACHABLE] = "unreachable",
-    [SHARD_BARRIER_STALE] = "stale",
-    [SHARD_BARRIER_UNLISTED] = "unlisted",
-};
-
-const char *shard_barrier_name(ShardBarrier barrier)
-{
-    return barrier_names[barrier];
-}
-
-bool shard_barrier_is_passing(ShardBarrier barrier)
-{
-    return barrier >= SHARD_BARRIER_UNREACHABLE;
-}
 
 bool standing_is_stale(const Coordinator *coordinator, uint64_t listed_ms)
 {
@@ -96,20 +62,8 @@ bool standing_is_stale(const Coordinator *coordinator, uint64_t listed_ms)
 
 ShardBarrier standing_barrier(const Coordinator *coordinator, const FleetShard *shard)
 {
-    const RosterAgent *agent = roster_find(coordinator->roster, shard->agent);
-    if (shard->standby)
-        return SHARD_BARRIER_STANDBY;
-    if (quarantine_find(coordinator->quarantine, &shard->uuid) != NULL)
-        return SHARD_BARRIER_QUARANTINED;
-    if (shard->fault != SHARD_FAULT_NONE)
-        return SHARD_BARRIER_IDENTITY;
-    if (shard->pooled)
-        return SHARD_BARRIER_POOLED;
-    if (agent == NULL || !agent->connected || !shard->reachable)
-        return SHARD_BARRIER_UNREACHABLE;
-    if (standing_is_stale(coordinator, shard->listed_ms))
-        return SHARD_BARRIER_STALE;
-    return SHARD_BARRIER_NONE;
+    StandingFacts facts = facts_of(coordinator, shard);
+    return shard_barrier_of(&facts);
 }
 
 ShardBarrier standing_missing(const Coordinator *coordinator, const KnownShard *known)

@@ -1,30 +1,11 @@
 /*
- * How a listed shard stands: what the fleet's view calls it, and what keeps it out of plans.
+ * How a listed shard stands (shard_standing.h), from what the coordinator has heard of it.
  */
 #pragma once
 
 #include "coordinator.h"
 #include "select.h"
-
-/* Why no plan may have the shard. */
-typedef enum ShardBarrier {
-    SHARD_BARRIER_NONE,
-    /* The plan is made without it and says so. */
-    SHARD_BARRIER_QUARANTINED,
-    SHARD_BARRIER_IDENTITY, /* a clone, a restore, another fleet's: see ShardFault */
-    SHARD_BARRIER_STANDBY,
-    SHARD_BARRIER_POOLED,
-    SHARD_BARRIER_GONE, /* known, and its agent lists it no more */
-    /* For the time being: a plan without it would be smaller than its author thinks, so it is
-     * refused. */
-    SHARD_BARRIER_UNREACHABLE,
-    SHARD_BARRIER_STALE,    /* it was listed too long ago */
-    SHARD_BARRIER_UNLISTED, /* known, and its agent has not been heard of */
-    SHARD_BARRIER_COUNT
-} ShardBarrier;
-
-const char *shard_barrier_name(ShardBarrier barrier); /* "unreachable" */
-bool shard_barrier_is_passing(ShardBarrier barrier);  /* UNREACHABLE and after it */
+#include "shard_standing.h"
 
 ShardBarrier standing_barrier(const Coordinator *coordinator, const FleetShard *shard);
 /* Of a shard that is known and not listed: GONE when its cluster was listed without it, UNLISTED
