@@ -1,87 +1,48 @@
 #include "activities.h"
 
-#include "ids.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 enum { ACTIVITIES_TOLD = 20 };
 
-struct ActivityItem {
-    uint32_t index;
+typedef struct ActivityItem {
     Arena *arena;
     Activity activity; /* in the arena */
-};
+} ActivityItem;
 
-/* Where the shard's item is, or would be. */
-static size_t position(const Activities *activities, uint32_t index)
+static void item_free(void *value)
 {
-    size_t low = 0;
-    size_t high = activities->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (activities->items[middle].index < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool is_at(const Activities *activities, size_t at, uint32_t index)
-{
-    return at < activities->count && activities->items[at].index == index;
-}
-
-static void remove_at(Activities *activities, size_t at)
-{
-    arena_free(activities->items[at].arena);
-    activities->count--;
-    memmove(&activities->items[at], &activities->items[at + 1],
-            (activities->count - at) * sizeof *activities->items);
-}
-
-static void insert_at(Activities *activities, size_t at, uint32_t index)
-{
-    if (activities->count == activities->capacity) {
-        activities->capacity = activities->capacity == 0 ? 16 : activities->capacity * 2;
-        activities->items =
-            xrealloc(activities->items, activities->capacity * sizeof *activities->items);
-    }
-    memmove(&activities->items[at + 1], &activities->items[at],
-            (activities->count - at) * sizeof *activities->items);
-    activities->count++;
-    activities->items[at] = (ActivityItem){.index = index, .arena = arena_new()};
+    ActivityItem *item = value;
+    if (item == NULL)
+        return;
+    arena_free(item->arena);
+    free(item);
 }
 
 void activities_free(Activities *activities)
 {
-    while (activities->count > 0)
-        remove_at(activities, activities->count - 1);
-    free(activities->items);
-    *activities = (Activities){0};
+    slots_free(&activities->shards, item_free);
 }
 
 void activities_take(Activities *activities, const JobReport *report)
 {
-    size_t at = position(activities, report->index);
-    bool found = is_at(activities, at, report->index);
-    bool tells = report->activity.kind != ACTIVITY_UNSPECIFIED && report->phase != PHASE_DONE;
-    if (found && !tells)
-        remove_at(activities, at);
-    if (!tells)
+    if (report->activity.kind == ACTIVITY_UNSPECIFIED || report->phase == PHASE_DONE) {
+        item_free(slots_take(&activities->shards, report->index));
         return;
-    if (!found)
-        insert_at(activities, at, report->index);
-    ActivityItem *item = &activities->items[at];
+    }
+    Slot *slot = slots_put(&activities->shards, report->index);
+    ActivityItem *item = slot->value;
+    if (item == NULL) {
+        slot->value = item = xcalloc(1, sizeof *item);
+        item->arena = arena_new();
+    }
     arena_reset(item->arena);
     item->activity = activity_copy(item->arena, &report->activity);
 }
 
 const Activity *activities_find(const Activities *activities, uint32_t index)
 {
-    size_t at = position(activities, index);
-    return is_at(activities, at, index) ? &activities->items[at].activity : NULL;
+    const ActivityItem *item = slots_find(&activities->shards, index);
+    return item != NULL ? &item->activity : NULL;
 }
 
 /* --- as JSON ---------------------------------------------------------------------------------- */
@@ -137,10 +98,11 @@ void activities_write(const Activities *activities, const Rollout *core, JsonWri
     size_t told = 0;
     size_t untold = 0;
     json_field_array(json, "activities");
-    for (size_t i = 0; i < activities->count; i++) {
-        const ActivityItem *item = &activities->items[i];
+    for (size_t i = 0; i < activities->shards.count; i++) {
+        const Slot *slot = &activities->shards.items[i];
+        const ActivityItem *item = slot->value;
         RolloutShardView view;
-        rollout_shard(core, item->index, &view);
+        rollout_shard(core, slot->index, &view);
         if (!view.in_flight)
             continue;
         if (told == ACTIVITIES_TOLD) {

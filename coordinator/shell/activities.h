@@ -6,14 +6,11 @@
 
 #include "json.h"
 #include "rollout.h"
-
-typedef struct ActivityItem ActivityItem;
+#include "slots.h"
 
 /* All zero = none. */
 typedef struct Activities {
-    ActivityItem *items; /* by index */
-    size_t count;
-    size_t capacity;
+    Slots shards;
 } Activities;
 
 void activities_free(Activities *activities); /* leaves it empty */

@@ -6,14 +6,11 @@
 
 #include "json.h"
 #include "message.h"
-
-typedef struct LongestItem LongestItem;
+#include "slots.h"
 
 /* All zero = none. */
 typedef struct Longest {
-    LongestItem *items; /* by index */
-    size_t count;
-    size_t capacity;
+    Slots shards;
 } Longest;
 
 void longest_free(Longest *longest); /* leaves it empty */
