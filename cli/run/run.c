@@ -6,17 +6,18 @@
 #include "run_frame.h"
 #include "run_hooks.h"
 
+#include "backoff.h"
 #include "digest.h"
-#include "named_limits.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    PROBE_ATTEMPTS = 5,
+    PROBE_ATTEMPTS = 6,
     PROBE_LOCK_TIMEOUT_MS = 5000,
-    PROBE_PAUSE_MS = 100, /* doubled each time */
+    PROBE_PAUSE_MS = 200,
+    PROBE_PAUSE_MS_MAX = 2000,
 };
 
 static void open_session(Run *run, ShardOpenCb *cb);
@@ -314,11 +315,13 @@ static void on_probe_timer(uv_timer_t *timer)
 static void probe_again(Run *run)
 {
     RunInFlight *flight = &run->in_flight;
-    if (++flight->attempts >= PROBE_ATTEMPTS || run->frame->signals > 0)
+    if (++flight->attempts >= PROBE_ATTEMPTS || run->frame->signals > 0) {
         probe_give_up(run);
-    else
-        uv_timer_start(&run->timer, on_probe_timer, (uint64_t)PROBE_PAUSE_MS << flight->attempts,
-                       0);
+        return;
+    }
+    uint64_t pause_ms =
+        backoff_ms(PROBE_PAUSE_MS, PROBE_PAUSE_MS_MAX, flight->attempts, &run->random);
+    uv_timer_start(&run->timer, on_probe_timer, pause_ms, 0);
 }
 
 static void on_probe_claim(ShardSession *session, const ClaimResult *claim, const Error *err,

@@ -83,7 +83,7 @@ typedef struct RunInFlight {
     StrList rows_after;
     bool transactional; /* without its COMMIT nothing of it stays */
     BackendId backend;
-    int attempts;
+    uint32_t attempts;
 } RunInFlight;
 
 /* A backfill that has ended in this run; rows and batches from its beginning on. */

@@ -1,6 +1,6 @@
 #include "delivery.h"
 
-#include "draw.h"
+#include "backoff.h"
 #include "invariant.h"
 #include "named_limits.h"
 
@@ -228,17 +228,6 @@ void delivery_none(Delivery *d, uint64_t seq, bool more)
     d->caught_up = !more;
 }
 
-/* Half of the pause is drawn, so that sinks that failed together do not come back together. */
-static uint64_t draw_pause(Delivery *d)
-{
-    uint64_t pause_ms = d->policy.retry_ms;
-    for (uint32_t i = 1; i < d->attempts && pause_ms < DELIVERY_PAUSE_MS_MAX; i++)
-        pause_ms *= 2;
-    if (pause_ms > DELIVERY_PAUSE_MS_MAX)
-        pause_ms = DELIVERY_PAUSE_MS_MAX;
-    return pause_ms / 2 + draw_next(&d->draw) % (pause_ms / 2 + 1);
-}
-
 static void passed(Delivery *d)
 {
     d->in_hand = false;
@@ -288,7 +277,8 @@ void delivery_result(Delivery *d, DeliveryOutcome outcome, const char *message, 
     if (d->reviving || outcome == DELIVERY_GONE || d->attempts >= d->policy.attempts || too_old)
         give_up(d, unix_ms);
     else
-        d->next_ms = now_ms + draw_pause(d);
+        d->next_ms =
+            now_ms + backoff_ms(d->policy.retry_ms, DELIVERY_PAUSE_MS_MAX, d->attempts, &d->draw);
 }
 
 bool delivery_close(Delivery *d, DeliveryRecord *ret_record)
