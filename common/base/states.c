@@ -70,11 +70,6 @@ ShardState shard_state_from_name(const char *name)
     return (ShardState)value_of(shard_states, SHARD_STATE_COUNT, name);
 }
 
-RolloutState rollout_state_from_name(const char *name)
-{
-    return (RolloutState)value_of(rollout_states, ROLLOUT_STATE_COUNT, name);
-}
-
 Direction direction_from_name(const char *name)
 {
     return (Direction)value_of(directions, DIRECTION_COUNT, name);

@@ -87,6 +87,5 @@ const char *outcome_name(JobOutcome outcome);
 const char *phase_name(JobPhase phase);
 /* 0 (unspecified) when the word is unknown. */
 ShardState shard_state_from_name(const char *name);
-RolloutState rollout_state_from_name(const char *name);
 Direction direction_from_name(const char *name);
 bool rollout_state_is_terminal(RolloutState state);

@@ -469,13 +469,3 @@ bool config_read(Config *config, const ConfigNode *mapping, const ConfigTable *t
     }
     return ok;
 }
-
-ErrCode config_load(Arena *arena, const char *path, const ConfigTable *table, void *out, Error *err)
-{
-    Config *config = NULL;
-    ErrCode code = config_open(arena, path, &config, err);
-    if (code != ERR_OK)
-        return code;
-    config_read(config, config->root, table, out);
-    return config_finish(config, err);
-}

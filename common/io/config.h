@@ -109,10 +109,6 @@ ErrCode config_finish(const Config *config, Error *err) MUST_CHECK;
 size_t config_problem_count(const Config *config);
 const char *config_problem_text(const Config *config, size_t index);
 
-/* config_open, config_read of the root and config_finish. Texts live in `arena`. */
-ErrCode config_load(Arena *arena, const char *path, const ConfigTable *table, void *out,
-                    Error *err) MUST_CHECK;
-
 /* Nodes. */
 typedef enum ConfigNodeKind {
     CONFIG_NODE_NULL, /* nothing, ~ or null */
@@ -123,10 +119,8 @@ typedef enum ConfigNodeKind {
 
 ConfigNodeKind config_node_kind(const ConfigNode *node);
 int config_node_line(const ConfigNode *node);         /* 1-based */
-int config_node_column(const ConfigNode *node);       /* 1-based */
 const char *config_node_path(const ConfigNode *node); /* "waves[0].canary"; '' = the root */
 const char *config_node_text(const ConfigNode *node); /* a scalar's text; NULL for others */
-bool config_node_is_quoted(const ConfigNode *node);   /* a scalar in quotes: meant as text */
 size_t config_node_count(const ConfigNode *node);     /* items, or pairs of a mapping */
 const ConfigNode *config_node_item(const ConfigNode *node, size_t index); /* item, or value */
 const char *config_node_key(const ConfigNode *mapping, size_t index);

@@ -18,7 +18,6 @@ struct ConfigNode {
     const char *key;          /* in a mapping parent, otherwise NULL */
     size_t index;             /* in a sequence parent */
     ConfigNodeKind kind;
-    bool quoted;
     int line;
     int column;
     const char *text;

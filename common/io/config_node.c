@@ -17,11 +17,6 @@ int config_node_line(const ConfigNode *node)
     return node->line;
 }
 
-int config_node_column(const ConfigNode *node)
-{
-    return node->column;
-}
-
 /* Made when asked for: paths of all nodes of a hostile file could be far larger than the file. */
 const char *config_node_path(const ConfigNode *node)
 {
@@ -44,11 +39,6 @@ const char *config_key_path(const ConfigNode *mapping, const char *key)
 const char *config_node_text(const ConfigNode *node)
 {
     return node->text;
-}
-
-bool config_node_is_quoted(const ConfigNode *node)
-{
-    return node->quoted;
 }
 
 size_t config_node_count(const ConfigNode *node)

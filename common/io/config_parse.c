@@ -135,7 +135,6 @@ static ErrCode take_scalar(Builder *builder, const yaml_event_t *event)
     bool quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     bool null = !quoted && is_null_word(text);
     ConfigNode *node = new_node(builder, event, null ? CONFIG_NODE_NULL : CONFIG_NODE_SCALAR);
-    node->quoted = quoted;
     node->text = null ? NULL : arena_strdup(builder->config->arena, text);
     return attach(builder, event, node);
 }

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -155,22 +154,6 @@ void json_uint(JsonWriter *json, uint64_t number)
     str_printf(json->out, "%" PRIu64, number);
 }
 
-void json_double(JsonWriter *json, double number)
-{
-    if (!isfinite(number)) {
-        json_none(json);
-        return;
-    }
-    value_begin(json);
-    /* Programs of ours never set a locale, so the point is a point. 17 digits read back exactly. */
-    char text[40];
-    snprintf(text, sizeof text, "%.15g", number);
-    double back = 0;
-    if (sscanf(text, "%lf", &back) != 1 || back < number || back > number)
-        snprintf(text, sizeof text, "%.17g", number);
-    str_append(json->out, text);
-}
-
 void json_bool(JsonWriter *json, bool value)
 {
     value_begin(json);
@@ -224,12 +207,6 @@ void json_field_uint(JsonWriter *json, const char *key, uint64_t number)
 {
     json_key(json, key);
     json_uint(json, number);
-}
-
-void json_field_double(JsonWriter *json, const char *key, double number)
-{
-    json_key(json, key);
-    json_double(json, number);
 }
 
 void json_field_bool(JsonWriter *json, const char *key, bool value)

@@ -32,7 +32,6 @@ void json_text(JsonWriter *json, const char *text); /* NULL gives null */
 void json_text_bytes(JsonWriter *json, const void *bytes, size_t length);
 void json_int(JsonWriter *json, int64_t number);
 void json_uint(JsonWriter *json, uint64_t number);
-void json_double(JsonWriter *json, double number); /* not finite: null */
 void json_bool(JsonWriter *json, bool value);
 void json_none(JsonWriter *json);
 void json_time(JsonWriter *json, uint64_t unix_ms); /* RFC 3339 UTC; 0 gives null */
@@ -43,7 +42,6 @@ void json_raw(JsonWriter *json, const char *text, size_t length); /* one value, 
 void json_field_string(JsonWriter *json, const char *key, const char *text);
 void json_field_int(JsonWriter *json, const char *key, int64_t number);
 void json_field_uint(JsonWriter *json, const char *key, uint64_t number);
-void json_field_double(JsonWriter *json, const char *key, double number);
 void json_field_bool(JsonWriter *json, const char *key, bool value);
 void json_field_null(JsonWriter *json, const char *key);
 void json_field_uuid(JsonWriter *json, const char *key, const Uuid *uuid); /* nil gives null */

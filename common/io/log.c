@@ -19,17 +19,6 @@ void log_setup(LogFormat format, LogLevel level)
     log_level = level;
 }
 
-bool log_level_from_name(const char *name, LogLevel *ret_level)
-{
-    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            *ret_level = (LogLevel)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 bool log_is_on(LogLevel level)
 {
     return level >= log_level;

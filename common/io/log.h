@@ -15,8 +15,6 @@ typedef enum LogFormat { LOG_LOGFMT, LOG_JSON } LogFormat;
 
 /* Before threads start. Default: logfmt, info. */
 void log_setup(LogFormat format, LogLevel level);
-/* "debug", "info", "warn", "error"; false for other words. */
-bool log_level_from_name(const char *name, LogLevel *ret_level);
 bool log_is_on(LogLevel level);
 
 /* Pairs of texts, ended by NULL; a NULL value is left out:

@@ -88,17 +88,6 @@ ErrCode zap_allow(Zap *zap, const uint8_t key[ZAP_KEY_BYTES], const char *user_i
     return ERR_OK;
 }
 
-bool zap_remove(Zap *zap, const uint8_t key[ZAP_KEY_BYTES])
-{
-    bool found = false;
-    size_t at = place_of(zap, key, &found);
-    if (!found)
-        return false;
-    zap->count--;
-    memmove(zap->entries + at, zap->entries + at + 1, (zap->count - at) * sizeof *zap->entries);
-    return true;
-}
-
 void zap_clear(Zap *zap)
 {
     zap->count = 0;
@@ -109,20 +98,6 @@ const char *zap_user(const Zap *zap, const uint8_t key[ZAP_KEY_BYTES])
     bool found = false;
     size_t at = place_of(zap, key, &found);
     return found ? zap->entries[at].user : NULL;
-}
-
-bool zap_has_user(const Zap *zap, const char *user_id)
-{
-    for (size_t i = 0; i < zap->count; i++) {
-        if (strcmp(zap->entries[i].user, user_id) == 0)
-            return true;
-    }
-    return false;
-}
-
-size_t zap_count(const Zap *zap)
-{
-    return zap->count;
 }
 
 /* ---- requests ---- */

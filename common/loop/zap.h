@@ -4,8 +4,8 @@
  * Only keys on the allow-list are admitted, and only by CURVE in this handler's domain; everything
  * else is answered 400. An admitted peer's messages carry the User-Id text given here. The list may
  * change at run time; taking a key off it refuses new connections but does not cut the present one,
- * so the receiver of messages looks up zap_user() too. Start it before the first CURVE bind:
- * without a handler libzmq lets everybody in. One handler per ZeroMQ context.
+ * so the receiver of messages asks whether their User-Id is still somebody's. Start it before the
+ * first CURVE bind: without a handler libzmq lets everybody in. One handler per ZeroMQ context.
  */
 #pragma once
 
@@ -33,10 +33,6 @@ void zap_on_refused(Zap *zap, ZapOnRefused callback, void *context);
 /* Adds the key or changes its User-Id. ERR_LIMIT beyond LIMIT_AGENTS + LIMIT_OPERATORS. */
 ErrCode zap_allow(Zap *zap, const uint8_t key[ZAP_KEY_BYTES], const char *user_id,
                   Error *err) MUST_CHECK;
-bool zap_remove(Zap *zap, const uint8_t key[ZAP_KEY_BYTES]); /* false: it was not there */
-void zap_clear(Zap *zap);
+void zap_clear(Zap *zap); /* nobody is admitted */
 /* The key's User-Id, NULL when it is not admitted. Borrows until the list changes. */
 const char *zap_user(const Zap *zap, const uint8_t key[ZAP_KEY_BYTES]);
-/* Whether some admitted key has this User-Id. */
-bool zap_has_user(const Zap *zap, const char *user_id);
-size_t zap_count(const Zap *zap);

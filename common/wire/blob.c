@@ -95,13 +95,6 @@ bool blob_has(const BlobStore *store, const Digest *digest)
     return name_size(store, name, &size);
 }
 
-ErrCode blob_size(const BlobStore *store, const Digest *digest, uint64_t *ret_size, Error *err)
-{
-    char name[NAME_SIZE];
-    blob_name(digest, name);
-    return name_size(store, name, ret_size) ? ERR_OK : not_found(err, name);
-}
-
 char *blob_path(const BlobStore *store, Arena *arena, const Digest *digest)
 {
     char name[NAME_SIZE];

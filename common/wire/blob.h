@@ -18,8 +18,6 @@ ErrCode blob_store_open(const char *directory, uint64_t limit_bytes, BlobStore *
 void blob_store_close(BlobStore *store); /* NULL-safe; parts stay */
 
 bool blob_has(const BlobStore *store, const Digest *digest);
-ErrCode blob_size(const BlobStore *store, const Digest *digest, uint64_t *ret_size,
-                  Error *err) MUST_CHECK;
 /* Where the blob is; for handing its path to something that reads files. Lives in `arena`. */
 char *blob_path(const BlobStore *store, Arena *arena, const Digest *digest);
 /* Whole blob, digest checked (ERR_DIGEST_MISMATCH). Lives in `arena`. */

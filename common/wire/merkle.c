@@ -1,5 +1,6 @@
 #include "merkle.h"
 
+#include "arena.h"
 #include "digest.h"
 
 #include <assert.h>
@@ -99,11 +100,6 @@ void merkle_tree_free(MerkleTree *tree)
     free(tree);
 }
 
-Digest merkle_tree_root(const MerkleTree *tree)
-{
-    return tree->level_count == 0 ? sha256_bytes("", 0) : tree->levels[tree->level_count - 1][0];
-}
-
 size_t merkle_tree_path(const MerkleTree *tree, size_t index, Digest out[LIMIT_MERKLE_DEPTH])
 {
     assert(index < tree->counts[0]);
@@ -116,16 +112,6 @@ size_t merkle_tree_path(const MerkleTree *tree, size_t index, Digest out[LIMIT_M
         index /= 2;
     }
     return length;
-}
-
-void merkle_path(Arena *arena, const Digest *leaves, size_t count, size_t index, Digest **ret_path,
-                 size_t *ret_count)
-{
-    MerkleTree *tree = merkle_tree_new(leaves, count);
-    Digest *path = ARENA_ARRAY(arena, Digest, LIMIT_MERKLE_DEPTH);
-    *ret_count = merkle_tree_path(tree, index, path);
-    *ret_path = path;
-    merkle_tree_free(tree);
 }
 
 bool merkle_verify(const Digest *leaf, uint64_t index, uint64_t count, const Digest *path,

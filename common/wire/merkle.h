@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include "arena.h"
 #include "ids.h"
 #include "named_limits.h"
 
@@ -16,13 +15,9 @@ typedef struct MerkleTree MerkleTree;
 /* Keeps every level (2n digests): each path costs O(log n). Copies the leaves. Returns owned. */
 MerkleTree *merkle_tree_new(const Digest *leaves, size_t count);
 void merkle_tree_free(MerkleTree *tree); /* NULL-safe */
-Digest merkle_tree_root(const MerkleTree *tree);
 /* Sibling hashes from leaf to root; `out` holds LIMIT_MERKLE_DEPTH. Returns how many. `index` must
  * be below the count. */
 size_t merkle_tree_path(const MerkleTree *tree, size_t index, Digest out[LIMIT_MERKLE_DEPTH]);
-/* One path without a tree kept: O(n). */
-void merkle_path(Arena *arena, const Digest *leaves, size_t count, size_t index, Digest **ret_path,
-                 size_t *ret_count);
 
 /* The leaf is number `index` of `count` under `root`. */
 bool merkle_verify(const Digest *leaf, uint64_t index, uint64_t count, const Digest *path,

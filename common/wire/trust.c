@@ -309,12 +309,6 @@ const TrustOperator *trust_find_operator(const Trust *trust, const char *keyid)
     return entry == NULL ? NULL : entry->who;
 }
 
-const PublicKeyInfo *trust_find_release(const Trust *trust, const char *keyid)
-{
-    const Entry *entry = find(trust, keyid, ROLE_RELEASE);
-    return entry == NULL ? NULL : entry->key;
-}
-
 bool trust_is_coordinator(const Trust *trust, const char *keyid)
 {
     return find(trust, keyid, ROLE_COORDINATOR) != NULL;

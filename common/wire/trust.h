@@ -82,7 +82,6 @@ bool trust_is_expired(const Trust *trust, uint64_t now_unix_ms);
 
 /* By key id; NULL when the key has not this role. Borrow. */
 const TrustOperator *trust_find_operator(const Trust *trust, const char *keyid);
-const PublicKeyInfo *trust_find_release(const Trust *trust, const char *keyid);
 bool trust_is_coordinator(const Trust *trust, const char *keyid);
 /* In any role, by its Ed25519 or its CURVE half. */
 bool trust_has_key(const Trust *trust, const PublicKeyInfo *key);

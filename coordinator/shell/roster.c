@@ -62,15 +62,6 @@ RosterAgent *roster_find(const Roster *roster, const char *name)
     return place != NAMES_NONE ? roster->agents[place] : NULL;
 }
 
-RosterAgent *roster_find_by_keyid(const Roster *roster, const char *keyid)
-{
-    for (size_t i = 0; i < roster->count; i++) {
-        if (!roster->agents[i]->revoked && strcmp(roster->agents[i]->key.keyid, keyid) == 0)
-            return roster->agents[i];
-    }
-    return NULL;
-}
-
 static KnownKey *find_key(const Roster *roster, const uint8_t ed25519[KEY_BYTES])
 {
     for (size_t i = 0; i < roster->key_count; i++) {

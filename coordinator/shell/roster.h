@@ -57,8 +57,7 @@ ErrCode roster_admit(Roster *roster, const Admission *admission, RosterAgent **r
 
 size_t roster_count(const Roster *roster);
 RosterAgent *roster_at(const Roster *roster, size_t index);       /* in order of arrival */
-RosterAgent *roster_find(const Roster *roster, const char *name); /* or NULL */
-RosterAgent *roster_find_by_keyid(const Roster *roster, const char *keyid); /* not the revoked */
+RosterAgent *roster_find(const Roster *roster, const char *name); /* or NULL; a revoked one too */
 
 /* A fresh boot: ERR_STALE when the nonce is one the agent has had before. */
 ErrCode roster_new_boot(RosterAgent *agent, const BootNonce *boot, Error *err) MUST_CHECK;

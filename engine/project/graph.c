@@ -429,16 +429,6 @@ StrList graph_heads(Arena *arena, const RevisionMap *map)
     return heads;
 }
 
-StrList graph_bases(Arena *arena, const RevisionMap *map)
-{
-    StrList bases = {0};
-    for (size_t i = 0; i < map->count; i++) {
-        if (map->nodes[i].parents.count == 0)
-            strlist_add(arena, &bases, map->nodes[i].script->id);
-    }
-    return bases;
-}
-
 StrList graph_children(Arena *arena, const RevisionMap *map, const char *id)
 {
     StrList children = {0};

@@ -41,7 +41,6 @@ size_t graph_count(const RevisionMap *map);
 const Script *graph_script_at(const RevisionMap *map, size_t index); /* sorted by id */
 const Script *graph_find(const RevisionMap *map, const char *id);    /* NULL when unknown */
 StrList graph_heads(Arena *arena, const RevisionMap *map); /* nothing revises them; sorted */
-StrList graph_bases(Arena *arena, const RevisionMap *map);
 StrList graph_children(Arena *arena, const RevisionMap *map, const char *id); /* that revise it */
 
 /* What a listing says of a revision. */

@@ -227,8 +227,10 @@ static inline void fleet_make_order(Fleet *f, uint32_t index)
         .direction = f->header.direction,
         .attempt = 1,
     };
-    merkle_path(f->arena, f->leaves, FLEET_SHARDS, index, &f->order.audit_path,
-                &f->order.audit_path_count);
+    MerkleTree *tree = merkle_tree_new(f->leaves, FLEET_SHARDS);
+    f->order.audit_path = ARENA_ARRAY(f->arena, Digest, LIMIT_MERKLE_DEPTH);
+    f->order.audit_path_count = merkle_tree_path(tree, index, f->order.audit_path);
+    merkle_tree_free(tree);
 }
 
 static inline void fleet_make_plan(Fleet *f)

@@ -33,11 +33,8 @@ static void test_rollout_words(void **state)
 {
     (void)state;
     assert_int_equal(sizeof rollout_words / sizeof *rollout_words, ROLLOUT_STATE_COUNT - 1);
-    for (int i = 1; i < ROLLOUT_STATE_COUNT; i++) {
+    for (int i = 1; i < ROLLOUT_STATE_COUNT; i++)
         assert_string_equal(rollout_state_name((RolloutState)i), rollout_words[i - 1]);
-        assert_int_equal(rollout_state_from_name(rollout_words[i - 1]), i);
-    }
-    assert_int_equal(rollout_state_from_name("rolled_back"), ROLLOUT_UNSPECIFIED);
 }
 
 static void test_terminal_rollouts(void **state)

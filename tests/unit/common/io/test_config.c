@@ -361,9 +361,7 @@ static void test_irregular_nodes(void **state)
     assert_null(config_node_get(waves, "canary"));
     const ConfigNode *second = config_node_item(waves, 1);
     assert_string_equal(config_node_text(second), "5%");
-    assert_true(config_node_is_quoted(second));
     assert_int_equal(config_node_line(second), 4);
-    assert_int_equal(config_node_column(second), 5);
     assert_int_equal(config_node_kind(config_node_item(waves, 2)), CONFIG_NODE_NULL);
     assert_null(config_node_item(waves, 3));
 
@@ -383,7 +381,7 @@ static void test_irregular_nodes(void **state)
     assert_string_equal(config_problem_text(config, 2), "dir/r.yaml:5:5: a wave is empty");
 }
 
-static void test_load(void **state)
+static void test_a_file(void **state)
 {
     (void)state;
     char path[] = "/tmp/pgtide-config-XXXXXX";
@@ -392,14 +390,16 @@ static void test_load(void **state)
     static const char text[] = "rollout: x\nkey-file: k\ntarget: [\n";
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     Sample sample = {0};
+    Config *config = NULL;
     Error err;
-    assert_int_equal(config_load(arena, path, &sample_table, &sample, &err), ERR_CONFIG);
+    assert_int_equal(config_open(arena, path, &config, &err), ERR_CONFIG);
     assert_int_equal(ftruncate(fd, 23), 0);
-    assert_int_equal(config_load(arena, path, &sample_table, &sample, &err), ERR_OK);
+    assert_int_equal(config_open(arena, path, &config, &err), ERR_OK);
+    assert_true(config_read(config, config_root(config), &sample_table, &sample));
     assert_string_equal(sample.key_file, "/tmp/k");
     close(fd);
     unlink(path);
-    assert_int_equal(config_load(arena, path, &sample_table, &sample, &err), ERR_NOT_FOUND);
+    assert_int_equal(config_open(arena, path, &config, &err), ERR_NOT_FOUND);
 }
 
 static void test_describe(void **state)
@@ -434,7 +434,7 @@ int main(void)
         cmocka_unit_test(test_syntax_and_what_is_not_supported),
         cmocka_unit_test(test_bytes_that_are_not_text),
         cmocka_unit_test(test_irregular_nodes),
-        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_a_file),
         cmocka_unit_test(test_describe),
         cmocka_unit_test(test_markdown),
     };

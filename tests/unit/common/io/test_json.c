@@ -54,14 +54,11 @@ static void test_values(void **state)
     json_field_time(&json, "at", 1);
     json_field_time(&json, "never", 0);
     json_field_strings(&json, "rows", &list);
-    json_field_double(&json, "half", 0.5);
-    json_field_double(&json, "tenth", 0.1);
-    json_field_double(&json, "nan", NAN);
     json_object_end(&json);
     assert_string_equal(str_text(&out),
                         "{\"min\":-9223372036854775808,\"max\":18446744073709551615,\"text\":\"t\","
                         "\"absent\":null,\"at\":\"1970-01-01T00:00:00.001Z\",\"never\":null,"
-                        "\"rows\":[\"a\",\"b\"],\"half\":0.5,\"tenth\":0.1,\"nan\":null}");
+                        "\"rows\":[\"a\",\"b\"]}");
 }
 
 static void test_escapes(void **state)

@@ -79,11 +79,6 @@ static void test_json_and_error_fields(void **state)
 static void test_levels(void **state)
 {
     (void)state;
-    LogLevel level = LOG_DEBUG;
-    assert_true(log_level_from_name("warn", &level));
-    assert_int_equal(level, LOG_WARN);
-    assert_false(log_level_from_name("loud", &level));
-    assert_int_equal(level, LOG_WARN);
     assert_false(log_is_on(LOG_DEBUG));
     assert_true(log_is_on(LOG_INFO));
     log_setup(LOG_LOGFMT, LOG_ERROR);

@@ -257,10 +257,11 @@ static void test_a_removed_key_does_not_come_back(void **state)
     connect_end(world, &keys, &client);
     send_text(&client, "1");
     RUN_UNTIL(world, client.received == 1);
-    assert_true(zap_remove(world->zap, keys.public));
+    zap_clear(world->zap);
     send_text(&client, "2"); /* the connection stands: its owner must look */
     RUN_UNTIL(world, client.received == 2);
-    assert_false(zap_has_user(world->zap, world->server.user));
+    assert_string_equal(world->server.user, "agent:a");
+    assert_null(zap_user(world->zap, keys.public));
     zsock_reopen(client.sock);
     RUN_UNTIL(world, client.reopened == 1);
     send_text(&client, "3");
@@ -295,26 +296,17 @@ static void test_the_list(void **state)
         snprintf(user, sizeof user, "u%d", i);
         assert_int_equal(zap_allow(zap, pairs[i].public, user, NULL), ERR_OK);
     }
-    assert_int_equal(zap_count(zap), 40);
     assert_int_equal(zap_allow(zap, pairs[7].public, "seven", NULL), ERR_OK);
-    assert_int_equal(zap_count(zap), 40);
     for (int i = 0; i < 40; i++) {
         snprintf(user, sizeof user, i == 7 ? "seven" : "u%d", i);
         assert_string_equal(zap_user(zap, pairs[i].public), user);
     }
-    assert_true(zap_remove(zap, pairs[9].public));
-    assert_false(zap_remove(zap, pairs[9].public));
-    assert_null(zap_user(zap, pairs[9].public));
-    assert_string_equal(zap_user(zap, pairs[10].public), "u10");
-    assert_true(zap_has_user(zap, "seven"));
-    assert_false(zap_has_user(zap, "u7"));
     char long_user[ZAP_USER_SIZE + 1];
     memset(long_user, 'a', sizeof long_user);
     long_user[ZAP_USER_SIZE] = '\0';
     assert_int_equal(zap_allow(zap, pairs[9].public, long_user, NULL), ERR_LIMIT);
     assert_int_equal(zap_allow(zap, pairs[9].public, "", NULL), ERR_LIMIT);
     zap_clear(zap);
-    assert_int_equal(zap_count(zap), 0);
     assert_null(zap_user(zap, pairs[1].public));
 }
 

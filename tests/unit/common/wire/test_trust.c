@@ -114,8 +114,8 @@ static void roles_are_found(void **state)
     assert_false(trust_is_coordinator(trust, fleet->operators[0].key.keyid));
     assert_null(trust_find_operator(trust, fleet->coordinators[0].keyid));
     assert_null(trust_find_operator(trust, fleet->root_keys[0].keyid));
-    assert_null(trust_find_release(trust, fleet->root_keys[0].keyid));
-    assert_non_null(trust_find_release(trust, fleet->release_keys[1].keyid));
+    assert_null(trust_lookup_release(trust, fleet->root_keys[0].keyid));
+    assert_non_null(trust_lookup_release(trust, fleet->release_keys[1].keyid));
     assert_null(trust_lookup_root(trust, fleet->root_keys[3].keyid));
     assert_null(trust_lookup_coordinator(trust, "ed25519:"));
     assert_true(trust_has_key(trust, &fleet->operators[2].key));
