@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "journal.h"
+#include "journal_place.h"
 
 #include "chain.h"
 #include "digest.h"
@@ -23,37 +24,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Each test has its own directory with a journal in it. */
-typedef struct Place {
-    char directory[64];
-    char path[96];
-    char wal[112];
-} Place;
-
-static int make_place(void **state)
-{
-    Place *place = xcalloc(1, sizeof *place);
-    snprintf(place->directory, sizeof place->directory, "/tmp/pgtide-journal-XXXXXX");
-    if (mkdtemp(place->directory) == NULL)
-        return -1;
-    snprintf(place->path, sizeof place->path, "%s/journal.sqlite", place->directory);
-    snprintf(place->wal, sizeof place->wal, "%s-wal", place->path);
-    *state = place;
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    Place *place = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", place->directory);
-    int status = system(command);
-    free(place);
-    unsetenv("PGTIDE_TEST_CRASH_BEFORE_RECORD");
-    unsetenv("PGTIDE_TEST_CRASH_AFTER_RECORD");
-    return status;
-}
 
 static Journal *open_journal(const Place *place)
 {
@@ -729,8 +699,6 @@ static void test_a_failed_write_ends_the_process(void **state)
     assert_true(told > 0);
     assert_true(count_records(place) >= told);
 }
-
-#define PLACED(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
 int main(void)
 {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "journal.h"
+#include "journal_place.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,34 +16,6 @@
 #include <unistd.h>
 
 enum { RECORDS = 3000, RECORD_BYTES = 2000 };
-
-typedef struct Place {
-    char directory[64];
-    char path[96];
-    char copy[96];
-} Place;
-
-static int make_place(void **state)
-{
-    Place *place = xcalloc(1, sizeof *place);
-    snprintf(place->directory, sizeof place->directory, "/tmp/pgtide-journal-XXXXXX");
-    if (mkdtemp(place->directory) == NULL)
-        return -1;
-    snprintf(place->path, sizeof place->path, "%s/journal.sqlite", place->directory);
-    snprintf(place->copy, sizeof place->copy, "%s/copy.sqlite", place->directory);
-    *state = place;
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    Place *place = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", place->directory);
-    int status = system(command);
-    free(place);
-    return status;
-}
 
 typedef struct Copying {
     Journal *journal;
@@ -183,12 +156,10 @@ static void a_changed_copy_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_copy_is_whole_while_records_are_written, make_place,
-                                        remove_place),
-        cmocka_unit_test_setup_teardown(what_is_there_is_not_written_over, make_place,
-                                        remove_place),
-        cmocka_unit_test_setup_teardown(a_copy_can_be_interrupted, make_place, remove_place),
-        cmocka_unit_test_setup_teardown(a_changed_copy_is_found, make_place, remove_place),
+        PLACED(a_copy_is_whole_while_records_are_written),
+        PLACED(what_is_there_is_not_written_over),
+        PLACED(a_copy_can_be_interrupted),
+        PLACED(a_changed_copy_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
