@@ -58,6 +58,9 @@ const char *context_argument(const CommandContext *context, size_t index); /* or
 /* A duration option in ms: `fallback_ms` when absent. */
 ErrCode context_duration(const CommandContext *context, const char *name, uint64_t fallback_ms,
                          uint64_t *ret_ms, Error *err) MUST_CHECK;
+/* A whole number from 1 to `most`: `fallback` when absent. */
+ErrCode context_number(const CommandContext *context, const char *name, uint32_t fallback,
+                       uint32_t most, uint32_t *ret_number, Error *err) MUST_CHECK;
 
 /* A line for people on stdout; nothing with --json or --quiet. */
 void say(CommandContext *context, const char *fmt, ...) PRINTF_LIKE(2, 3);

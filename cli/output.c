@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,6 +52,24 @@ ErrCode context_duration(const CommandContext *context, const char *name, uint64
         err_hint(err, "Durations are written 500ms, 30s, 5m, 2h or 7d.");
         return ERR_USAGE;
     }
+    return ERR_OK;
+}
+
+ErrCode context_number(const CommandContext *context, const char *name, uint32_t fallback,
+                       uint32_t most, uint32_t *ret_number, Error *err)
+{
+    const char *text = context_option(context, name);
+    if (text == NULL) {
+        *ret_number = fallback;
+        return ERR_OK;
+    }
+    size_t digits = strspn(text, "0123456789");
+    bool fits = digits >= 1 && digits <= 9 && text[digits] == '\0';
+    uint32_t number = fits ? (uint32_t)strtoul(text, NULL, 10) : 0;
+    if (number < 1 || number > most)
+        return err_set(err, ERR_USAGE, "--%s must be a whole number from 1 to %u, not '%.40s'",
+                       name, most, text);
+    *ret_number = number;
     return ERR_OK;
 }
 

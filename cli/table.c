@@ -54,12 +54,23 @@ void table_print(const Table *table)
     }
 }
 
-const char *about_size(CommandContext *context, int64_t bytes)
+const char *about_size(Arena *arena, uint64_t bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double size = (double)bytes;
     size_t unit = 0;
     for (; size >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
         size /= 1024;
-    return arena_printf(context->arena, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+    return arena_printf(arena, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+}
+
+const char *about_time(Arena *arena, uint64_t ms)
+{
+    if (ms < 1000)
+        return arena_printf(arena, "%llu ms", (unsigned long long)ms);
+    if (ms < 60 * 1000)
+        return arena_printf(arena, "%.1f s", (double)ms / 1000);
+    if (ms < 60 * 60 * 1000)
+        return arena_printf(arena, "%.0f min", (double)ms / (60 * 1000));
+    return arena_printf(arena, "%.1f h", (double)ms / (60 * 60 * 1000));
 }

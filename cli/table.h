@@ -19,5 +19,6 @@ void table_cell(Table *table, const char *text);
 void table_cell_int(Table *table, int64_t number);
 void table_print(const Table *table);
 
-/* "3.4 MiB"; --json has the bytes. In the command's arena. */
-const char *about_size(CommandContext *context, int64_t bytes);
+/* "3.4 MiB", "12.0 s"; --json has the bytes and the milliseconds. Live in `arena`. */
+const char *about_size(Arena *arena, uint64_t bytes);
+const char *about_time(Arena *arena, uint64_t ms);

@@ -32,7 +32,7 @@ static bool may_go(const json_t *backup)
     return json_is_null(json_object_get(backup, "kept"));
 }
 
-static void print_backups(CommandContext *context, const json_t *backups, bool only_what_may_go)
+static void print_backups(CommandContext *context, const json_t *backups)
 {
     static const char *const header[] = {"SHARD", "BACKUP", "FINISHED", "METHOD",
                                          "SIZE",  "STATE",  "KEPT",     NULL};
@@ -40,14 +40,12 @@ static void print_backups(CommandContext *context, const json_t *backups, bool o
     for (size_t i = 0; i < json_array_size(backups); i++) {
         const json_t *backup = json_array_get(backups, i);
         const char *damage = answer_text(backup, "damage");
-        if (only_what_may_go && !may_go(backup))
-            continue;
         table_cell(&table, answer_text(backup, "shard"));
         table_cell(&table, answer_text(backup, "id"));
         table_cell(&table, answer_text(backup, "finished"));
         table_cell(&table, arena_printf(context->arena, "%s%s", answer_text(backup, "method"),
                                         answer_bool(backup, "encrypted") ? ", encrypted" : ""));
-        table_cell(&table, about_size(context, answer_int(backup, "size_bytes")));
+        table_cell(&table, about_size(context->arena, (uint64_t)answer_int(backup, "size_bytes")));
         table_cell(&table, arena_printf(context->arena, "%s%s%s", answer_text(backup, "state"),
                                         damage[0] == '\0' ? "" : ": ", damage));
         table_cell(&table, may_go(backup) ? "may go" : answer_text(backup, "kept"));
@@ -65,7 +63,7 @@ static ErrCode run_list(CommandContext *context, Error *err)
     if (code != ERR_OK)
         return code;
     str_append(&context->json_result, answer.json);
-    print_backups(context, json_object_get(answer.result, "backups"), false);
+    print_backups(context, json_object_get(answer.result, "backups"));
     return ERR_OK;
 }
 
@@ -137,10 +135,10 @@ static ErrCode wait_until(CommandContext *context, Client *client, json_t *asked
                           bool (*done)(const json_t *before, const json_t *now),
                           const json_t *before, json_t **ret_now, Error *err)
 {
-    uint64_t wait_ms = WAIT_DEFAULT_MS;
-    const char *text = context_option(context, "wait");
-    if (text != NULL && !duration_parse(text, &wait_ms))
-        return err_set(err, ERR_USAGE, "--wait must be " DURATION_FORMS);
+    uint64_t wait_ms;
+    ErrCode waited = context_duration(context, "wait", WAIT_DEFAULT_MS, &wait_ms, err);
+    if (waited != ERR_OK)
+        return waited;
     uint64_t until_ms = clock_monotonic_ms() + wait_ms;
     uint64_t seen = 0;
     for (;;) {
@@ -209,7 +207,7 @@ static ErrCode tell_verified(CommandContext *context, json_t *now, Error *err)
     json_raw(&json, text, strlen(text));
     json_object_end(&json);
     free(text);
-    print_backups(context, now, false);
+    print_backups(context, now);
     if (damaged == 0)
         return ERR_OK;
     err_set(err, ERR_BACKUP, "%zu of %zu backups are damaged", damaged, json_array_size(now));
@@ -260,7 +258,7 @@ static void tell_pruned(CommandContext *context, const json_t *gone, bool dry)
     json_raw(&json, text, strlen(text));
     json_object_end(&json);
     free(text);
-    print_backups(context, gone, false);
+    print_backups(context, gone);
     say(context, dry ? "%zu backups would be removed" : "%zu backups were removed",
         json_array_size(gone));
 }

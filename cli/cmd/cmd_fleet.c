@@ -243,7 +243,7 @@ static ErrCode run_shards(CommandContext *context, Error *err)
         table_cell(&table, answer_text(shard, "name"));
         table_cell(&table, answer_text(shard, "state"));
         table_cell(&table, list_text(context, json_object_get(shard, "rows")));
-        table_cell(&table, about_size(context, answer_int(shard, "size_bytes")));
+        table_cell(&table, about_size(context->arena, (uint64_t)answer_int(shard, "size_bytes")));
         table_cell(&table, version_text(context, answer_int(shard, "server_version")));
         table_cell(&table, answer_text(shard, "role"));
         table_cell(&table, labels_text(context, json_object_get(shard, "labels")));

@@ -7,7 +7,6 @@
 #include "file.h"
 #include "trust.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,27 +28,6 @@ static ErrCode load_keys(CommandContext *context, const char *option, PublicKeyI
     return ERR_OK;
 }
 
-/* Without the option: more than half of the keys. */
-static ErrCode read_threshold(CommandContext *context, const char *option, size_t key_count,
-                              uint32_t *ret_threshold, Error *err)
-{
-    const char *text = context_option(context, option);
-    if (text == NULL) {
-        *ret_threshold = (uint32_t)(key_count / 2 + 1);
-        return ERR_OK;
-    }
-    char *end;
-    errno = 0;
-    unsigned long number = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number == 0 ||
-        number > key_count) {
-        return err_set(err, ERR_USAGE, "--%s must be from 1 to the number of keys (%zu), not '%s'",
-                       option, key_count, text);
-    }
-    *ret_threshold = (uint32_t)number;
-    return ERR_OK;
-}
-
 static ErrCode read_role(CommandContext *context, const char *option, TrustKeyRole *role,
                          Error *err)
 {
@@ -62,8 +40,10 @@ static ErrCode read_role(CommandContext *context, const char *option, TrustKeyRo
         return err_set(err, ERR_USAGE, "at least one --%s FILE.pub is needed", option);
     }
     role->keys = keys;
-    return read_threshold(context, arena_printf(context->arena, "%s-threshold", option),
-                          role->key_count, &role->threshold, err);
+    uint32_t keys_given = (uint32_t)role->key_count;
+    uint32_t majority = keys_given / 2 + 1;
+    return context_number(context, arena_printf(context->arena, "%s-threshold", option), majority,
+                          keys_given, &role->threshold, err);
 }
 
 /* NAME:ROLE:FILE, ROLE:FILE or FILE=ROLE */

@@ -56,7 +56,7 @@ ErrCode plan_show_open(CommandContext *context, const char *path, const Trust *t
 
 /* --- figures as people say them --------------------------------------------------------------- */
 
-static const char *about_time(CommandContext *context, int64_t ms)
+static const char *estimate_text(CommandContext *context, int64_t ms)
 {
     unsigned long long seconds = (unsigned long long)ms / 1000;
     if (ms < 10000)
@@ -148,7 +148,7 @@ static void tell_waves(CommandContext *context, const json_t *plan)
         table_cell(&table, arena_printf(context->arena, "%lld failed",
                                         (long long)answer_int(wave, "worst_case")));
         table_cell(&table, is_known(wave, "estimate_ms")
-                               ? about_time(context, answer_int(wave, "estimate_ms"))
+                               ? estimate_text(context, answer_int(wave, "estimate_ms"))
                                : "-");
         table_cell(&table,
                    arena_printf(context->arena, "%s%s", str_text(&names), more ? ", ..." : ""));
@@ -173,9 +173,9 @@ static void tell_restore(CommandContext *context, const json_t *plan)
 static const char *stops_text(CommandContext *context, const json_t *times)
 {
     return arena_printf(context->arena, "about %s, reads stopped up to %s, writes up to %s",
-                        about_time(context, answer_int(times, "estimate_ms")),
-                        about_time(context, answer_int(times, "reads_stopped_ms")),
-                        about_time(context, answer_int(times, "writes_stopped_ms")));
+                        estimate_text(context, answer_int(times, "estimate_ms")),
+                        estimate_text(context, answer_int(times, "reads_stopped_ms")),
+                        estimate_text(context, answer_int(times, "writes_stopped_ms")));
 }
 
 static bool tell_rehearsal(CommandContext *context, const json_t *plan)
@@ -186,7 +186,7 @@ static bool tell_rehearsal(CommandContext *context, const json_t *plan)
         return false;
     say(context, "rehearsed  %s on a copy (%s) of %s, %s", answer_text(rehearsal, "made"),
         answer_text(rehearsal, "copy"), answer_text(rehearsal, "database"),
-        about_size(context, answer_int(rehearsal, "size_bytes")));
+        about_size(context->arena, (uint64_t)answer_int(rehearsal, "size_bytes")));
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *step = json_array_get(steps, i);
         if (strcmp(answer_text(step, "class"), REHEARSAL_NOT_TRIED) == 0) {
@@ -358,13 +358,14 @@ static void tell_cost(CommandContext *context, const json_t *plan)
     else
         say(context, "backup     %s%s, %lld kept: about %s, most of it on host %s: %s",
             answer_text(backup, "method"), answer_bool(backup, "verify") ? ", verified" : "",
-            (long long)answer_int(backup, "keep"), about_size(context, answer_int(backup, "bytes")),
+            (long long)answer_int(backup, "keep"),
+            about_size(context->arena, (uint64_t)answer_int(backup, "bytes")),
             answer_text(backup, "worst_host"),
-            about_size(context, answer_int(backup, "worst_host_bytes")));
+            about_size(context->arena, (uint64_t)answer_int(backup, "worst_host_bytes")));
     if (is_known(plan, "estimate_ms"))
         say(context,
             "time       about %s with bakes, without waiting for locks, gates, windows or people",
-            about_time(context, answer_int(plan, "estimate_ms")));
+            estimate_text(context, answer_int(plan, "estimate_ms")));
     else
         say(context,
             "time       no estimate: %lld of %lld shards have steps that have not been run here",
@@ -456,9 +457,9 @@ static void tell_shards(CommandContext *context, const json_t *plan)
         table_cell(&table, answer_text(shard, "host"));
         table_cell(&table, from.length == 0 ? "(empty)" : arena_strdup(context->arena, from.data));
         table_cell_int(&table, (int64_t)json_array_size(json_object_get(shard, "steps")));
-        table_cell(&table, about_size(context, answer_int(shard, "size_bytes")));
+        table_cell(&table, about_size(context->arena, (uint64_t)answer_int(shard, "size_bytes")));
         table_cell(&table, is_known(shard, "estimated_ms")
-                               ? about_time(context, answer_int(shard, "estimated_ms"))
+                               ? estimate_text(context, answer_int(shard, "estimated_ms"))
                                : "-");
     }
     table_print(&table);

@@ -1,5 +1,7 @@
 #include "why_tell.h"
 
+#include "table.h"
+
 #include <string.h>
 
 /* Lines that are told; --json has more. */
@@ -40,27 +42,6 @@ static const char *rows(Arena *arena, const json_t *object, const char *key)
     return names.count == 0 ? "base" : strlist_join(arena, &names, ", ");
 }
 
-/* --- figures ---------------------------------------------------------------------------------- */
-
-static const char *about_ms(Arena *arena, uint64_t ms)
-{
-    if (ms < 1000)
-        return arena_printf(arena, "%llu ms", (unsigned long long)ms);
-    if (ms < 120 * 1000)
-        return arena_printf(arena, "%.1f s", (double)ms / 1000);
-    return arena_printf(arena, "%.0f min", (double)ms / (60 * 1000));
-}
-
-static const char *about_bytes(Arena *arena, uint64_t bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double size = (double)bytes;
-    size_t unit = 0;
-    for (; size >= 1000 && unit + 1 < sizeof units / sizeof *units; unit++)
-        size /= 1000;
-    return arena_printf(arena, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
-}
-
 /* The longest statement of a step, or the one that failed. */
 static const json_t *telling_fact(const json_t *facts)
 {
@@ -79,11 +60,11 @@ static const json_t *telling_fact(const json_t *facts)
 static const char *cost(Arena *arena, const json_t *fact)
 {
     AUTO_STR Str out = {0};
-    str_append(&out, about_ms(arena, number(fact, "duration_ms")));
+    str_append(&out, about_time(arena, number(fact, "duration_ms")));
     if (number(fact, "lock_wait_ms") > 0)
-        str_printf(&out, ", %s of it for locks", about_ms(arena, number(fact, "lock_wait_ms")));
+        str_printf(&out, ", %s of it for locks", about_time(arena, number(fact, "lock_wait_ms")));
     if (number(fact, "wal_bytes") > 0)
-        str_printf(&out, ", %s of WAL", about_bytes(arena, number(fact, "wal_bytes")));
+        str_printf(&out, ", %s of WAL", about_size(arena, number(fact, "wal_bytes")));
     if (number(fact, "rows") > 0)
         str_printf(&out, ", %llu rows", (unsigned long long)number(fact, "rows"));
     return arena_strdup(arena, str_text(&out));
@@ -160,7 +141,7 @@ static const char *sentence(const Why *why, const json_t *entry)
     bool recorded = str_starts_with(message, "not needed here") ||
                     str_starts_with(message, "not run by this script");
     return arena_printf(arena, "%s %s%s took %s%s%s", when, step, by_whom(why, entry),
-                        about_ms(arena, number(entry, "duration_ms")), fact_words(arena, entry),
+                        about_time(arena, number(entry, "duration_ms")), fact_words(arena, entry),
                         recorded ? because(arena, entry) : "");
 }
 
@@ -240,7 +221,7 @@ static void tell_record(const Why *why, const char *name, const json_t *record)
     const json_t *move = last_move(history);
     const json_t *units = json_object_get(record, "units");
     tell(data, arena_printf(arena, "%s is at %s (%s)", name, rows(arena, record, "rows"),
-                            about_bytes(arena, number(record, "size_bytes"))));
+                            about_size(arena, number(record, "size_bytes"))));
     say_doubts(why, record);
     if (move != NULL &&
         !json_equal(json_object_get(move, "rows_after"), json_object_get(record, "rows")))

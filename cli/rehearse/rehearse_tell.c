@@ -60,17 +60,6 @@ static const char *copy_name(CopyMethod method)
 
 /* --- for people ------------------------------------------------------------------------------- */
 
-static const char *about_time(Arena *arena, uint64_t ms)
-{
-    if (ms < 1000)
-        return arena_printf(arena, "%llu ms", (unsigned long long)ms);
-    if (ms < 60 * 1000)
-        return arena_printf(arena, "%.1f s", (double)ms / 1000);
-    if (ms < 60 * 60 * 1000)
-        return arena_printf(arena, "%.0f min", (double)ms / (60 * 1000));
-    return arena_printf(arena, "%.1f h", (double)ms / (60 * 60 * 1000));
-}
-
 static const char *some_names(Arena *arena, const StrList *list)
 {
     StrList shown = {0};
@@ -129,12 +118,12 @@ static void say_statement(CommandContext *context, const TracedStatement *item)
         item->real_bytes == 0
             ? ""
             : arena_printf(arena, "; there about %s, for %s", about_time(arena, item->estimate_ms),
-                           about_size(context, (int64_t)item->real_bytes));
+                           about_size(context->arena, item->real_bytes));
     const char *rows =
         cost->rows == 0 ? "" : arena_printf(arena, ", %llu rows", (unsigned long long)cost->rows);
     say(context, "  line %u: %s", cost->line, cost->what);
     say(context, "    %s: %s, %s of WAL%s%s", trace_class_name(item->trace_class),
-        about_time(arena, cost->duration_ms), about_size(context, (int64_t)cost->wal_bytes), rows,
+        about_time(arena, cost->duration_ms), about_size(context->arena, cost->wal_bytes), rows,
         there);
     say_work(context, item);
     say_locks(context, item);
@@ -154,7 +143,7 @@ void rehearsal_tell(CommandContext *context, const RehearsalReport *report)
         return;
     }
     say(context, "on %s of %s (%s):", what_copy(report->method), report->source.facts.database,
-        about_size(context, (int64_t)report->source.facts.size_bytes));
+        about_size(context->arena, report->source.facts.size_bytes));
     StepSum all = {0};
     for (size_t i = 0; i < report->step_count && i <= report->steps_done; i++) {
         const GraphStep *step = &report->steps[i];

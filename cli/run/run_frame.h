@@ -32,7 +32,7 @@ struct RunFrame {
     UrlFile databases;
     bool many; /* --urls was given */
     FailurePolicy policy;
-    size_t jobs_max;
+    uint32_t jobs_max;
 
     uv_loop_t loop;
     ServerPaces *paces; /* of backfills on all databases */

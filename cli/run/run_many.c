@@ -88,7 +88,7 @@ static void close_handle(uv_handle_t *handle, void *data)
 static void size_thread_pool(const RunFrame *frame)
 {
     char size[16];
-    snprintf(size, sizeof size, "%zu", frame->jobs_max);
+    snprintf(size, sizeof size, "%u", frame->jobs_max);
     if (frame->jobs_max > 4)
         setenv("UV_THREADPOOL_SIZE", size, 0);
 }

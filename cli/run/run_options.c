@@ -60,19 +60,6 @@ static ErrCode read_budget(const CommandContext *context, uint32_t *ret_ms, Erro
     return ERR_OK;
 }
 
-static ErrCode read_attempts(const CommandContext *context, uint32_t *ret_attempts, Error *err)
-{
-    const char *text = context_option(context, "lock-attempts");
-    *ret_attempts = LOCK_ATTEMPTS_DEFAULT;
-    if (text == NULL)
-        return ERR_OK;
-    size_t digits = strspn(text, "0123456789");
-    *ret_attempts = digits > 0 && digits <= 4 && text[digits] == '\0' ? (uint32_t)atoi(text) : 0;
-    if (*ret_attempts >= 1 && *ret_attempts <= LIMIT_LOCK_ATTEMPTS)
-        return ERR_OK;
-    return err_set(err, ERR_USAGE, "--lock-attempts: 1 to %d", LIMIT_LOCK_ATTEMPTS);
-}
-
 static ErrCode read_schemas(CommandContext *context, RunSettings *settings, Error *err)
 {
     settings->schema = context_option(context, "schema");
@@ -112,7 +99,8 @@ ErrCode run_settings_read(CommandContext *context, RunSettings *ret_settings, Er
     if (code == ERR_OK)
         code = read_budget(context, &settings.lock_budget_ms, err);
     if (code == ERR_OK)
-        code = read_attempts(context, &settings.lock_attempts, err);
+        code = context_number(context, "lock-attempts", LOCK_ATTEMPTS_DEFAULT, LIMIT_LOCK_ATTEMPTS,
+                              &settings.lock_attempts, err);
     if (code == ERR_OK)
         code = read_time(context, "wait", WAIT_DEFAULT_MS, 0, LIMIT_RUN_WAIT_MS, &settings.wait_ms,
                          err);
@@ -162,19 +150,6 @@ static ErrCode read_one(RunFrame *frame, Error *err)
     return ERR_OK;
 }
 
-static ErrCode read_jobs(RunFrame *frame, Error *err)
-{
-    const char *text = context_option(frame->context, "jobs");
-    frame->jobs_max = JOBS_DEFAULT;
-    if (text == NULL)
-        return ERR_OK;
-    size_t digits = strspn(text, "0123456789");
-    frame->jobs_max = digits > 0 && digits <= 4 && text[digits] == '\0' ? (size_t)atoi(text) : 0;
-    if (frame->jobs_max >= 1 && frame->jobs_max <= LIMIT_RUN_CONNECTIONS)
-        return ERR_OK;
-    return err_set(err, ERR_USAGE, "--jobs: 1 to %d", LIMIT_RUN_CONNECTIONS);
-}
-
 static ErrCode read_many(RunFrame *frame, const char *path, Error *err)
 {
     CommandContext *context = frame->context;
@@ -183,7 +158,8 @@ static ErrCode read_many(RunFrame *frame, const char *path, Error *err)
         return err_set(err, ERR_USAGE, "either --url or --urls");
     ErrCode code = failure_policy_parse(context_option(context, "on-failure"), &frame->policy, err);
     if (code == ERR_OK)
-        code = read_jobs(frame, err);
+        code = context_number(frame->context, "jobs", JOBS_DEFAULT, LIMIT_RUN_CONNECTIONS,
+                              &frame->jobs_max, err);
     if (code == ERR_OK)
         code = url_file_read(context->arena, path, &frame->databases, err);
     return code;
