@@ -34,7 +34,7 @@ static ErrCode entry_decode(Arena *arena, const Pgtide__V1__BackupEntry *in, Bac
     CHECK(backup_decode(in->info, &out->info, err));
     CHECK(proto_text(in->command, "backup command", &out->command, err));
     CHECK(proto_text(in->id, "backup id", &out->id, err));
-    CHECK(proto_rows(arena, in->rows, in->n_rows, "rows", &out->rows, err));
+    CHECK(proto_rows(arena, in->rows, in->n_rows, &out->rows, err));
     CHECK(proto_text(in->damage, "damage", &out->damage, err));
     CHECK(proto_text(in->kept, "why it is kept", &out->kept, err));
     out->database_bytes = in->database_bytes;

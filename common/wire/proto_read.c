@@ -377,14 +377,13 @@ ErrCode proto_revisions(Arena *arena, char *const *items, size_t count, size_t l
     return ERR_OK;
 }
 
-ErrCode proto_rows(Arena *arena, char *const *items, size_t count, const char *what, StrList *out,
-                   Error *err)
+ErrCode proto_rows(Arena *arena, char *const *items, size_t count, StrList *out, Error *err)
 {
-    ErrCode code = proto_count(count, LIMIT_ROWS, what, err);
+    ErrCode code = proto_count(count, LIMIT_ROWS, "rows", err);
     for (size_t i = 0; code == ERR_OK && i < count; i++) {
         size_t length = strlen(items[i]);
         if (length == 0 || length > LIMIT_REVISION_ID_BYTES) {
-            code = err_set(err, ERR_PROTOCOL, "%s: empty or longer than %d bytes", what,
+            code = err_set(err, ERR_PROTOCOL, "rows: empty or longer than %d bytes",
                            LIMIT_REVISION_ID_BYTES);
         }
     }

@@ -39,7 +39,7 @@ ErrCode proto_identifier(const char *field, const char *what, bool or_empty, con
 ErrCode proto_revisions(Arena *arena, char *const *items, size_t count, size_t limit, bool sorted,
                         const char *what, StrList *out, Error *err) MUST_CHECK;
 /* Version rows as a server holds them, whoever wrote them: 1 to 255 bytes each. Sorted here. */
-ErrCode proto_rows(Arena *arena, char *const *items, size_t count, const char *what, StrList *out,
+ErrCode proto_rows(Arena *arena, char *const *items, size_t count, StrList *out,
                    Error *err) MUST_CHECK;
 ErrCode proto_count(size_t count, size_t limit, const char *what, Error *err) MUST_CHECK;
 /* 1 to end - 1. */

@@ -74,7 +74,7 @@ static ErrCode shard_info_decode(Arena *arena, const Pgtide__V1__ShardInfo *in, 
     out->system_identifier = in->system_identifier;
     out->database_oid = in->database_oid;
     out->size_bytes = in->size_bytes;
-    CHECK(proto_rows(arena, in->rows, in->n_rows, "rows", &out->rows, err));
+    CHECK(proto_rows(arena, in->rows, in->n_rows, &out->rows, err));
     out->adopted = in->adopted != 0;
     CHECK(proto_uuid_or_nil(&in->fleet_id, "fleet id of a shard", &out->fleet_id, err));
     out->reachable = in->reachable != 0;
@@ -163,7 +163,7 @@ static ErrCode job_decode(Arena *arena, const Pgtide__V1__JobReport *in, JobRepo
         return err_set(err, ERR_PROTOCOL, "revision of a job: not a revision id");
     }
     out->revision = in->revision;
-    CHECK(proto_rows(arena, in->rows, in->n_rows, "rows", &out->rows, err));
+    CHECK(proto_rows(arena, in->rows, in->n_rows, &out->rows, err));
     CHECK(proto_text(in->code, "error code", &out->code, err));
     if (strlen(in->sqlstate) > LIMIT_SQLSTATE_BYTES) {
         return err_set(err, ERR_PROTOCOL, "not an SQLSTATE");

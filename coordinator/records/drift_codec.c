@@ -36,7 +36,7 @@ ErrCode schema_expected_decode(Arena *arena, ByteSpan payload, DriftExpectation 
         .who = in->who,
         .at_unix_ms = in->at_unix_ms,
     };
-    CHECK(proto_rows(arena, in->rows, in->n_rows, "rows", &expectation.place.rows, err));
+    CHECK(proto_rows(arena, in->rows, in->n_rows, &expectation.place.rows, err));
     CHECK(proto_digest(&in->fingerprint, "fingerprint", &expectation.fingerprint, err));
     CHECK(proto_digest(&in->dump_blob_digest, "dump", &expectation.dump, err));
     *out = expectation;
@@ -72,7 +72,7 @@ ErrCode drift_accepted_decode(Arena *arena, ByteSpan payload, DriftAcceptance *o
         .at_unix_ms = in->at_unix_ms,
     };
     CHECK(proto_uuid_or_nil(&in->shard, "shard", &acceptance.shard, err));
-    CHECK(proto_rows(arena, in->rows, in->n_rows, "rows", &acceptance.place.rows, err));
+    CHECK(proto_rows(arena, in->rows, in->n_rows, &acceptance.place.rows, err));
     CHECK(proto_digest(&in->fingerprint, "fingerprint", &acceptance.fingerprint, err));
     *out = acceptance;
     return ERR_OK;

@@ -13,7 +13,7 @@ static ErrCode read_place(const Asked *asked, char **rows, size_t row_count, boo
     *ret_place = (DriftPlace){.in_schema = in_schema, .major = major};
     if (major < DRIFT_MAJOR_MIN || major > DRIFT_MAJOR_MAX)
         return err_set(err, ERR_USAGE, "server_major is that of a PostgreSQL, not %u", major);
-    return proto_rows(asked->arena, rows, row_count, "rows", &ret_place->rows, err);
+    return proto_rows(asked->arena, rows, row_count, &ret_place->rows, err);
 }
 
 static ErrCode finish(Asked *asked, size_t shards)

@@ -20,9 +20,9 @@ static void count_shard(ShardCounts *counts, ShardState state)
     counts->by_state[state]++;
 }
 
-static void write_counts(JsonWriter *json, const char *key, const ShardCounts *counts)
+static void write_counts(JsonWriter *json, const ShardCounts *counts)
 {
-    json_field_object(json, key);
+    json_field_object(json, "shards");
     json_field_uint(json, "total", counts->total);
     for (int state = SHARD_UNSPECIFIED + 1; state < SHARD_STATE_COUNT; state++)
         json_field_uint(json, shard_state_name((ShardState)state), counts->by_state[state]);
@@ -139,7 +139,7 @@ static void render_hosts(const Coordinator *coordinator, Arena *arena, JsonWrite
         json_field_strings(json, "agents", &host->agents);
         json_field_bool(json, "connected", host->connected);
         json_field_uint(json, "clusters", host->clusters);
-        write_counts(json, "shards", &host->shards);
+        write_counts(json, &host->shards);
         json_field_uint(json, "stale", host->stale);
         json_field_time(json, "listed", host->listed_unix_ms);
         json_object_end(json);
@@ -250,7 +250,7 @@ static void render_fleet(const Coordinator *coordinator, const ViewRequest *requ
         if (!shard->standby)
             count_shard(&counts, state_of(coordinator, shard));
     }
-    write_counts(json, "shards", &counts);
+    write_counts(json, &counts);
     json_field_uint(json, "standbys", standbys);
     json_field_uint(json, "stale", stale);
     render_rows(coordinator, arena, json);
@@ -307,7 +307,7 @@ static void render_cluster(const Coordinator *coordinator, const FleetCluster *c
     json_field_bool(json, "pooled", cluster->info.pooled);
     json_field_string(json, "message", cluster->info.message);
     write_labels(json, &cluster->info.labels);
-    write_counts(json, "shards", &counts);
+    write_counts(json, &counts);
     json_field_time(json, "listed", cluster->listed_unix_ms);
     write_age(coordinator, json, cluster->listed_ms);
     json_object_end(json);
