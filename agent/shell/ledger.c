@@ -3,7 +3,6 @@
 #include "backup_codec.h"
 #include "file.h"
 #include "journal.pb-c.h"
-#include "named_limits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include "client.h"
 #include "evidence_tell.h"
 
-#include "clock.h"
 #include "digest.h"
 #include "file.h"
 #include "proto_read.h"

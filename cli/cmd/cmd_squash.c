@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "file.h"
-#include "named_limits.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,7 +1,6 @@
 #include "rollout_spec.h"
 
 #include "backfill_config.h"
-#include "clock.h"
 #include "codec_common.h"
 #include "config.h"
 #include "lock_budget.h"

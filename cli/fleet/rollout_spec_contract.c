@@ -1,6 +1,5 @@
 #include "rollout_spec_parts.h"
 
-#include "named_limits.h"
 #include "proto_read.h"
 
 static const ConfigField contract_fields[] = {

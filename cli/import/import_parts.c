@@ -1,7 +1,6 @@
 #include "import_parts.h"
 
 #include "import_command.h"
-#include "named_limits.h"
 #include "split_words.h"
 
 #include <ctype.h>

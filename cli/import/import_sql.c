@@ -1,6 +1,5 @@
 #include "import_sql.h"
 
-#include "import_command.h"
 #include "import_parts.h"
 
 /* What a section needs to be one transaction, or why it can't. */

@@ -1,6 +1,5 @@
 #include "lint_select.h"
 
-#include "named_limits.h"
 #include "placeholder.h"
 
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "rehearsal_file.h"
 
 #include "client.h"
-#include "clock.h"
 #include "file.h"
 #include "named_limits.h"
 #include "proto_read.h"

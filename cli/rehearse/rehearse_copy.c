@@ -2,7 +2,6 @@
 
 #include "digest.h"
 #include "file.h"
-#include "named_limits.h"
 #include "server_tools.h"
 #include "spawn.h"
 

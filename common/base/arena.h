@@ -2,8 +2,8 @@
  * Arena: memory for one step, message or job, dropped whole.
  *
  * Nothing is freed singly. Allocation never returns NULL: without memory the process stops
- * (die_out_of_memory); sizes that come from outside are checked against limits.h before they get
- * here. Blocks are zeroed.
+ * (die_out_of_memory); sizes that come from outside are checked against named_limits.h before
+ * they get here. Blocks are zeroed.
  */
 #pragma once
 

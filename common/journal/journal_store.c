@@ -3,7 +3,6 @@
 #include "chain.h"
 #include "digest.h"
 #include "file.h"
-#include "named_limits.h"
 #include "str.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 #include "adoption.h"
 
 #include "codec_common.h"
-#include "named_limits.h"
 
 ErrCode adoption_decode(const Pgtide__V1__AdoptShard *in, Adoption *out, Error *err)
 {

@@ -8,7 +8,6 @@
 #include "file.h"
 #include "key_internal.h"
 #include "libcrypto.h"
-#include "named_limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

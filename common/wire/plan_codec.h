@@ -3,8 +3,8 @@
  *
  * Decoders refuse (ERR_PROTOCOL, or ERR_LIMIT) what is malformed: wrong lengths of ids and
  * digests, texts that are not UTF-8 or hold NUL, bad names, enum values that are unspecified or
- * unknown, counts beyond limits.h, fields this version does not know. Encoders of wrong values are
- * caught by decoding, not here. All results live in `arena`.
+ * unknown, counts beyond named_limits.h, fields this version does not know. Encoders of wrong
+ * values are caught by decoding, not here. All results live in `arena`.
  */
 #pragma once
 

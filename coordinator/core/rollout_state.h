@@ -290,7 +290,7 @@ uint64_t rollout_progress_timer(const Rollout *rollout, uint64_t now_ms); /* 0 =
 /* rollout_decide.c */
 /* Decides one record: applies it and asks for it to be journalled. */
 void rollout_decide(RolloutStep *step, RolloutRecord record);
-/* The same for a list of shards, in records of a bounded size. Fields as rollout_fill_shard(). */
+/* The same for a list of shards, in records of a bounded size. */
 void rollout_decide_shards(RolloutStep *step, RolloutRecordKind kind, const uint32_t *shards,
                            size_t count);
 /* Everything that follows from the state as it is now. */

@@ -2,7 +2,6 @@
 
 #include "backup_codec.h"
 #include "codec_common.h"
-#include "named_limits.h"
 
 #include "journal.pb-c.h"
 

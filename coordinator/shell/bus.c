@@ -1,6 +1,5 @@
 #include "bus.h"
 
-#include "clock.h"
 #include "gates.h"
 #include "message_codec.h"
 #include "named_limits.h"

@@ -3,7 +3,6 @@
 #include "digest.h"
 #include "evidence.h"
 #include "message_codec.h"
-#include "named_limits.h"
 
 #include "bundle.h"
 

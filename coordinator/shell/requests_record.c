@@ -1,6 +1,5 @@
 /* What of a shard only its agent can read, for an operator: its own rows, or what a rehearsal on a
  * copy of it needs. Nothing is changed by it, so nothing of it is journalled. */
-#include "named_limits.h"
 #include "relay.h"
 #include "requests_asked.h"
 

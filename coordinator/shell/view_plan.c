@@ -1,6 +1,5 @@
 #include "planning.h"
 
-#include "digest.h"
 #include "plan_view.h"
 
 void view_plan_summary(const PlanSummary *summary, JsonWriter *json)

@@ -1,7 +1,6 @@
 #include "rewrite_forms.h"
 
 #include "digest.h"
-#include "named_limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,7 +14,6 @@
  * what a transaction in flight had done is seen. When the row refuses us the fourth statement
  * fails, so nothing is committed, and the row just read says why.
  */
-#include "named_limits.h"
 #include "shard_lock.h"
 #include "shard_queries.h"
 #include "shard_session.h"

@@ -8,7 +8,7 @@
 /* 1 lock_timeout. Remembers the session's path and schemas in settings of ours, then closes the
  * path; must come before anything that could be shadowed by the database's own objects. */
 extern const char shard_sql_enter[];
-/* 1 schema, 2 with size: identity and surroundings; one row, see shard_look.c. */
+/* 1 schema, 2 with size: identity and surroundings; one row, see shard_look_read(). */
 extern const char shard_sql_identity[];
 /* 1 schema, 2 LIKE pattern or NULL: the ledger's relations and whether they may be trusted. */
 extern const char shard_sql_relations[];

@@ -3,7 +3,6 @@
  * path, when it is not known); the statements, with an author's settings; COMMIT alone. A fourth
  * takes back what they set for the session.
  */
-#include "named_limits.h"
 #include "shard_queries.h"
 #include "shard_script.h"
 #include "shard_session.h"

@@ -14,7 +14,6 @@
  */
 #include "shard_step.h"
 
-#include "named_limits.h"
 #include "plan.h"
 #include "shard_queries.h"
 

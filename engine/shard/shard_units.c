@@ -1,7 +1,6 @@
 #include "shard_units.h"
 
 #include "digest.h"
-#include "shard_queries.h"
 #include "shard_units_queries.h"
 
 #include <string.h>

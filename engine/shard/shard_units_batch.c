@@ -2,7 +2,6 @@
 
 #include "named_limits.h"
 #include "shard_batch_queries.h"
-#include "shard_queries.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,6 @@
 #include "gate_sql.h"
 #include "named_limits.h"
 #include "shard_batch_queries.h"
-#include "shard_queries.h"
 
 #include <string.h>
 
