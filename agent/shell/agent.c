@@ -95,7 +95,7 @@ static void send_inventory(Agent *agent)
         Report report = {.kind = REPORT_INVENTORY, .inventory = parts[i]};
         Error err;
         if (bus_send(agent->bus, &report, &err) != ERR_OK) {
-            log_failure(LOG_WARN, "inventory.not-sent", &err, NULL);
+            log_failure(LOG_WARN, "inventory.not_sent", &err, NULL);
             return;
         }
     }
@@ -158,7 +158,7 @@ static void send_task_done(void *context, const TaskDone *done)
     Agent *agent = context;
     Report report = {.kind = REPORT_TASK_DONE, .task_done = *done};
     if (bus_send(agent->bus, &report, NULL) != ERR_OK)
-        log_event(LOG_DEBUG, "task.not-told", NULL); /* it is asked again */
+        log_event(LOG_DEBUG, "task.not_told", NULL); /* it is asked again */
 }
 
 static void send_looked(void *context, const Looked *looked)
@@ -167,7 +167,7 @@ static void send_looked(void *context, const Looked *looked)
     Report report = {.kind = REPORT_LOOKED, .looked = *looked};
     Error err;
     if (bus_send(agent->bus, &report, &err) != ERR_OK)
-        log_failure(LOG_WARN, "look.not-sent", &err, NULL); /* the coordinator's time runs out */
+        log_failure(LOG_WARN, "look.not_sent", &err, NULL); /* the coordinator's time runs out */
 }
 
 static void ask_for_blob(void *context, const BlobFetch *fetch)
@@ -175,7 +175,7 @@ static void ask_for_blob(void *context, const BlobFetch *fetch)
     Agent *agent = context;
     Report report = {.kind = REPORT_FETCH, .fetch = *fetch};
     if (bus_send(agent->bus, &report, NULL) != ERR_OK)
-        log_event(LOG_DEBUG, "fetch.not-sent", NULL); /* it is asked again */
+        log_event(LOG_DEBUG, "fetch.not_sent", NULL); /* it is asked again */
 }
 
 static void on_blob(void *context, const Digest *digest, const Error *err)
@@ -260,7 +260,7 @@ static void send_backups(void *context, const BackupListing *part)
     Report report = {.kind = REPORT_BACKUPS, .backups = *part};
     Error err;
     if (bus_is_welcome(agent->bus) && bus_send(agent->bus, &report, &err) != ERR_OK)
-        log_failure(LOG_WARN, "backups.not-sent", &err, NULL);
+        log_failure(LOG_WARN, "backups.not_sent", &err, NULL);
 }
 
 /* --- time and signals ------------------------------------------------------------------------- */
@@ -279,7 +279,7 @@ static void check_silence(Agent *agent)
     }
     Uuid all = {0};
     if (!agent->silent)
-        log_event(LOG_WARN, "coordinator.lost", "silent-ms", LOG_UINT(silent_ms), "jobs",
+        log_event(LOG_WARN, "coordinator.lost", "silent_ms", LOG_UINT(silent_ms), "jobs",
                   LOG_UINT(jobs_running(agent->jobs)), NULL);
     agent->silent = true;
     orders_stop(agent->orders, &all);
@@ -342,12 +342,12 @@ static void reload_trust(Agent *agent)
     Trust *trust;
     ErrCode code = trust_load(agent->settings->trust_path, clock_unix_ms(), &trust, &err);
     if (code != ERR_OK) {
-        log_failure(LOG_ERROR, "trust.not-reloaded", &err, NULL);
+        log_failure(LOG_ERROR, "trust.not_reloaded", &err, NULL);
         return;
     }
     if (!uuid_equal(trust_fleet_id(trust), trust_fleet_id(agent->trust)) ||
         trust_version(trust) < trust_version(agent->trust)) {
-        log_event(LOG_ERROR, "trust.not-reloaded", "reason", "another fleet's, or an older one",
+        log_event(LOG_ERROR, "trust.not_reloaded", "reason", "another fleet's, or an older one",
                   NULL);
         trust_free(trust);
         return;
@@ -557,7 +557,7 @@ static void on_cleaned(const Error *err, void *data)
     Cleaner *cleaner = data;
     cleaner->scratch = NULL;
     if (err != NULL)
-        log_failure(LOG_WARN, "backup.not-cleaned", err, NULL);
+        log_failure(LOG_WARN, "backup.not_cleaned", err, NULL);
 }
 
 /* A pooler's cluster has nothing of ours. */
@@ -630,7 +630,7 @@ int agent_run(Agent *agent)
     uuid_format(trust_fleet_id(agent->trust), fleet);
     log_event(LOG_INFO, "agent.started", "name", agent->settings->name, "version", PGTIDE_VERSION,
               "fleet", fleet, "coordinator", agent->settings->coordinator.endpoint, "key",
-              key_public(agent->key)->keyid, "open-jobs", LOG_UINT(ledger_job_count(agent->ledger)),
+              key_public(agent->key)->keyid, "open_jobs", LOG_UINT(ledger_job_count(agent->ledger)),
               NULL);
     uv_run(&agent->loop, UV_RUN_DEFAULT);
     log_event(LOG_INFO, "agent.stopped", NULL);

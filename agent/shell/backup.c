@@ -165,7 +165,7 @@ static void on_dropped(const Error *err, void *data)
     Backup *backup = data;
     backup->scratch = NULL;
     if (err != NULL)
-        log_failure(LOG_WARN, "backup.scratch-left", err, "database", backup->scratch_name, NULL);
+        log_failure(LOG_WARN, "backup.scratch_left", err, "database", backup->scratch_name, NULL);
     backup->scratch_name = NULL;
     end_or_place(backup);
 }
@@ -639,7 +639,7 @@ static void on_dropped_alone(const Error *err, void *data)
 {
     (void)data;
     if (err != NULL)
-        log_failure(LOG_WARN, "backup.scratch-left", err, NULL);
+        log_failure(LOG_WARN, "backup.scratch_left", err, NULL);
 }
 
 void backup_abandon(Backup *backup)

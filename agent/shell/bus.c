@@ -87,7 +87,7 @@ static void send_or_log(Bus *bus, Report *report, const char *what)
     Error err;
     ErrCode code = bus_send(bus, report, &err);
     if (code != ERR_OK && code != ERR_BUSY && code != ERR_CONNECT)
-        log_failure(LOG_ERROR, "bus.not-sent", &err, "report", what, NULL);
+        log_failure(LOG_ERROR, "bus.not_sent", &err, "report", what, NULL);
 }
 
 static void say_hello(Bus *bus, uint64_t now_ms)

@@ -250,7 +250,7 @@ static void fail(Reader *reader, const char *message)
         keep_message(fingerprints, entry, message);
         entry->due_ms = clock_monotonic_ms() + (every_ms < RETRY_MS ? every_ms : RETRY_MS);
     }
-    log_event(LOG_WARN, "fingerprint.not-read", "cluster",
+    log_event(LOG_WARN, "fingerprint.not_read", "cluster",
               agent_settings_cluster(fingerprints->settings.settings, reader->cluster)->name,
               "database", reader->database, "message", message, NULL);
     leave_database(reader, false);

@@ -158,7 +158,7 @@ static void note_check(const Keeper *keeper, Manifest manifest, const char *dama
         manifest.verified_unix_ms = manifest.checked_unix_ms;
     manifest.damage = damage;
     if (manifest_write(keeper->settings.directory, &manifest, &err) != ERR_OK)
-        log_failure(LOG_WARN, "backup.check-not-noted", &err, NULL);
+        log_failure(LOG_WARN, "backup.check_not_noted", &err, NULL);
 }
 
 static void verify(Keeper *keeper, const BackupRef *ref)
@@ -167,7 +167,7 @@ static void verify(Keeper *keeper, const BackupRef *ref)
     Error err;
     if (manifest_find(keeper->arena, keeper->settings.directory, &ref->shard, &ref->operation,
                       &manifest, &err) != ERR_OK) {
-        log_failure(LOG_WARN, "backup.not-verified", &err, NULL);
+        log_failure(LOG_WARN, "backup.not_verified", &err, NULL);
         return;
     }
     if (manifest.method != BACKUP_METHOD_COMMAND) {
@@ -259,7 +259,7 @@ static void on_command(const ChildResult *result, void *data)
     else if (fine)
         backup_remove(keeper->settings.directory, task->manifest);
     else
-        log_failure(LOG_WARN, "backup.not-pruned", &err, NULL);
+        log_failure(LOG_WARN, "backup.not_pruned", &err, NULL);
     run_command(keeper);
 }
 
@@ -284,7 +284,7 @@ static void run_command(Keeper *keeper)
         if (code == ERR_OK)
             return;
         keeper->child = NULL;
-        log_failure(LOG_WARN, "backup.command-not-run", &err, NULL);
+        log_failure(LOG_WARN, "backup.command_not_run", &err, NULL);
         if (keeper->tasks[0].verb == BACKUP_VERB_VERIFY)
             note_check(keeper, *task->manifest, err.message);
         keeper->command_count--;

@@ -137,7 +137,7 @@ static void look_at_file(SafeShards *safe)
     }
     arena_free(arena);
     safe->usable = false;
-    log_failure(LOG_WARN, "safe.bundle-refused", &err, "file", path, NULL);
+    log_failure(LOG_WARN, "safe.bundle_refused", &err, "file", path, NULL);
 }
 
 /* --- one shard -------------------------------------------------------------------------------- */

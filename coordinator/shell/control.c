@@ -94,10 +94,10 @@ static void end_backup(Control *control)
     uv_thread_join(&control->thread);
     control->busy = false;
     if (control->code == ERR_OK)
-        log_event(LOG_INFO, "state.backed-up", "directory", control->args.directory, "records",
+        log_event(LOG_INFO, "state.backed_up", "directory", control->args.directory, "records",
                   LOG_UINT(control->backup.head.seq), NULL);
     else
-        log_failure(LOG_WARN, "state.not-backed-up", &control->error, NULL);
+        log_failure(LOG_WARN, "state.not_backed_up", &control->error, NULL);
 }
 
 static void on_backup_done(uv_async_t *async)

@@ -72,4 +72,4 @@ check 'each operation once' same "$(done_once one tenant_0002)" 3/3
 fleet_agent_stop one
 fleet_agent_start one
 wait_for 20 'the agent to be back' logged_times agent.started 2
-check 'no job is left open in the ledger' contains "$(grep agent.started "$T/agent-one/agent.log" | tail -n 1)" 'open-jobs=0'
+check 'no job is left open in the ledger' contains "$(grep agent.started "$T/agent-one/agent.log" | tail -n 1)" 'open_jobs=0'

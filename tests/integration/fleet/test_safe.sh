@@ -28,7 +28,7 @@ logged() { grep -q "$1" "$log"; }
 # --- unsigned: refused, whatever it says
 "$BIN/pgtide" bundle build --config "$PROJECT/pgtide.yaml" --name unsigned -o "$T/unsigned.bundle" >/dev/null
 install_bundle "$T/unsigned.bundle"
-wait_for 20 'the bundle to be refused' logged 'event=safe.bundle-refused.*SIGNATURE_INVALID'
+wait_for 20 'the bundle to be refused' logged 'event=safe.bundle_refused.*SIGNATURE_INVALID'
 
 # --- signed, and no shard is adopted yet: nothing is touched
 install_bundle "$T/small.bundle"
