@@ -76,7 +76,7 @@ wait_for 20 'it to be over' is_over sneaky
 back sneaky
 
 # --- a statement that takes too long
-gate slow 'sql: SELECT pg_sleep(60) IS NOT NULL, timeout: 300ms, attempts: 1'
+gate slow 'sql: SELECT pg_sleep(60) IS NOT NULL, timeout: 2s, attempts: 1'
 wait_for 20 'it to pause' is_state slow paused
 check 'too slow' contains "$(state slow reason)" 'one/tenant_0001: canceling statement due to statement timeout'
 expect_exit 0 alice rollout abort slow
