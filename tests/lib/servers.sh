@@ -111,7 +111,7 @@ servers_leave_out() { # VERSION SCRIPT
     while read -r script versions why; do
         [[ $script != \#* && $2 = $script ]] || continue
         case $versions in
-        newer) [ "$1" -gt "$clients" ] && echo "$why (pg_dump $clients refuses a newer server)" && return ;;
+        newer) [ "$1" -gt "$clients" ] && echo "$why (clients of $clients refuse a newer server)" && return ;;
         *-) [ "$1" -ge "${versions%-}" ] && echo "$why" && return ;;
         -*) [ "$1" -le "${versions#-}" ] && echo "$why" && return ;;
         esac
