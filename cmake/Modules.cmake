@@ -1,8 +1,13 @@
 # pgtide_module(name DIR dir LINK ...): a box of the layer diagram. Its headers are visible only to targets that
-# link it, so an include across layers does not compile. -iquote and not -I: our limits.h must not hide the system's.
+# link it, so an include across layers does not compile. FOLDERS below `dir` are parts of it. -iquote and not -I: our
+# limits.h must not hide the system's.
 function(pgtide_module name)
-  cmake_parse_arguments(M "" "DIR" "LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(M "" "DIR" "FOLDERS;LINK;PRIVATE_LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}/*.c)
+  foreach(folder ${M_FOLDERS})
+    file(GLOB part CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}/${folder}/*.c)
+    list(APPEND sources ${part})
+  endforeach()
   if(NOT sources)
     add_library(${name} INTERFACE)
     target_compile_options(${name} INTERFACE "SHELL:-iquote ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}")
@@ -11,6 +16,9 @@ function(pgtide_module name)
   endif()
   add_library(${name} STATIC ${sources})
   target_compile_options(${name} PUBLIC "SHELL:-iquote ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}")
+  foreach(folder ${M_FOLDERS})
+    target_compile_options(${name} PUBLIC "SHELL:-iquote ${CMAKE_CURRENT_SOURCE_DIR}/${M_DIR}/${folder}")
+  endforeach()
   target_link_libraries(${name} PUBLIC ${M_LINK} PRIVATE pgtide_flags ${M_PRIVATE_LINK})
 endfunction()
 

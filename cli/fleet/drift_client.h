@@ -14,7 +14,7 @@ ErrCode drift_view_shard(Client *client, const char *name, json_t **ret_shard,
                          Error *err) MUST_CHECK;
 
 /* Where a shard and what is expected of it differ, through its agent: the object that
- * agent/shell/differences.c writes; a copy. ERR_STATE: nothing is expected of it. */
+ * agent/shell/shards/differences.c writes; a copy. ERR_STATE: nothing is expected of it. */
 ErrCode drift_differences(Client *client, const json_t *shard, json_t **ret_differences,
                           Error *err) MUST_CHECK;
 

@@ -3,7 +3,7 @@
  * aim is 5 seconds at 10 000 shards, with canaries chosen by coverage and most shards at the
  * target.
  */
-#include "shell_world.h"
+#include "../shell_world.h"
 
 #include "clock.h"
 

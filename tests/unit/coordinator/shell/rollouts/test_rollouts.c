@@ -1,4 +1,4 @@
-#include "shell_world.h"
+#include "../shell_world.h"
 
 #include "named_limits.h"
 

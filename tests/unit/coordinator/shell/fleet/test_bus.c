@@ -1,4 +1,4 @@
-#include "shell_world.h"
+#include "../shell_world.h"
 
 #include "bus.h"
 #include "message_codec.h"

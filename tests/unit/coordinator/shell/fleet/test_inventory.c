@@ -1,4 +1,4 @@
-#include "../../common/wire/wire_test.h"
+#include "../../../common/wire/wire_test.h"
 
 #include "inventory.h"
 

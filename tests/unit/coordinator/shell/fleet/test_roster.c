@@ -1,4 +1,4 @@
-#include "shell_world.h"
+#include "../shell_world.h"
 
 static void the_newest_serial_wins(void **state)
 {

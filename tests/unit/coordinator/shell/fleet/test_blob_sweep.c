@@ -1,4 +1,4 @@
-#include "shell_world.h"
+#include "../shell_world.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * refused by name after every kind of change. A stranger can only change bytes; a coordinator that
  * lies can chain and sign anew, and has only what others have signed against it.
  */
-#include "shell_world.h"
+#include "../shell_world.h"
 
 #include "chain.h"
 #include "evidence_check.h"
