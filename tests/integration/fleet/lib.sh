@@ -85,7 +85,8 @@ expect_error() {
     check "its words: $*" contains "$(cat "$T/error")" "$words"
 }
 
-sql() { cluster_psql "$1" "$2" -c "$3"; }
+# A query that fails says so on stdout too: no check that there is nothing may pass by it.
+sql() { cluster_psql "$1" "$2" -c "$3" || { echo 'the query failed' && return 1; }; }
 rows() {
     [ -z "$(sql "$1" "$2" "SELECT to_regclass('alembic_version')")" ] ||
         sql "$1" "$2" "SELECT string_agg(version_num, ',' ORDER BY version_num) FROM alembic_version"

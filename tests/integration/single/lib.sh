@@ -36,7 +36,8 @@ database() {
     export PGTIDE_URL
 }
 
-sql() { cluster_psql "$CLUSTER" "$DATABASE" -c "$1"; }
+# A query that fails says so on stdout too: no check that there is nothing may pass by it.
+sql() { cluster_psql "$CLUSTER" "$DATABASE" -c "$1" || { echo 'the query failed' && return 1; }; }
 rows() {
     [ -z "$(sql "SELECT to_regclass('alembic_version')")" ] || sql 'SELECT version_num FROM alembic_version ORDER BY 1'
 }

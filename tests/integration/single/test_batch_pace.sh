@@ -14,7 +14,7 @@ run_end() { # its exit status goes to $status
     status=0
     wait "$RUN_PID" 2>/dev/null || status=$?
 }
-done_rows() { sql "SELECT coalesce(max((position #>> '{batch,done}')::int), 0) FROM pgtide.progress" 2>/dev/null || echo 0; }
+done_rows() { cluster_psql one "$DATABASE" -c "SELECT coalesce(max((position #>> '{batch,done}')::int), 0) FROM pgtide.progress" 2>/dev/null || echo 0; }
 has_done() { [ "$(done_rows)" -ge "$1" ]; }
 says() { grep -q "held back: $1" "$T/run.err"; }
 
