@@ -6,13 +6,14 @@
 #   servers_lack                  says what must be installed before they can be fetched; fails if nothing must
 #   servers_fetch VERSION         into $SERVERS/VERSION, unless it is there
 #   servers_begin VERSION…        fetches them in the background, for this run alone
-#   servers_ready                 waits for that; without success it counts as a failed test
+#   servers_ready                 waits for that; fails where npm could not, and says what it said
 #   servers_scripts VERSION       which integration scripts it is there for, one a line
 #   servers_test VERSION SCRIPT   starts tests/integration/SCRIPT.sh on that version, or says why it is left out
 
 SERVERS_LIST=$PWD/tests/lib/servers
 CLIENTS=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 left_out=0
+fetch_limit_s=300 # for about 30 MB
 
 servers_known() { sed -n 's/^ *"postgres-\([0-9]*\)".*/\1/p' "$SERVERS_LIST/package.json"; }
 
@@ -73,7 +74,7 @@ servers_fetch() {
     servers_pick "$version" "$dir"
     # Whoever changes a pin gets the new one, also in a directory that was kept.
     cmp -s "$dir/package-lock.json" "$dir/fetched" && return 0
-    (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || return 1
+    (cd "$dir" && timeout "$fetch_limit_s" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || return 1
     (cd "$package" && node scripts/hydrate-symlinks.js) # npm's packages hold no links
     rm -rf "$dir/bin"
     mkdir "$dir/bin"
@@ -97,10 +98,8 @@ servers_begin() {
 
 servers_ready() {
     wait "$fetching" && return
-    failed=$((failed + 1))
-    failures+=(postgres.fetched)
-    printf 'FAIL  %s\n' postgres.fetched
-    sed 's/^/      /' "$logs/fetched"
+    say "other versions of PostgreSQL are left out: npm could not fetch them"
+    tail -n 20 "$logs/fetched" | sed 's/^/      /'
     return 1
 }
 
