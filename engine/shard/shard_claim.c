@@ -369,9 +369,10 @@ static void on_created(PgConn *conn, const PgReply *reply, void *data)
         send_claim(op);
         return;
     }
-    /* Somebody else made it meanwhile: read theirs. */
-    bool raced = strcmp(reply->error->sqlstate, "42P06") == 0 ||
-                 strcmp(reply->error->sqlstate, "23505") == 0;
+    /* Somebody else made it meanwhile, or is making it: read theirs. */
+    const char *sqlstate = reply->error->sqlstate;
+    bool raced = strcmp(sqlstate, "42P06") == 0 || strcmp(sqlstate, "23505") == 0 ||
+                 strcmp(sqlstate, "55P03") == 0;
     if (raced && !op->retried) {
         op->retried = true;
         start(op);

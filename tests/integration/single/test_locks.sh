@@ -223,6 +223,19 @@ check 'what the server says' contains "$(cat "$T/err")" 'lock timeout'
 no_other
 expect_exit 0 pgtide upgrade
 
+# --- another run makes the database's schema pgtide, and takes longer than one wait
+with_items made
+waits_given_up() { grep -c 'canceling statement due to lock timeout' "$T/one/log" || true; }
+before=$(waits_given_up)
+gave_up() { [ "$(waits_given_up)" -gt "$before" ]; }
+other 'BEGIN; CREATE SCHEMA pgtide'
+upgrade --lock-timeout 3s
+wait_for 30 'a wait to end in vain' gave_up
+other 'ROLLBACK'
+upgrade_ends 0
+check 'it is there' same "$(has_column)" 1
+no_other
+
 # --- what can't be meant is refused
 expect_exit 2 pgtide upgrade --lock-budget 5ms
 check 'the bounds' contains "$(cat "$T/err")" '100ms to 10m, or none'
