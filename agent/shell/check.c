@@ -63,8 +63,11 @@ static ErrCode check_clusters(const AgentSettings *settings, const Trust *trust,
     shards_free(shards);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
-    return fine ? ERR_OK
-                : err_set(err, ERR_CONNECT, "not every cluster and shard can be looked after");
+    if (fine)
+        return ERR_OK;
+    err_set(err, ERR_CONNECT, "not every cluster and shard can be looked after");
+    err_hint(err, "What each lacks is said above.");
+    return ERR_CONNECT;
 }
 
 ErrCode agent_check(const AgentSettings *settings, Error *err)
