@@ -100,7 +100,8 @@ needed() { sql one "$1" "SELECT coalesce(message, 'run') FROM pgtide.history WHE
 check 'run where it was needed' same "$(needed tenant_0002) $(needed tenant_0003)" 'run run'
 check 'recorded where it was not' contains "$(needed tenant_0001)" 'not needed here'
 check 'nor where it is another' contains "$(needed tenant_0004)" 'not needed here'
-expect_exit 0 alice drift expect --bundle "$T/repair.bundle"
+expect_exit 0 alice drift expect --bundle "$T/repair.bundle" --json
+check 'no shard is on a server of another version' same "$(json "d['result']['other_servers']" <"$T/out")" '[]'
 wait_for 90 'all but the other one to be as expected' counts_are 1 0 3 0
 
 # --- plans: told, left out, refused; and refused at the start
